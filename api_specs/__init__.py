@@ -1,0 +1,1 @@
+"""What AWS says: botocore's models, the corrections to them, and the checks that follow from them."""
