@@ -1,0 +1,49 @@
+"""What the four protocols share about errors: refusing bad requests, and finding an error in the model."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from backends.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel, Shape
+
+
+def refuse(message: str) -> AwsError:
+    """Give the error for a request that cannot be read: malformed, not UTF-8, or of the wrong type."""
+    return AwsError("SerializationException", message)
+
+
+@cache
+def _error_shapes(service: ServiceModel) -> dict[str, Shape]:
+    found = {}
+    for shape in service.error_shapes:
+        found[shape.name] = shape
+        found[shape.error_code] = shape
+    return found
+
+
+def error_shape(service: ServiceModel, error: AwsError) -> Shape | None:
+    """Give the modelled error of this code (a shape's name or its code on the wire), None for an unmodelled one."""
+    return _error_shapes(service).get(error.code)
+
+
+def status_of(shape: Shape | None, error: AwsError) -> int:
+    """Give the HTTP status: the model's own where it has one, else what the raiser said (400 unless told)."""
+    if shape is None:
+        return error.status
+    modelled = shape.metadata.get("error", {}).get("httpStatusCode")
+    if modelled is not None:
+        return int(modelled)
+    return 500 if shape.metadata.get("fault") and error.status == 400 else error.status
+
+
+def message_member(shape: Shape | None, default: str) -> str:
+    """Give the name of the member that carries the sentence: the model says `Message` or `message`."""
+    if shape is not None:
+        for name in shape.members:
+            if name.lower() == "message":
+                return str(name)
+    return default

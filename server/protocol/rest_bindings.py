@@ -1,0 +1,207 @@
+"""What rest-json and rest-xml share: members that travel in path, query string, headers and status code."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from server.protocol import rest_route, timestamps
+from server.protocol.text_read import scalar
+from server.protocol.xml_write import spell_float
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from botocore.model import OperationModel, Shape
+
+    from server.types import HttpRequest
+
+    ReadInto = Callable[[HttpRequest, dict[str, list[str]], dict[str, Any]], None]
+    """Takes the request and its query, puts what it finds into the result."""
+
+    WriteTo = Callable[[Any, list[tuple[str, str]]], None]
+
+
+def read(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
+    """Give the members of a request that stand outside its body. Raises SerializationException."""
+    result: dict[str, Any] = {}
+    path, labels, readers = _plan(operation)
+    found = path.match(request.raw_path.decode("latin-1").partition("?")[0]) or {}
+    for wire, (name, convert) in labels.items():
+        if wire in found:
+            result[name] = convert(found[wire])
+    query = rest_route.query_of(request)
+    for reader in readers:
+        reader(request, query, result)
+    return result
+
+
+@cache
+def _plan(
+    operation: OperationModel,
+) -> tuple[rest_route.PathTemplate, dict[str, tuple[str, Callable[[str], Any]]], list[ReadInto]]:
+    labels: dict[str, tuple[str, Callable[[str], Any]]] = {}
+    readers: list[ReadInto] = []
+    shape = operation.input_shape
+    for name, member in shape.members.items() if shape is not None else ():
+        location = member.serialization.get("location")
+        wire = member.serialization.get("name", name)
+        if location == "uri":
+            labels[wire] = (name, scalar(member))
+        elif location == "querystring":
+            readers.append(_query_reader(operation, name, wire, member))
+        elif location == "header":
+            readers.append(_header_reader(name, wire.lower(), member))
+        elif location == "headers":
+            readers.append(_prefix_reader(name, wire.lower()))
+    return rest_route.template(operation.http["requestUri"]), labels, readers
+
+
+def _query_reader(operation: OperationModel, name: str, wire: str, member: Shape) -> ReadInto:
+    if member.type_name == "map":
+        return _query_map_reader(operation, name, member)
+    element = member.member if member.type_name == "list" else member
+    convert = scalar(element)
+    text = element.type_name == "string"
+
+    def read_one(_: HttpRequest, query: dict[str, list[str]], result: dict[str, Any]) -> None:
+        given = query.get(wire)
+        if given is None:
+            return
+        if member.type_name == "list":
+            result[name] = [convert(item) for item in given]
+        elif text or given[0]:
+            result[name] = convert(given[0])
+
+    return read_one
+
+
+def _query_map_reader(operation: OperationModel, name: str, member: Shape) -> ReadInto:
+    """Take every query parameter that no other member claims (Smithy's httpQueryParams)."""
+    claimed = {
+        other.serialization.get("name", key)
+        for key, other in operation.input_shape.members.items()
+        if other.serialization.get("location") == "querystring" and other is not member
+    }
+    many = member.value.type_name == "list"
+
+    def read_rest(_: HttpRequest, query: dict[str, list[str]], result: dict[str, Any]) -> None:
+        rest = {key: given if many else given[0] for key, given in query.items() if key not in claimed}
+        if rest:
+            result[name] = rest
+
+    return read_rest
+
+
+def _header_reader(name: str, wire: str, member: Shape) -> ReadInto:
+    if member.type_name == "list":
+        element = scalar(member.member)
+
+        def read_list(request: HttpRequest, _: dict[str, list[str]], result: dict[str, Any]) -> None:
+            text = request.headers.get(wire)
+            if text:
+                result[name] = [element(item) for item in split_list(text)]
+
+        return read_list
+    convert = scalar(member)
+    is_text = member.type_name == "string"
+
+    def read_one(request: HttpRequest, _: dict[str, list[str]], result: dict[str, Any]) -> None:
+        text = request.headers.get(wire)
+        if text is not None and (text or is_text):
+            result[name] = convert(text)
+
+    return read_one
+
+
+def _prefix_reader(name: str, prefix: str) -> ReadInto:
+    def read_map(request: HttpRequest, _: dict[str, list[str]], result: dict[str, Any]) -> None:
+        found = {key[len(prefix) :]: text for key, text in request.headers.items() if key.startswith(prefix)}
+        if found:
+            result[name] = found
+
+    return read_map
+
+
+def split_list(text: str) -> list[str]:
+    """Split a comma-separated header; a quoted item may hold commas and escaped quotes."""
+    items: list[str] = []
+    item: list[str] = []
+    quoted = escaped = False
+    for char in text:
+        if escaped:
+            item.append(char)
+            escaped = False
+        elif quoted and char == "\\":
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == "," and not quoted:
+            items.append("".join(item).strip())
+            item = []
+        else:
+            item.append(char)
+    items.append("".join(item).strip())
+    return items
+
+
+def write(shape: Shape, result: Mapping[str, Any], headers: list[tuple[str, str]]) -> int | None:
+    """Append the headers of a result (or an error); give the status where a member holds it."""
+    status_name, writers = _writers(shape)
+    for name, writer in writers:
+        item = result.get(name)
+        if item is not None:
+            writer(item, headers)
+    return int(result[status_name]) if status_name is not None and status_name in result else None
+
+
+@cache
+def _writers(shape: Shape) -> tuple[str | None, tuple[tuple[str, WriteTo], ...]]:
+    status_name: str | None = None
+    writers: list[tuple[str, WriteTo]] = []
+    for name, member in shape.members.items():
+        location = member.serialization.get("location")
+        wire = member.serialization.get("name", name)
+        if location == "statusCode":
+            status_name = name
+        elif location == "header":
+            writers.append((name, _header_writer(wire, member)))
+        elif location == "headers":
+            writers.append((name, _prefix_writer(wire)))
+    return status_name, tuple(writers)
+
+
+def _header_writer(wire: str, member: Shape) -> WriteTo:
+    def write_one(value: Any, headers: list[tuple[str, str]]) -> None:
+        headers.append((wire, one_line(_spell(member, value))))
+
+    return write_one
+
+
+def _prefix_writer(prefix: str) -> WriteTo:
+    def write_map(value: Mapping[str, str], headers: list[tuple[str, str]]) -> None:
+        headers.extend((prefix + key, one_line(text)) for key, text in value.items())
+
+    return write_map
+
+
+def one_line(text: str) -> str:
+    """Keep a header value on its line: a line end in it would begin another header."""
+    return text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
+
+
+def _spell(shape: Shape, value: Any) -> str:
+    kind = shape.type_name
+    if kind == "list":
+        return ",".join(_quote(_spell(shape.member, item)) for item in value)
+    if kind == "boolean":
+        return "true" if value else "false"
+    if kind == "timestamp":
+        return str(timestamps.write(value, shape.serialization.get("timestampFormat", "rfc822")))
+    if kind in {"float", "double"}:
+        return spell_float(value)
+    return str(value)
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"' if "," in text or '"' in text else text
