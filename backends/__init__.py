@@ -1,0 +1,21 @@
+"""The rooms. COMPONENTS is the only place where a new one is announced."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+# Names, not imports: `import backends.core` must not drag every room in.
+COMPONENTS = (
+    "backends.core.tag_operations",
+    "backends.models.operations",
+    "backends.aws.moto",
+)
+
+
+def load_components() -> tuple[ModuleType, ...]:
+    """Import every module that declares operations, resources, listeners or loops."""
+    return tuple(import_module(name) for name in COMPONENTS)

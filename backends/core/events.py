@@ -1,0 +1,209 @@
+"""The event log: one row for every change of status, and one delivery row for each subscriber.
+
+Both are written in the transaction of the change. Deliveries run after its commit, in order per ARN and subscriber, at
+least once: a listener's database work and the end of its delivery commit together; what it does elsewhere must be
+idempotent. A failing listener backs off (1 s, 2 s, 4 s, ...), is parked after ten attempts, and shows in the health page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from backends.core.tables import deliveries, events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.context import Context
+    from backends.core.db import Transaction
+    from backends.core.kernel import Kernel
+
+log = logging.getLogger(__name__)
+Listener = TypeVar("Listener", bound="Callable[..., None]")
+MAX_ATTEMPTS = 10
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to one resource: `kind` is its noun, `old` and `new` its statuses."""
+
+    id: int
+    time: float
+    account: str
+    region: str
+    kind: str
+    arn: str
+    old: str
+    new: str
+    reason: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One listener: the kind and the new statuses it hears (empty: all of them), under a name that stays."""
+
+    name: str
+    kind: str
+    to: frozenset[str]
+    handler: Callable[..., None]
+
+
+def on(kind: str, *, to: tuple[str, ...] = ()) -> Callable[[Listener], Listener]:
+    """Mark `def listener(cx, event)` as one that hears a kind's events. It runs in a transaction and must not wait."""
+
+    def mark(listener: Listener) -> Listener:
+        name = f"{listener.__module__.removeprefix('backends.')}.{listener.__name__}"
+        listener.__dict__["subscriptions"] = (Subscription(name, kind, frozenset(to), listener),)
+        return listener
+
+    return mark
+
+
+def emit(
+    cx: Context, kind: str, arn: str, old: str, new: str, reason: str = "", detail: dict[str, Any] | None = None
+) -> None:
+    """Write an event and its deliveries in the running transaction."""
+    row = {
+        "time": cx.clock.now(),
+        "account": cx.account,
+        "region": cx.region,
+        "kind": kind,
+        "arn": arn,
+        "old": old,
+        "new": new,
+        "reason": reason,
+        "detail": orjson.dumps(detail or {}),
+    }
+    event_id = cx.db.execute(insert(events).returning(events.c.id), row).scalar_one()
+    heard_by = [s for s in cx.kernel.subscriptions.get(kind, ()) if not s.to or new in s.to]
+    if heard_by:
+        cx.db.execute(insert(deliveries), [{"event_id": event_id, "subscriber": s.name, "arn": arn} for s in heard_by])
+    assert cx.tx is not None
+    cx.tx.after_commit.append(cx.kernel.deliverer.wake)
+    cx.tx.after_commit.append(cx.kernel.changed.notify)
+
+
+_DUE = (
+    select(deliveries, events)
+    .join_from(deliveries, events, deliveries.c.event_id == events.c.id)
+    .where(deliveries.c.parked.is_(False), deliveries.c.next_at <= bindparam("now"))
+    .order_by(deliveries.c.event_id)
+    .limit(BATCH)
+)
+_FIRST = select(func.min(deliveries.c.event_id)).where(
+    deliveries.c.arn == bindparam("arn"),
+    deliveries.c.subscriber == bindparam("subscriber"),
+    deliveries.c.parked.is_(False),
+)
+_BY_ID = (deliveries.c.event_id == bindparam("event")) & (deliveries.c.subscriber == bindparam("name"))
+
+
+class Deliverer:
+    """Hands events to their listeners, on the event loop, one transaction each."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look for due deliveries now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            self._wake.clear()
+            if not await self.deliver_due():
+                try:
+                    await asyncio.wait_for(self._wake.wait(), timeout=1.0)
+                except TimeoutError:
+                    continue
+
+    async def deliver_due(self) -> bool:
+        """Deliver what is due; tell whether anything was."""
+        rows = await self._kernel.db.read(
+            lambda tx: tx.connection.execute(_DUE, {"now": time.time()}).all()  # back-off is real time
+        )
+        progress = False
+        for row in rows:
+            progress |= await self._deliver(row)
+        return progress
+
+    async def _deliver(self, row: Any) -> bool:
+        subscription = self._kernel.subscription(row.subscriber)
+        key = {"event": row.event_id, "name": row.subscriber}
+        if subscription is None:  # written by a version that had this listener
+            await self._kernel.db.write(lambda tx: tx.connection.execute(delete(deliveries).where(_BY_ID), key))
+            return True
+
+        def work(tx: Transaction) -> bool:
+            first = tx.connection.execute(_FIRST, {"arn": row.arn, "subscriber": row.subscriber}).scalar_one()
+            if first != row.event_id:  # an earlier event of this ARN still waits for its retry
+                return False
+            cx = self._kernel.context(row.account, row.region, tx=tx)
+            subscription.handler(cx, _event(row))
+            tx.connection.execute(delete(deliveries).where(_BY_ID), key)
+            return True
+
+        try:
+            return await self._kernel.db.write(work)
+        except Exception as error:
+            log.exception("event %s: listener %s failed", row.event_id, row.subscriber)
+            await self._kernel.db.write(lambda tx: _back_off(tx, row, error))
+            return True
+
+
+def _back_off(tx: Transaction, row: Any, error: Exception) -> None:
+    attempts = row.attempts + 1
+    tx.connection.execute(
+        update(deliveries).where(_BY_ID),
+        {
+            "event": row.event_id,
+            "name": row.subscriber,
+            "attempts": attempts,
+            "next_at": time.time() + 2.0 ** (attempts - 1),
+            "parked": attempts >= MAX_ATTEMPTS,
+            "error": repr(error),
+        },
+    )
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        row.event_id, row.time, row.account, row.region, row.kind, row.arn, row.old, row.new, row.reason,
+        orjson.loads(row.detail),
+    )  # fmt: skip
+
+
+def parked(tx: Transaction) -> list[dict[str, Any]]:
+    """List the deliveries that were given up, for the health page."""
+    rows = tx.connection.execute(select(deliveries).where(deliveries.c.parked.is_(True)).limit(BATCH))
+    return [{"event": r.event_id, "subscriber": r.subscriber, "arn": r.arn, "error": r.error} for r in rows]
+
+
+class Changed:
+    """Wakes those who wait for any resource to change (held waiters); one shared future, replaced at each change."""
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] | None = None
+
+    def notify(self) -> None:
+        """Wake everybody who waits."""
+        future, self._future = self._future, None
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait for the next change, at most `timeout_s` seconds."""
+        if self._future is None:
+            self._future = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self._future], timeout=timeout_s)

@@ -1,0 +1,159 @@
+"""The kernel: everything of one server process that outlives a request, wired at one place.
+
+Tests make a kernel of their own on a temporary directory; nothing is patched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import insert, inspect, select
+
+from api_specs import model, validate
+from backends.core import errors, events, keys, loops, schema
+from backends.core.clock import Clocks
+from backends.core.context import Caller, Context
+from backends.core.db import Database
+from backends.core.lease import Lease
+from backends.core.objects import ObjectStore
+from backends.core.operation import Operation, marked
+from backends.core.resource import Resource
+from backends.core.tables import installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+    from backends.core.db import Transaction
+    from backends.core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Kernel:
+    """Settings, database, clocks, objects, and the tables of operations, listeners and loops."""
+
+    def __init__(self, settings: Settings, modules: Iterable[ModuleType]) -> None:
+        self.settings = settings
+        self.modules = tuple(modules)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.lease = Lease(settings)
+        self.db = Database(settings.sqlalchemy_url, settings.durability)
+        self.clocks = Clocks()
+        self.objects = ObjectStore(settings.data_dir / "objects", durable=settings.durability == "power")
+        self.operations: dict[tuple[str, str], Operation] = {}
+        self.resources: dict[str, Resource] = {}
+        self.subscriptions: dict[str, tuple[events.Subscription, ...]] = {}
+        self.loops: tuple[loops.Loop, ...] = ()
+        self.deliverer = events.Deliverer(self)
+        self.changed = events.Changed()
+        self.state: dict[str, Any] = {}  # what a room keeps in memory while the server runs, by room
+        self.secret = b""
+        self.installation_id = ""
+        self._keys: dict[str, keys.Key] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._collect()
+
+    def _collect(self) -> None:
+        """Read what the modules declare: handlers first, so that they win over derived operations."""
+        for module in self.modules:
+            for found in marked(module, "operations"):
+                self._add(found)
+            for subscription in marked(module, "subscriptions"):
+                heard = self.subscriptions.get(subscription.kind, ())
+                self.subscriptions[subscription.kind] = (*heard, subscription)
+            self.loops += tuple(marked(module, "loops"))
+        for module in self.modules:
+            for value in list(vars(module).values()):
+                if isinstance(value, Resource) and value.noun not in self.resources:
+                    self.resources[value.noun] = value
+                    for derived in value.operations():
+                        self.operations.setdefault((derived.service, derived.name), derived)
+
+    def _add(self, found: Operation) -> None:
+        key = (found.service, found.name)
+        if key in self.operations:
+            raise ValueError(f"{found.service}:{found.name} has two handlers")
+        self.operations[key] = found
+
+    def subscription(self, name: str) -> events.Subscription | None:
+        """Find a listener by its name."""
+        return next((s for heard in self.subscriptions.values() for s in heard if s.name == name), None)
+
+    def context(
+        self, account: str, region: str, *, caller: Caller | None = None, request_id: str = "",
+        tx: Transaction | None = None,
+    ) -> Context:  # fmt: skip
+        """Make a context; without a request id, one is made."""
+        return Context(self, account, region, caller or Caller(), request_id or str(uuid.uuid4()), tx)
+
+    def issued_key(self, access_key: str) -> keys.Key | None:
+        """Find a key that this server issued; keys never change, so found ones are remembered."""
+        known = self._keys.get(access_key)
+        if known is None:
+            known = self.db.read_blocking(lambda tx: keys.find(tx, access_key))
+            if known is not None:
+                self._keys[access_key] = known
+        return known
+
+    def call(self, cx: Context, service: str, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer an operation in process, in the caller's transaction, after the same checks as from outside."""
+        found = self.operations.get((service, name))
+        if found is None or found.waits:
+            raise errors.not_implemented(f"{service}:{name}")
+        shape = model.operation(name, service).input_shape
+        broken = validate.violations(shape, request) if shape is not None else []
+        if broken:
+            raise errors.validation(validate.sentence(broken))
+        answer = found.handler(cx, request)
+        return dict(orjson.loads(answer) if isinstance(answer, bytes) else answer)
+
+    def open(self) -> None:
+        """Bring the schema up to date and read what the installation keeps; call before anything is asked."""
+        self.lease.acquire()
+        schema.upgrade(self.db.engine)
+        self.db.write_blocking(self._open)
+
+    def _open(self, tx: Transaction) -> None:
+        rows = {row.name: row.value for row in tx.connection.execute(select(installation))}
+        for name, fresh in (("id", uuid.uuid4().hex[:12]), ("secret", secrets.token_hex(32))):
+            if name not in rows:
+                rows[name] = fresh
+                tx.connection.execute(insert(installation), {"name": name, "value": rows[name]})
+        self.installation_id, self.secret = rows["id"], bytes.fromhex(rows["secret"])
+        self.clocks.load(tx)
+
+    async def start(self) -> None:
+        """Tie the kernel to the running loop, let the rooms take up their work, deliver events and run the loops."""
+        loop = asyncio.get_running_loop()
+        self.db.bind(loop)
+        for module in self.modules:
+            start = getattr(module, "start", None)
+            if start is not None:
+                start(self)
+        self._tasks = [loop.create_task(self.deliverer.run(), name="deliver events")]
+        self._tasks += [loop.create_task(loops.run(self, found), name=found.name) for found in self.loops]
+
+    async def stop(self) -> None:
+        """Stop loops and rooms; jobs and endpoints run on, and the next start adopts them."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for module in self.modules:
+            stop = getattr(module, "stop", None)
+            if stop is not None:
+                await asyncio.to_thread(stop, self)
+        self.db.close()
+        self.lease.release()
+
+    def tables(self) -> list[str]:
+        """List the tables of the database, for the info page."""
+        return inspect(self.db.engine).get_table_names()

@@ -1,0 +1,45 @@
+"""`@every(seconds)`: short background work of a room. One query, one action; no sleep inside; time from `cx.clock`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.kernel import Kernel
+
+log = logging.getLogger(__name__)
+Tick = TypeVar("Tick", bound="Callable[..., None]")
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One tick function and its period."""
+
+    name: str
+    period_s: float
+    tick: Callable[..., None]
+
+
+def every(period_s: float) -> Callable[[Tick], Tick]:
+    """Mark `def tick(kernel)` to run every `period_s` seconds of real time, in a thread, under the lease."""
+
+    def mark(tick: Tick) -> Tick:
+        tick.__dict__["loops"] = (Loop(f"{tick.__module__}.{tick.__name__}", period_s, tick),)
+        return tick
+
+    return mark
+
+
+async def run(kernel: Kernel, loop: Loop) -> None:
+    """Run one loop until cancelled; a tick that fails is logged and comes again."""
+    while True:
+        await asyncio.sleep(loop.period_s)
+        try:
+            await asyncio.to_thread(loop.tick, kernel)
+        except Exception:
+            log.exception("loop %s failed", loop.name)

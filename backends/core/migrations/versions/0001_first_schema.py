@@ -1,0 +1,16 @@
+"""First schema."""
+
+from alembic import op
+
+from backends.core.tables import METADATA
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    METADATA.create_all(op.get_bind())
+
+
+def downgrade() -> None:
+    METADATA.drop_all(op.get_bind())

@@ -1,0 +1,45 @@
+"""Reset: forget one account, or everything. Rooms end what runs first (their `reset(kernel, account)`)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select
+
+from backends.core.tables import METADATA, deliveries, events, installation, log_events, log_streams, resources, tags
+
+if TYPE_CHECKING:
+    from backends.core.db import Transaction
+    from backends.core.kernel import Kernel
+
+KEPT = frozenset({installation.name, "alembic_version"})
+
+
+async def reset(kernel: Kernel, account: str | None = None) -> None:
+    """Stop what runs, then delete every row of the account (None: of all accounts)."""
+    for module in kernel.modules:
+        end = getattr(module, "reset", None)
+        if end is not None:
+            await asyncio.to_thread(end, kernel, account)
+    await kernel.db.write(lambda tx: _forget(tx, account))
+    kernel.clocks.load_offsets({} if account is None else {account: 0.0}, replace=account is None)
+    kernel.changed.notify()
+
+
+def _forget(tx: Transaction, account: str | None) -> None:
+    if account is not None:
+        # Tables without an account column hang on rows that have one.
+        arns = select(resources.c.arn).where(resources.c.account == account)
+        tx.connection.execute(delete(tags).where(tags.c.arn.in_(arns)))
+        ids = select(events.c.id).where(events.c.account == account)
+        tx.connection.execute(delete(deliveries).where(deliveries.c.event_id.in_(ids)))
+        streams = select(log_streams.c.id).where(log_streams.c.account == account)
+        tx.connection.execute(delete(log_events).where(log_events.c.stream_id.in_(streams)))
+    for table in reversed(METADATA.sorted_tables):
+        if table.name in KEPT:
+            continue
+        if account is None:
+            tx.connection.execute(delete(table))
+        elif "account" in table.c:
+            tx.connection.execute(delete(table).where(table.c.account == account))

@@ -1,0 +1,93 @@
+"""Every setting: `LOCALMAKER_<NAME>` in the environment, its default, and in its annotation the sentence that documents it.
+
+Rooms read settings as well as the server, so they stand below both.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Self, get_type_hints
+
+CHOICES = {"durability": ("process", "power"), "runner": ("auto", "docker", "process"), "gpu": ("auto", "cpu")}
+
+
+def default_data_dir() -> Path:
+    """Give `$XDG_DATA_HOME/localmaker`, or `~/.local/share/localmaker`."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "localmaker"
+
+
+def default_cache_dir() -> Path:
+    """Give `$XDG_CACHE_HOME/localmaker`, or `~/.cache/localmaker`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "localmaker"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user decided, read once at start."""
+
+    host: Annotated[str, "Address the server listens on."] = "127.0.0.1"
+    port: Annotated[int, "Port the server listens on; 0 takes a free one."] = 4566
+    data_dir: Annotated[Path, "Folder of state, objects and jobs."] = field(default_factory=default_data_dir)
+    cache_dir: Annotated[Path, "Folder of the virtual environments that recipes are made into."] = field(
+        default_factory=default_cache_dir
+    )
+    database_url: Annotated[str, "SQLAlchemy URL of a PostgreSQL database; empty: SQLite in the data directory."] = ""
+    durability: Annotated[
+        str, "What an acknowledged write survives: `process` (kill -9) or `power` (a power cut; slower)."
+    ] = "process"
+    runner: Annotated[
+        str, "Where jobs run: `docker`, `process`, or `auto` (Docker when an engine answers and the image can be had)."
+    ] = "auto"
+    gpu: Annotated[str, "`auto`: GPU instance types need a GPU; `cpu`: their jobs run on the CPU, said in the log."] = (
+        "auto"
+    )
+    strict_images: Annotated[bool, "Refuse an image whose library versions would be substituted."] = False
+    base_image: Annotated[str, "Image that the recipes' Dockerfiles start from."] = "python:3.11-slim"
+    max_body_bytes: Annotated[int, "Largest body of a request that is not streamed, in bytes."] = 32 * 1024 * 1024
+
+    @classmethod
+    def read(cls, environment: dict[str, str] | None = None, **given: Any) -> Self:
+        """Read the environment; keyword arguments that are not None win. Raise ValueError naming a bad value."""
+        environment = dict(os.environ) if environment is None else environment
+        kinds = get_type_hints(cls)
+        values = {name: value for name, value in given.items() if value is not None}
+        for entry in fields(cls):
+            text = environment.get(variable_of(entry.name), "")
+            if text and entry.name not in values:
+                values[entry.name] = _convert(variable_of(entry.name), kinds[entry.name], text)
+        settings = cls(**values)
+        for name, allowed in CHOICES.items():
+            if getattr(settings, name) not in allowed:
+                raise ValueError(f"{variable_of(name)} must be one of {', '.join(allowed)}")
+        return settings
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database this installation uses."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'state.db'}"
+
+
+def variable_of(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return f"LOCALMAKER_{name.upper()}"
+
+
+def manual() -> dict[str, str]:
+    """Give every setting's variable and its sentence, for the documentation and its test."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {variable_of(entry.name): hints[entry.name].__metadata__[0] for entry in fields(Settings)}
+
+
+def _convert(variable: str, kind: type, text: str) -> Any:
+    try:
+        if kind is int:
+            return int(text)
+        if kind is bool:
+            return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
+    except (KeyError, ValueError):
+        raise ValueError(f"{variable}={text!r} is not {'a number' if kind is int else '0 or 1'}") from None
+    return Path(text).expanduser().absolute() if kind is Path else text

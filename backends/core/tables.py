@@ -1,0 +1,172 @@
+"""The kernel's tables. Rooms that need more declare theirs in their own `tables.py`, on the same `METADATA`.
+
+Times are epoch seconds (UTC, float); documents are JSON bytes in AWS's wire form.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+)
+
+# SQLite numbers rows by itself only for INTEGER; PostgreSQL would run out of it.
+ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+
+resources = Table(
+    "resources",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("arn", Text, nullable=False),
+    Column("status", Text, nullable=False, default=""),
+    Column("created", Double, nullable=False),
+    Column("modified", Double, nullable=False),
+    Column("version", Integer, nullable=False, default=1),
+    Column("document", LargeBinary, nullable=False),
+    Column("hidden", LargeBinary),
+    UniqueConstraint("kind", "account", "region", "key"),
+    Index(None, "arn"),
+    Index(None, "kind", "account", "region", "created", "id"),
+    Index(None, "kind", "account", "region", "modified", "id"),
+    Index(None, "kind", "account", "region", "status", "id"),
+)
+
+tags = Table(
+    "tags",
+    METADATA,
+    Column("arn", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("time", Double, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("arn", Text, nullable=False),
+    Column("old", Text, nullable=False),
+    Column("new", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+    Index(None, "arn", "id"),
+    Index(None, "account", "id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("event_id", ROW_ID, primary_key=True),
+    Column("subscriber", Text, primary_key=True),
+    Column("arn", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Double, nullable=False, default=0.0),
+    Column("parked", Boolean, nullable=False, default=False),
+    Column("error", Text, nullable=False, default=""),
+    Index(None, "parked", "next_at", "event_id"),
+    Index(None, "arn", "subscriber", "event_id"),
+)
+
+clocks = Table(
+    "clocks",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("offset_s", Double, nullable=False),
+)
+
+# What the installation keeps about itself: its id, the secret that signs paging tokens.
+installation = Table(
+    "installation",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+metric_points = Table(
+    "metric_points",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("dimensions", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("value", Double, nullable=False),
+    Index(None, "account", "region", "namespace", "name", "dimensions", "time"),
+)
+
+log_streams = Table(
+    "log_streams",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("group_name", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("first_event_ms", BigInteger),
+    Column("last_event_ms", BigInteger),
+    Column("last_ingestion_ms", BigInteger),
+    Column("stored_bytes", BigInteger, nullable=False, default=0),
+    UniqueConstraint("account", "region", "group_name", "name"),
+)
+
+log_events = Table(
+    "log_events",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("stream_id", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("ingestion_ms", BigInteger, nullable=False),
+    Column("message", Text, nullable=False),
+    Index(None, "stream_id", "timestamp_ms", "id"),
+)
+
+jobs = Table(
+    "jobs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("arn", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Index(None, "phase", "created"),
+    Index(None, "arn"),
+)
+
+# Temporary credentials that this server issued (AssumeRole, job roles).
+access_keys = Table(
+    "access_keys",
+    METADATA,
+    Column("access_key", Text, primary_key=True),
+    Column("secret_key", Text, nullable=False),
+    Column("session_token", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("arn", Text, nullable=False),
+    Column("expires", Double, nullable=False),
+    Index(None, "account"),
+)

@@ -1,0 +1,52 @@
+"""Tags of every resource, by ARN. Limits: shape `TagList` (50), reserved prefix `aws:`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select
+
+from backends.core import errors
+from backends.core.tables import tags
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+
+MAX_TAGS = 50
+
+
+def of(cx: Context, arn: str) -> dict[str, str]:
+    """Read the tags of an ARN, in the order of their keys."""
+    rows = cx.db.execute(select(tags.c.key, tags.c.value).where(tags.c.arn == arn).order_by(tags.c.key))
+    return {row.key: row.value for row in rows}
+
+
+def put(cx: Context, arn: str, tag_list: list[dict[str, str]]) -> dict[str, str]:
+    """Add tags, replacing values of keys that are there; give all of them. ValidationException past 50 or for `aws:`."""
+    given = {tag["Key"]: tag["Value"] for tag in tag_list}
+    if len(given) != len(tag_list):
+        raise errors.validation("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    if any(key.lower().startswith("aws:") for key in given):
+        raise errors.validation("Tag keys that start with 'aws:' are reserved for system use.")
+    merged = {**of(cx, arn), **given}
+    if len(merged) > MAX_TAGS:
+        raise errors.validation(f"The resource {arn} may have at most {MAX_TAGS} tags.")
+    if given:
+        remove(cx, arn, list(given))
+        cx.db.execute(insert(tags), [{"arn": arn, "key": k, "value": v} for k, v in given.items()])
+    return merged
+
+
+def remove(cx: Context, arn: str, keys: list[str]) -> None:
+    """Remove some tags; keys that are not there do not matter."""
+    cx.db.execute(delete(tags).where(tags.c.arn == arn, tags.c.key.in_(keys)))
+
+
+def remove_all(cx: Context, arn: str) -> None:
+    """Remove every tag of a deleted resource."""
+    cx.db.execute(delete(tags).where(tags.c.arn == arn))
+
+
+def as_list(found: dict[str, str]) -> list[dict[str, str]]:
+    """Write tags as AWS's list of Key and Value."""
+    return [{"Key": key, "Value": value} for key, value in found.items()]

@@ -1,0 +1,100 @@
+"""The FastAPI application behind the gateway: health, info, clock, reset."""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+
+from api_specs import model
+from backends.core import events, reset
+
+if TYPE_CHECKING:
+    from backends.core.kernel import Kernel
+
+
+class ClockRequest(BaseModel):
+    """Move an account's clock: to an offset against real time, or forward by some seconds."""
+
+    account: str = "000000000000"
+    offset_s: float | None = None
+    advance_s: float | None = None
+
+
+class ResetRequest(BaseModel):
+    """Forget one account, or (None) everything."""
+
+    account: str | None = None
+
+
+def make_app(kernel: Kernel) -> FastAPI:
+    """Build the admin API around a kernel."""
+    app = FastAPI(title="LocalMaker", docs_url="/_localmaker/docs", openapi_url="/_localmaker/openapi.json")
+    started = time.time()
+
+    @app.get("/_localmaker/health")
+    @app.get("/_localstack/health")
+    async def health() -> dict[str, Any]:
+        """Tell that the server is ready, which services it answers, where jobs run, and what is parked."""
+        services = dict.fromkeys(sorted({service for service, _ in kernel.operations}), "running")
+        return {
+            "status": "ready",
+            "services": services,
+            "runner": await _runner(kernel),
+            "version": version("localmaker"),
+            "versions": {"localmaker": version("localmaker"), "botocore": version("botocore")},
+            "parked_events": await kernel.db.read(events.parked),
+        }
+
+    @app.get("/_localmaker/info")
+    async def info() -> dict[str, Any]:
+        """Tell what this installation is: settings, operations, rooms."""
+        operations: dict[str, list[str]] = {}
+        for service, name in sorted(kernel.operations):
+            operations.setdefault(service, []).append(name)
+        return {
+            "installation": kernel.installation_id,
+            "started": started,
+            "python": platform.python_version(),
+            "data_dir": str(kernel.settings.data_dir),
+            "database": kernel.db.engine.dialect.name,
+            "durability": kernel.settings.durability,
+            "operations": operations,
+            "sagemaker_operations_known": len(model.operations("sagemaker")),
+            "endpoint_addresses": kernel.state.get("addresses", []),
+        }
+
+    @app.get("/_localmaker/clock")
+    async def read_clock(account: str = "000000000000") -> dict[str, float]:
+        """Read an account's clock."""
+        return {"now": kernel.clocks.now(account), "offset_s": kernel.clocks.offset_s(account)}
+
+    @app.post("/_localmaker/clock")
+    async def move_clock(request: ClockRequest) -> dict[str, float]:
+        """Move an account's clock; everything that reads it sees the new time at once."""
+        if (request.offset_s is None) == (request.advance_s is None):
+            raise HTTPException(400, "give offset_s or advance_s")
+        offset = request.offset_s
+        if offset is None:
+            offset = kernel.clocks.offset_s(request.account) + (request.advance_s or 0.0)
+        await kernel.db.write(lambda tx: kernel.clocks.set_offset(tx, request.account, offset))
+        kernel.changed.notify()
+        return {"now": kernel.clocks.now(request.account), "offset_s": offset}
+
+    @app.post("/_localmaker/reset")
+    async def forget(request: ResetRequest | None = None) -> dict[str, Any]:
+        """Stop the jobs and endpoints of one account (or of all) and forget what it has."""
+        account = request.account if request is not None else None
+        await reset.reset(kernel, account)
+        return {"reset": account or "all"}
+
+    return app
+
+
+async def _runner(kernel: Kernel) -> dict[str, Any]:
+    describe = kernel.state.get("describe_runner")
+    return dict(describe()) if describe is not None else {}

@@ -1,0 +1,72 @@
+"""Bodies on the wire: read whole up to a limit, streamed in constant memory, and sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backends.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from server.gateway import Receive, Scope, Send
+    from server.types import HttpResponse
+
+
+class ClientGoneError(ConnectionError):
+    """The client closed the connection before its body had arrived."""
+
+
+async def read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Read a body of at most `limit` bytes; raise 413 beyond, before reading the rest."""
+    declared = next((int(v) for k, v in scope["headers"] if k == b"content-length" and v.isdigit()), 0)
+    if declared > limit:
+        raise _too_large(limit)
+    message = await receive()
+    whole: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return whole
+    chunks, size = [whole], len(whole)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise _too_large(limit)
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> AwsError:
+    return AwsError("RequestEntityTooLargeException", f"The request body exceeds {limit} bytes.", status=413)
+
+
+async def stream(_scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+    """Yield a body as it arrives; raise ClientGoneError when it ends early."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = message.get("body", b"")
+        if chunk:
+            yield chunk
+        if not message.get("more_body"):
+            return
+
+
+async def send(response: HttpResponse, method: str, send: Send) -> None:
+    """Send a response. A body without a length goes out chunked; HEAD and 204/304 carry none."""
+    headers = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in response.headers]
+    content = response.body
+    if isinstance(content, bytes):
+        if not any(name == b"content-length" for name, _ in headers) and response.status not in {204, 304}:
+            headers.append((b"content-length", str(len(content)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
+        return
+    start: dict[str, Any] = {"type": "http.response.start", "status": response.status, "headers": headers}
+    await send(start)
+    async for chunk in content:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,224 @@
+"""Every AWS request, from bytes to bytes. STEPS is the map of the server: read it first.
+
+A pure ASGI front: a FastAPI route costs three times as much (bench/README.md), so FastAPI sees only the admin API and
+the console. Handlers know nothing of HTTP: they take the parsed request and give a dict, or raise AwsError.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from api_specs import model, validate
+from backends.core import errors
+from server import body, identify, moto_door, route, waiters
+from server.protocol import protocol_of
+from server.types import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from botocore.model import OperationModel
+
+    from backends.core.context import Context
+    from backends.core.kernel import Kernel
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+OURS = ("/_localmaker", "/_localstack")  # no bucket name begins with an underscore
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way through the steps; each step fills in what the next ones read."""
+
+    kernel: Kernel
+    request: HttpRequest
+    scope: Scope
+    receive: Receive
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    identity: identify.Identity | None = None
+    service: str = ""
+    operation: OperationModel | None = None
+    input: dict[str, Any] = field(default_factory=dict)
+    output: Any = b""
+    response: HttpResponse | None = None
+
+    @property
+    def protocol(self) -> Any:
+        """The module that reads and writes this service's bytes."""
+        return protocol_of(model.load_service(self.service))
+
+    def context(self) -> Context:
+        """Make the context that the handler acts in."""
+        assert self.identity is not None
+        return self.kernel.context(
+            self.identity.account, self.identity.region, caller=self.identity.caller, request_id=self.request_id
+        )
+
+
+async def identify_caller(exchange: Exchange) -> None:
+    """Read account, region and signing name from the signature."""
+    exchange.identity = identify.identify(exchange.kernel, exchange.request)
+
+
+async def route_service(exchange: Exchange) -> None:
+    """Find the service, and read the body unless the operation streams it."""
+    request = exchange.request
+    assert exchange.identity is not None
+    if exchange.identity.signing_name or "x-amz-target" in request.headers or request.method != "POST":
+        exchange.service = route.service_of(request, exchange.identity)
+    if exchange.service != "s3":
+        limit = exchange.kernel.settings.max_body_bytes
+        request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
+        exchange.service = exchange.service or route.service_of(request, exchange.identity)
+    if exchange.service == "s3":
+        route.virtual_host(request)
+        if not request.body:
+            request.stream = body.stream(exchange.scope, exchange.receive)
+
+
+async def route_operation(exchange: Exchange) -> None:
+    """Find the operation; what no service of ours has goes to moto, which answers whole."""
+    if exchange.service == route.OTHER:
+        exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
+        return
+    exchange.operation = route.operation_of(exchange.service, exchange.request)
+    key = (exchange.service, exchange.operation.name)
+    if key not in exchange.kernel.operations and exchange.service == "iam":
+        exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
+
+
+async def parse(exchange: Exchange) -> None:
+    """Turn bytes into a dict by the operation's input shape."""
+    assert exchange.operation is not None
+    exchange.input = exchange.protocol.parse(exchange.operation, exchange.request)
+
+
+async def check(exchange: Exchange) -> None:
+    """Refuse what the model forbids, with AWS's sentence."""
+    assert exchange.operation is not None
+    checker = validate.operation_checker(exchange.operation)
+    if checker is None:
+        return
+    found: list[str] = []
+    checker(exchange.input, None, found)
+    if found:
+        raise errors.AwsError(validation_code(exchange.service), validate.sentence(found))
+
+
+async def dispatch(exchange: Exchange) -> None:
+    """Call the handler: reads at once, writes in a transaction, waiting ones outside any."""
+    assert exchange.operation is not None
+    cx, name = exchange.context(), exchange.operation.name
+    found = exchange.kernel.operations.get((exchange.service, name))
+    if found is None:
+        raise errors.not_implemented(f"{exchange.service}:{name}")
+    handler, given = found.handler, exchange.input
+    if found.waits:
+        exchange.output = await handler(cx, given)
+    elif not found.reads:
+        exchange.output = await cx.transact(lambda inside: handler(inside, given))
+    else:
+        exchange.output = await waiters.read_held(exchange, cx, lambda inside: handler(inside, given))
+
+
+async def serialize(exchange: Exchange) -> None:
+    """Turn the answer into bytes by the operation's output shape."""
+    if isinstance(exchange.output, HttpResponse):  # a held waiter whose answer is already on its way
+        exchange.response = exchange.output
+        return
+    exchange.response = exchange.protocol.serialize(exchange.operation, exchange.output, exchange.request_id)
+
+
+STEPS = (identify_caller, route_service, route_operation, parse, check, dispatch, serialize)
+
+
+def validation_code(service: str) -> str:
+    """Give the code of a constraint failure: the runtime's model calls it ValidationError."""
+    declared = model.load_service(service).shape_names
+    return (
+        "ValidationError" if "ValidationError" in declared and service == "sagemaker-runtime" else "ValidationException"
+    )
+
+
+async def answer(exchange: Exchange) -> HttpResponse:
+    """Take an exchange through the steps; any AwsError takes the same way out."""
+    try:
+        for step in STEPS:
+            await step(exchange)
+            if exchange.response is not None:
+                return exchange.response
+    except errors.AwsError as error:
+        return failure(exchange, error)
+    except Exception as error:
+        if errors.is_disk_full(error):
+            return failure(exchange, errors.disk_full())
+        log.exception("%s %s failed (request %s)", exchange.service, exchange.operation, exchange.request_id)
+        return failure(exchange, errors.AwsError("InternalFailure", "An internal failure occurred.", status=500))
+    raise AssertionError("the last step gives a response")
+
+
+def failure(exchange: Exchange, error: errors.AwsError) -> HttpResponse:
+    """Write an error in the protocol of the service that was asked."""
+    exchange.service = exchange.service or "sagemaker"
+    service = model.load_service(exchange.service)
+    response: HttpResponse = exchange.protocol.serialize_error(service, exchange.operation, error, exchange.request_id)
+    if exchange.request.method == "HEAD":
+        response.body = b""
+    return response
+
+
+class Gateway:
+    """The ASGI application: AWS requests here, everything of ours in FastAPI."""
+
+    def __init__(self, kernel: Kernel, make_app: Callable[[], App]) -> None:
+        self.kernel = kernel
+        self._make_app = make_app
+        self._app: App | None = None
+        self.started = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection's request, or run the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] != "http" or scope["path"].startswith(OURS):
+            if self._app is None:
+                self._app = self._make_app()  # imported on first use: FastAPI is a third of the start-up time
+            await self._app(scope, receive, send)
+        else:
+            exchange = Exchange(self.kernel, request_of(scope), scope, receive)
+            await body.send(await answer(exchange), exchange.request.method, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.kernel.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.kernel.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def request_of(scope: Scope) -> HttpRequest:
+    """Read an ASGI scope. Header names are lower-case; a repeated header keeps its last value."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return HttpRequest(
+        scope["method"],
+        unquote(raw_path.decode("latin-1"), errors="surrogateescape"),
+        raw_path,
+        scope["query_string"],
+        headers,
+        host=headers.get("host", ""),
+    )

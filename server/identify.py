@@ -1,0 +1,66 @@
+"""Who asks: access key, account, region and signing name, read from a signature in a header or in the query.
+
+Sources: SigV4 (`Authorization: AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request`), presigned SigV4
+(`X-Amz-Credential`), SigV2 (`Authorization: AWS <key>:<signature>`, `AWSAccessKeyId`). Nothing is verified here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from backends.core.context import DEFAULT_ACCOUNT, DEFAULT_REGION, Caller
+
+if TYPE_CHECKING:
+    from backends.core.kernel import Kernel
+    from server.types import HttpRequest
+
+ACCOUNT_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a request says about who sent it. `signing_name` is empty when nothing was signed."""
+
+    caller: Caller
+    account: str
+    region: str
+    signing_name: str
+
+
+def identify(kernel: Kernel, request: HttpRequest) -> Identity:
+    """Read the credential scope; keys that this server issued carry their account, 12-digit keys are the account."""
+    key, region, name = _scope(request)
+    issued = kernel.issued_key(key) if key.startswith("ASIALM") else None
+    if issued is not None:
+        return Identity(Caller(key, issued.arn), issued.account, region, name)
+    account = key if len(key) == ACCOUNT_DIGITS and key.isascii() and key.isdigit() else DEFAULT_ACCOUNT
+    return Identity(Caller(key), account, region, name)
+
+
+def _scope(request: HttpRequest) -> tuple[str, str, str]:
+    authorization = request.headers.get("authorization", "")
+    if authorization.startswith("AWS4-"):
+        start = authorization.find("Credential=")
+        if start >= 0:
+            return _credential(authorization[start + 11 :].split(",", 1)[0].strip())
+    if authorization.startswith("AWS "):
+        return authorization[4:].split(":", 1)[0], DEFAULT_REGION, "s3"
+    if b"X-Amz-Credential=" in request.query_string:
+        return _credential(_query(request, "X-Amz-Credential"))
+    if b"AWSAccessKeyId=" in request.query_string:
+        return _query(request, "AWSAccessKeyId"), DEFAULT_REGION, "s3"
+    return "", DEFAULT_REGION, ""
+
+
+def _credential(scope: str) -> tuple[str, str, str]:
+    parts = scope.rsplit("/", 4)  # a key never holds a slash, but be forgiving about what stands before the date
+    if len(parts) != 5:
+        return parts[0], DEFAULT_REGION, ""
+    key, _date, region, name, _terminator = parts
+    return key, region or DEFAULT_REGION, name
+
+
+def _query(request: HttpRequest, name: str) -> str:
+    return parse_qs(request.query_string.decode("latin-1")).get(name, [""])[0]

@@ -1,0 +1,107 @@
+"""Which service a request is for: by target header, signing name, host and path.
+
+The SageMaker runtime services share the signing name `sagemaker` with the control plane; a request without a target is
+told apart by its path. S3 is reached in path style and in virtual-host style. What is not ours goes to moto.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from api_specs import model
+from backends.core import errors
+from server.protocol import query, rest_route
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+
+    from server.identify import Identity
+    from server.types import HttpRequest
+
+OWN = ("sagemaker", *model.SAGEMAKER_SERVICES[1:], "s3", "sts", "iam", "logs")
+"""Services with handlers here, in the order in which paths are tried."""
+
+RUNTIME_SERVICES = tuple(name for name in model.SAGEMAKER_SERVICES if name != "sagemaker")
+SIGNING_NAMES = {"sagemaker-geospatial": "sagemaker-geospatial", "s3": "s3", "sts": "sts", "iam": "iam", "logs": "logs"}
+TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
+# bucket.s3.amazonaws.com, bucket.s3.<region>.amazonaws.com, bucket.s3-<region>..., bucket.s3.localhost, bucket.localhost
+VIRTUAL_HOST = re.compile(r"^(?P<bucket>[a-z0-9][a-z0-9.-]+?)\.(?:s3[.-][a-z0-9.-]+|s3\.localhost|localhost)$")
+AWS_HOST = re.compile(r"^(?P<name>[a-z0-9.-]+?)\.(?:[a-z]{2}(?:-[a-z]+)+-\d\.)?amazonaws\.com(?:\.cn)?$")
+HOST_SERVICES = {"sts": "sts", "iam": "iam", "logs": "logs", "s3": "s3", "api.sagemaker": "sagemaker"}
+OTHER = ""
+
+
+def service_of(request: HttpRequest, identity: Identity) -> str:
+    """Name the service by botocore's name; empty when it is one that moto answers."""
+    target = request.headers.get("x-amz-target")
+    if target is not None:
+        return TARGETS.get(target.partition(".")[0], OTHER)
+    name = identity.signing_name
+    if name == "sagemaker":
+        return _runtime_service(request)
+    if name:
+        return SIGNING_NAMES.get(name, OTHER)
+    return _unsigned(request)
+
+
+def _runtime_service(request: HttpRequest) -> str:
+    for service in RUNTIME_SERVICES:
+        if rest_route.matcher(model.load_service(service)).match(request) is not None:
+            return service
+    return "sagemaker"
+
+
+def _unsigned(request: HttpRequest) -> str:
+    host = AWS_HOST.match(request.host.partition(":")[0])
+    if host is not None and host["name"] in HOST_SERVICES:
+        return HOST_SERVICES[host["name"]]
+    if request.method == "POST" and request.headers.get("content-type", "").startswith(
+        "application/x-www-form-urlencoded"
+    ):
+        return _query_service(request.body)
+    return "s3"
+
+
+@cache
+def _query_service_actions() -> dict[bytes, str]:
+    return {f"Action={name}".encode(): service for service in ("sts", "iam") for name in model.operations(service)}
+
+
+def _query_service(body: bytes) -> str:
+    for field in body.split(b"&"):
+        if field.startswith(b"Action="):
+            return _query_service_actions().get(field, OTHER)
+    return OTHER
+
+
+def operation_of(service: str, request: HttpRequest) -> OperationModel:
+    """Find the operation: by target, by Action, or by method and path. UnknownOperationException when there is none."""
+    protocol = model.load_service(service).metadata["protocol"]
+    if protocol == "json":
+        name = request.headers.get("x-amz-target", "").partition(".")[2]
+    elif protocol == "query":
+        name = query.form(request).get("Action", "")
+    else:
+        found = rest_route.matcher(model.load_service(service)).match(request)
+        if found is not None:
+            return found[0]
+        if service == "s3":
+            raise errors.AwsError(
+                "MethodNotAllowed", "The specified method is not allowed against this resource.", status=405
+            )
+        name = ""
+    if not model.has_operation(name, service):
+        code = "InvalidAction" if protocol == "query" else "UnknownOperationException"
+        raise errors.AwsError(code, f"The requested operation {name!r} is not recognized by the service.")
+    return model.operation(name, service)
+
+
+def virtual_host(request: HttpRequest) -> None:
+    """Rewrite `Host: bucket.s3...` to path style, which is all that the S3 routes know."""
+    found = VIRTUAL_HOST.match(request.host.partition(":")[0])
+    if found is None or found["bucket"] == "s3":
+        return
+    request.path = f"/{found['bucket']}{request.path}"
+    request.raw_path = f"/{found['bucket']}".encode() + request.raw_path

@@ -1,0 +1,119 @@
+"""Run one server: kernel, gateway, uvicorn. `Ready.` in the log means that it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from backends import load_components
+from backends.core.kernel import Kernel
+from server.gateway import Gateway
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from backends.core.settings import Settings
+
+log = logging.getLogger("localmaker")
+DRAIN_S = 3
+
+
+def make_gateway(kernel: Kernel) -> Gateway:
+    """Put the gateway in front of the admin application, which is imported when it is first asked."""
+
+    def make_app() -> Any:
+        from server.app import make_app as make
+
+        return make(kernel)
+
+    return Gateway(kernel, make_app)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, listening on more addresses as they are wanted: jobs in Docker reach the server at their gateway."""
+
+    def __init__(self, config: uvicorn.Config, kernel: Kernel) -> None:
+        super().__init__(config)
+        self._kernel = kernel
+        kernel.state["addresses"] = []
+        kernel.state["listen_also"] = self.listen_also
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, write down where, and say so."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        port = self.servers[0].sockets[0].getsockname()[1]
+        self._kernel.state["port"] = port
+        self._kernel.state["addresses"].insert(0, f"http://{self.config.host}:{port}")
+        write_state(self._kernel.settings.data_dir, self._kernel.state["addresses"][0])
+        gc.freeze()  # models and code stay: do not walk them at every collection
+        log.info("Listening on %s", self._kernel.state["addresses"][0])
+        log.info("Ready.")
+
+    async def listen_also(self, host: str) -> str:
+        """Listen on another address of this machine too, same port; give its URL."""
+        url = f"http://{host}:{self._kernel.state['port']}"
+        if url in self._kernel.state["addresses"] or self.config.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared
+            return url
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            kind: Any = self.config.http_protocol_class
+            made: asyncio.Protocol = kind(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        self.servers.append(await loop.create_server(protocol, host, self._kernel.state["port"]))
+        self._kernel.state["addresses"].append(url)
+        log.info("Listening on %s for jobs", url)
+        return url
+
+
+def state_file(data_dir: Path) -> Path:
+    """Where a running server says what it is, for the command line."""
+    return data_dir / "server.json"
+
+
+def write_state(data_dir: Path, url: str) -> None:
+    """Write down the running server's URL and process."""
+    state_file(data_dir).write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Jobs and endpoints run on; the next start adopts them."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    kernel = Kernel(settings, load_components())
+    kernel.open()
+    config = uvicorn.Config(
+        make_gateway(kernel),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_S,
+        backlog=2048,
+    )
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    server = Server(config, kernel)
+    try:
+        with suppress(KeyboardInterrupt):
+            server.run()
+    finally:
+        state_file(settings.data_dir).unlink(missing_ok=True)
