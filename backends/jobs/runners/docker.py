@@ -1,0 +1,258 @@
+"""The Docker runner: hosts are containers, started, followed and removed by the job's supervisor.
+
+The server itself speaks to the engine (through docker-py, imported on first use) about images and the shared network
+only. Networks: a single host that is not isolated joins the bridge `localmaker`, on whose gateway the server listens
+for jobs; several hosts get a bridge of their own, on which `algo-1 ... algo-n` resolve, and reach the same gateway
+through it. An isolated job gets no network, or an internal one if it has peers or serves a port; on one without ports
+the machine itself has no address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backends.jobs.runners.base import StartError
+from backends.jobs.runners.supervised import SupervisedRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from backends.jobs.runners.base import Handle
+    from backends.jobs.spec import HostSpec, ImageRef, JobSpec
+
+SHARED_NETWORK = "localmaker"
+_JOB_LABEL = "localmaker.job"
+_INSTALLATION_LABEL = "localmaker.installation"
+_TIMEOUT_S = 10
+_MAX_HELPER_IMAGES = 5
+
+
+class DockerRunner(SupervisedRunner):
+    """See the module.
+
+    `installation` names the data directory in labels, so that several servers can share an engine. `host_paths` maps
+    directories as this process sees them to where the engine's machine has them, when the server is in a container.
+    """
+
+    name = "docker"
+    network_interface = "eth0"
+
+    def __init__(self, root: Path, installation: str, host_paths: Mapping[Path, Path] | None = None) -> None:
+        super().__init__(root)
+        self._installation = installation
+        self._host_paths = dict(host_paths or {})
+        self._url = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        self._client_lock = threading.Lock()
+        self._client: Any = None
+        self._gateway = ""
+
+    def available(self) -> str | None:
+        """See Runner."""
+        if not self._url.startswith(("unix://", "tcp://", "http://")):
+            return f"LocalMaker speaks to Docker over unix:// and tcp:// only, not {self._url}."
+        if os.environ.get("DOCKER_TLS_VERIFY"):
+            return "LocalMaker does not speak TLS to a Docker engine: jobs mount directories, so it must be local."
+        try:
+            self._docker().ping()
+        except Exception as error:  # noqa: BLE001 - docker-py raises its own, requests' and OSError
+            self.close()
+            return f"No Docker engine answers at {self._url}: {error}"
+        return None
+
+    def refusal(self, image: ImageRef) -> str | None:
+        """See Runner."""
+        if not image.docker:
+            return "There is no Docker image for this job."
+        from docker import errors
+
+        try:
+            self._docker().api.inspect_image(image.docker)
+        except errors.ImageNotFound:
+            return f"Image {image.docker} is not on this machine: it has to be pulled or built first."
+        except Exception as error:  # noqa: BLE001
+            self.close()
+            return f"No Docker engine answers at {self._url}: {error}"
+        return None
+
+    def pull(self, reference: str) -> Iterator[str]:
+        """Pull an image, giving a sentence for each step. Raises StartError when it cannot be had."""
+        try:
+            for step in self._docker().api.pull(reference, stream=True, decode=True):
+                if "error" in step:
+                    raise StartError(f"Image {reference} could not be pulled: {step['error']}")
+                yield " ".join(filter(None, [step.get("id"), step.get("status"), step.get("progress")]))
+        except StartError:
+            raise
+        except Exception as error:
+            raise StartError(f"Image {reference} could not be pulled: {error}") from error
+
+    def endpoint_host(self) -> str:
+        """See Runner: the gateway of the shared network, which is made when it is not there."""
+        if not self._gateway:
+            self._gateway = self._ensure_network()
+        return self._gateway
+
+    def close(self) -> None:
+        """Close the connection to the engine; the next call opens another."""
+        with self._client_lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _docker(self) -> Any:
+        import docker
+
+        with self._client_lock:
+            if self._client is None:
+                self._client = docker.DockerClient(base_url=self._url, timeout=_TIMEOUT_S)
+            return self._client
+
+    def _ensure_network(self) -> str:
+        from docker import errors
+
+        api = self._docker().api
+        try:
+            found = api.inspect_network(SHARED_NETWORK)
+        except errors.NotFound:
+            with contextlib.suppress(errors.APIError):  # another server was quicker
+                api.create_network(SHARED_NETWORK, "bridge", labels={SHARED_NETWORK: "shared"}, check_duplicate=True)
+            found = api.inspect_network(SHARED_NETWORK)
+        return str(found["IPAM"]["Config"][0]["Gateway"])
+
+    def _take_over(self, handle: Handle) -> None:
+        if self._recorded(handle) is None and self._is_gone(handle):
+            self._spawn(handle, "resume")
+
+    def _clean(self, handle: Handle) -> None:
+        labels = [f"{_JOB_LABEL}={handle.job}", f"{_INSTALLATION_LABEL}={self._installation}"]
+        api = self._docker().api
+        for container in api.containers(all=True, filters={"label": labels}):
+            api.remove_container(container["Id"], v=True, force=True)
+        for network in api.networks(filters={"label": labels}):
+            api.remove_network(network["Id"])
+
+    def _plan(self, spec: JobSpec) -> dict[str, Any]:
+        networks = self._job_networks(spec)
+        if networks:
+            mode = str(networks[0]["Name"])
+        elif spec.isolated:
+            mode = "none"
+        else:
+            self.endpoint_host()
+            mode = SHARED_NETWORK
+        for host in spec.hosts:
+            _open_directories(host.opt_ml)
+        document = spec.to_json()
+        return {
+            "kind": "docker",
+            "engine": self._url.replace("http://", "tcp://"),
+            "hosts": [self._host(spec, host, mode) for host in spec.hosts],
+            "networks": networks,
+            "notes": list(spec.notes),
+            "opt_ml": {host.name: str(host.opt_ml) for host in spec.hosts},
+            "own": [str(host.opt_ml) for host in spec.hosts],
+            "helper_images": self._helper_images(spec),
+            "host_paths": {str(host.opt_ml): self._host_path(host.opt_ml) for host in spec.hosts},
+            "ports": list(spec.ports),
+            "pipes": document["pipes"],
+            "sync": document["sync"],
+            "failure_grace_s": spec.failure_grace_s,
+        }
+
+    def _labels(self, spec: JobSpec) -> dict[str, str]:
+        return {**spec.labels, _JOB_LABEL: spec.id, _INSTALLATION_LABEL: self._installation}
+
+    def _job_networks(self, spec: JobSpec) -> list[dict[str, Any]]:
+        """Give the body of the create call of the job's own network, if it needs one."""
+        if len(spec.hosts) == 1 and not (spec.isolated and spec.ports):
+            return []
+        body: dict[str, Any] = {
+            "Name": f"localmaker-{self._installation}-{spec.id}",
+            "Driver": "bridge",
+            "Internal": spec.isolated,
+            "Labels": self._labels(spec),
+        }
+        if spec.isolated and not spec.ports:
+            # The machine would answer at an internal network's gateway too, if it had that address.
+            body["Options"] = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+        return [body]
+
+    def _host(self, spec: JobSpec, host: HostSpec, network: str) -> dict[str, Any]:
+        create: dict[str, Any] = {
+            "Image": spec.image.docker,
+            "Hostname": host.name,
+            "Cmd": list(spec.command),
+            "Env": [f"{key}={value}" for key, value in _environment(spec, host).items()],
+            "Labels": self._labels(spec),
+            "HostConfig": self._host_config(spec, host, network),
+        }
+        if spec.entrypoint is not None:
+            create["Entrypoint"] = list(spec.entrypoint)
+        if network not in {"none", SHARED_NETWORK}:
+            create["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": [host.name]}}}
+        return {
+            "name": host.name,
+            "container": f"localmaker-{self._installation}-{spec.id}-{host.name}",
+            "create": create,
+            "addressed": bool(spec.ports),
+        }
+
+    def _host_config(self, spec: JobSpec, host: HostSpec, network: str) -> dict[str, Any]:
+        binds = [(host.opt_ml, "/opt/ml", False), *((m.source, m.target, m.read_only) for m in host.mounts)]
+        config: dict[str, Any] = {
+            "NetworkMode": network,
+            "Mounts": [
+                {"Type": "bind", "Source": self._host_path(source), "Target": target, "ReadOnly": read_only}
+                for source, target, read_only in binds
+            ],
+            "Init": True,  # without it a program that minds no signals waits out the whole grace
+            "SecurityOpt": ["no-new-privileges"],
+            "LogConfig": {
+                "Type": "json-file",
+                "Config": {},
+            },  # whatever the engine's default: it replays after a takeover
+        }
+        if network == "none":
+            config["ExtraHosts"] = [f"{host.name}:127.0.0.1"]
+        if spec.memory_mb is not None:
+            config["Memory"] = config["MemorySwap"] = spec.memory_mb << 20
+        if spec.cpus is not None:
+            config["NanoCpus"] = int(min(spec.cpus, os.cpu_count() or 1) * 10**9)
+        if spec.shm_mb is not None:
+            config["ShmSize"] = spec.shm_mb << 20
+        if spec.gpus:
+            devices = [str(gpu) for gpu in spec.gpus]
+            config["DeviceRequests"] = [{"Driver": "", "DeviceIDs": devices, "Capabilities": [["gpu"]]}]
+        return config
+
+    def _host_path(self, path: Path) -> str:
+        for inside, outside in self._host_paths.items():
+            if path.is_relative_to(inside):
+                return str(outside / path.relative_to(inside))
+        return str(path)
+
+    def _helper_images(self, spec: JobSpec) -> list[str]:
+        """Give images that may lend a shell to give files back, the job's own first; none is needed by root."""
+        if os.geteuid() == 0:
+            return []
+        tags = [
+            tag for image in self._docker().api.images() for tag in image.get("RepoTags") or [] if "<none>" not in tag
+        ]
+        return list(dict.fromkeys([str(spec.image.docker), *tags]))[:_MAX_HELPER_IMAGES]
+
+
+def _environment(spec: JobSpec, host: HostSpec) -> dict[str, str]:
+    """Give a container's environment; a machine whose default runtime shows every GPU shows none to a job without."""
+    gpus = {} if spec.gpus else {"NVIDIA_VISIBLE_DEVICES": "void"}
+    return {**spec.environment, **host.environment, **gpus}
+
+
+def _open_directories(opt_ml: Path) -> None:
+    """Let whatever user the image runs as write below /opt/ml, as on AWS; the job's directory itself keeps others out."""
+    for parent, _, _ in os.walk(opt_ml):
+        with contextlib.suppress(PermissionError):  # it belongs to somebody who knew better
+            Path(parent).chmod(0o777)

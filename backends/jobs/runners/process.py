@@ -1,0 +1,246 @@
+"""The process runner: hosts are processes of this machine, in bubblewrap where it works, in less where it does not.
+
+What a job sees in bubblewrap: /opt/ml and /tmp of its own (the only writable places), the machine's /usr and /etc
+read-only, its recipe's virtual environment under a writable layer (see `venv`), pid, ipc and uts namespaces of its own,
+and `algo-1 ... algo-n` in /etc/hosts, each with an address in 127.0.0.0/8 that is unique to the job. An isolated job
+has a network namespace that all its hosts share. With `unshare` the machine's other files can be seen; with nothing at
+all (macOS) the job is a plain subprocess whose /opt/ml is named by SAGEMAKER_BASE_DIR, and its log says so.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backends.jobs.runners import sandbox, venv
+from backends.jobs.runners.base import StartError
+from backends.jobs.runners.supervised import SupervisedRunner
+from backends.jobs.supervisor import cgroup, files
+from backends.jobs.supervisor.process import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backends.jobs.runners.base import Handle
+    from backends.jobs.spec import HostSpec, ImageRef, JobSpec
+
+_PASSWD = "root:x:0:0:root:/root:/bin/sh\nsagemaker:x:1000:1000::/tmp:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n"
+_GROUP = "root:x:0:\nsagemaker:x:1000:\nnogroup:x:65534:\n"
+_PLAIN_NOTE = (
+    "LocalMaker: neither bubblewrap nor namespaces work here, so this job is a plain subprocess: it sees this "
+    "machine's files and network, and its /opt/ml is {path} (SAGEMAKER_BASE_DIR)."
+)
+_PORT_RANGE = (20_000, 32_000)  # below the range from which Linux takes ports for outgoing connections
+
+
+class ProcessRunner(SupervisedRunner):
+    """See the module. `mode` fixes the sandbox; by default the best that works."""
+
+    name = "process"
+    network_interface = "lo"
+
+    def __init__(self, root: Path, mode: sandbox.Mode | None = None) -> None:
+        super().__init__(root)
+        self._fixed_mode = mode
+
+    @property
+    def mode(self) -> sandbox.Mode:
+        """The sandbox in use; found out on first use, by trying."""
+        return self._fixed_mode or sandbox.best_mode()
+
+    def available(self) -> str | None:
+        """See Runner."""
+        return None if os.name == "posix" else "The process runner needs a POSIX system."
+
+    def refusal(self, image: ImageRef) -> str | None:
+        """See Runner."""
+        if image.venv is None:
+            return f"Image {image.docker} can only run on Docker: LocalMaker has no Python environment for it."
+        if not (image.venv / "bin").is_dir():
+            return f"The Python environment {image.venv} is not there."
+        return None
+
+    def endpoint_host(self) -> str:
+        """See Runner."""
+        return "127.0.0.1"
+
+    def _wrapper(self, plan: dict[str, Any]) -> Sequence[str]:
+        return (sandbox.own_network() or ()) if plan["own_network"] else ()
+
+    def _clean(self, handle: Handle) -> None:
+        cgroup.remove(cgroup.leftovers(handle.job))
+
+    def _plan(self, spec: JobSpec) -> dict[str, Any]:
+        if spec.isolated and (self.mode == "plain" or sandbox.own_network() is None):
+            raise StartError(
+                "Network isolation needs Docker, or network namespaces, which do not work on this machine."
+            )
+        scratch = spec.directory / "supervisor" / files.SCRATCH
+        scratch.mkdir()
+        addresses = self._addresses(spec)
+        etc = _write_etc(scratch, addresses)
+        listeners, relays, ports = _open_ports(spec, addresses)
+        known = {name: {str(port): place for port, place in places.items()} for name, places in ports.items()}
+        files.write(str(spec.directory / "supervisor" / files.ADDRESSES), known)
+        hosts = [self._host(spec, host, scratch / host.name, etc, ports[host.name]) for host in spec.hosts]
+        plain = [_PLAIN_NOTE.format(path=spec.hosts[0].opt_ml)] if self.mode == "plain" else []
+        document = spec.to_json()
+        return {
+            "kind": "process",
+            "hosts": hosts,
+            "notes": [*spec.notes, *plain],
+            "opt_ml": {host.name: str(host.opt_ml) for host in spec.hosts},
+            "pipes": document["pipes"],
+            "sync": document["sync"],
+            "own_network": spec.isolated,
+            "relays": relays,
+            "failure_grace_s": spec.failure_grace_s,
+            "listeners": listeners,
+        }
+
+    def _addresses(self, spec: JobSpec) -> dict[str, str]:
+        """Give each host an address of its own; jobs differ in the middle two bytes (checked against the living)."""
+        taken = {str(path.read_text()) for path in self._registry.parent.glob(f"{self.name}-networks/*")}
+        start = zlib.crc32(spec.id.encode())
+        pairs = ((16 + n // 256 % 224, n % 256) for n in range(start, start + 224 * 256))
+        network = next(text for first, second in pairs if (text := f"127.{first}.{second}") not in taken)
+        folder = self._registry.parent / f"{self.name}-networks"
+        folder.mkdir(exist_ok=True)
+        (folder / spec.id).write_text(network)
+        if self.mode == "plain":
+            return {host.name: "127.0.0.1" for host in spec.hosts}
+        return {host.name: f"{network}.{index}" for index, host in enumerate(spec.hosts, start=1)}
+
+    def remove(self, handle: Handle) -> None:
+        """See Runner."""
+        super().remove(handle)
+        (self._registry.parent / f"{self.name}-networks" / handle.job).unlink(missing_ok=True)
+
+    def _host(
+        self,
+        spec: JobSpec,
+        host: HostSpec,
+        scratch: Path,
+        etc: list[tuple[Path, str]],
+        ports: dict[int, tuple[str, int]],
+    ) -> dict[str, Any]:
+        (scratch / "tmp").mkdir(parents=True)
+        binds, environment = _python(spec.image, scratch, self.mode)
+        binds.append((host.opt_ml, "/opt/ml", False))
+        binds += [(mount.source, mount.target, mount.read_only) for mount in host.mounts]
+        argv = [*(spec.entrypoint or ()), *spec.command]
+        if self.mode == "plain":
+            environment |= _plain_environment(host, scratch)
+            argv = [
+                _in_layer(word, spec.image.venv, scratch / "venv") if n == 0 else word for n, word in enumerate(argv)
+            ]
+        box = sandbox.Box(self.mode, host.name, scratch, binds, etc, bool(spec.gpus))
+        command = sandbox.command(box, argv)
+        environment |= {"HOSTNAME": host.name, **spec.environment, **host.environment, **_port_environment(spec, ports)}
+        environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)), MARK: spec.id}
+        return {
+            "name": host.name,
+            "argv": list(command.argv),
+            "env": environment,
+            "levels": command.levels,
+            "status": command.status,
+            "contained": command.contained,
+            "limits": {"memory_mb": spec.memory_mb, "cpus": spec.cpus},
+        }
+
+
+def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tuple[Path, str, bool]], dict[str, str]]:
+    """Give what a host must see of its Python environment, and the environment variables that find it."""
+    binds: list[tuple[Path, str, bool]] = []
+    path = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+    own = scratch / "venv"
+    if image.venv:
+        binds += [(outer.resolve(), str(outer), True) for outer in venv.interpreter_paths(image.venv)]
+        layered = venv.layer(image.venv, own, image.venv if mode == "plain" else venv.BASE)
+        binds += [(image.venv, str(venv.BASE), True), (own, str(image.venv), False)] if layered else []
+        binds += [] if layered else [(image.venv, str(image.venv), True)]
+        path.insert(0, str((own if layered and mode == "plain" else image.venv) / "bin"))
+    binds += [(extra, str(extra), True) for extra in (*image.paths, *image.python_path)]
+    environment = {"PATH": ":".join(path), "HOME": "/tmp", "USER": "sagemaker", "LANG": "C.UTF-8"}  # noqa: S108
+    if image.python_path:
+        environment["PYTHONPATH"] = ":".join(map(str, image.python_path))
+    return binds, environment
+
+
+def _plain_environment(host: HostSpec, scratch: Path) -> dict[str, str]:
+    """Say by environment what mounts say elsewhere; host names cannot be made to resolve, so nobody shall wait for it."""
+    temporary = str(scratch / "tmp")
+    return {
+        "SAGEMAKER_BASE_DIR": str(host.opt_ml),
+        "SM_STUDIO_LOCAL_MODE": "true",
+        "HOME": temporary,
+        "TMPDIR": temporary,
+    }
+
+
+def _in_layer(word: str, shared: Path | None, own: Path) -> str:
+    """Name the layer's interpreter where the spec names the shared environment's."""
+    if shared and Path(word).is_relative_to(shared) and own.exists():
+        return str(own / Path(word).relative_to(shared))
+    return word
+
+
+def _write_etc(scratch: Path, addresses: dict[str, str]) -> list[tuple[Path, str]]:
+    """Write the files that lie over /etc's: names of the job's hosts, and a user for number 1000."""
+    names = "".join(f"{address} {name}\n" for name, address in addresses.items())
+    contents = {
+        "hosts": f"127.0.0.1 localhost\n::1 localhost\n{names}",
+        "passwd": _PASSWD,
+        "group": _GROUP,
+    }
+    for name, text in contents.items():
+        (scratch / name).write_text(text)
+    return [(scratch / name, f"/etc/{name}") for name in contents]
+
+
+def _open_ports(
+    spec: JobSpec, addresses: dict[str, str]
+) -> tuple[list[socket.socket], list[dict[str, Any]], dict[str, dict[int, tuple[str, int]]]]:
+    """Choose where the server reaches each port: (listening sockets to hand down, relays, host -> port -> place).
+
+    An isolated job keeps its ports, in its own network, behind a relay. Others share this machine's network, where
+    8080 may be taken: they are told a free port by SAGEMAKER_BIND_TO_PORT.
+    """
+    listeners: list[socket.socket] = []
+    relays: list[dict[str, Any]] = []
+    places: dict[str, dict[int, tuple[str, int]]] = {}
+    for name, address in addresses.items():
+        places[name] = {}
+        for port in spec.ports:
+            if spec.isolated:
+                listener = socket.create_server(("127.0.0.1", 0))
+                listeners.append(listener)
+                relays.append({"fd": listener.fileno(), "ip": address, "port": port})
+                places[name][port] = ("127.0.0.1", listener.getsockname()[1])
+            else:
+                places[name][port] = (address, _free_port())
+    return listeners, relays, places
+
+
+def _free_port() -> int:
+    """Find a port that nobody has on any address of this machine."""
+    for port in random.sample(range(*_PORT_RANGE), 1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise StartError("No free port was found for the job.", "InternalServerError")
+
+
+def _port_environment(spec: JobSpec, ports: dict[int, tuple[str, int]]) -> dict[str, str]:
+    if spec.isolated or not ports:
+        return {}
+    first = next(iter(ports.values()))[1]
+    named = {f"LOCALMAKER_PORT_{port}": str(place[1]) for port, place in ports.items()}
+    return {"SAGEMAKER_BIND_TO_PORT": str(first), **named}

@@ -1,0 +1,46 @@
+"""A writable layer over a recipe's shared virtual environment, so that a job can `pip install` and leave it as it was.
+
+The layer is a virtual environment of a few links: its own empty `site-packages` comes first on `sys.path`, the shared
+one follows by a `.pth` file, and scripts and `share` are links into the shared one. In a sandbox the layer is mounted
+where the shared environment lies, so that interpreter lines, console scripts and the spec's own paths all meet it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+BASE = Path("/opt/localmaker/venv")  # where a sandbox shows the shared environment itself
+
+
+def layer(venv: Path, target: Path, base: Path) -> bool:
+    """Make the layer of `venv` in `target`, its links pointing to `base`; False when `venv` is no virtual environment."""
+    config = venv / "pyvenv.cfg"
+    libraries = sorted(venv.glob("lib/python3*/site-packages"))
+    if not config.is_file() or not libraries:
+        return False
+    (target / "bin").mkdir(parents=True)
+    (target / "pyvenv.cfg").write_bytes(config.read_bytes())
+    for script in (venv / "bin").iterdir():
+        (target / "bin" / script.name).symlink_to(base / "bin" / script.name)
+    for entry in venv.iterdir():
+        if entry.name not in {"bin", "lib", "lib64", "pyvenv.cfg"}:
+            (target / entry.name).symlink_to(base / entry.name)
+    own = target / libraries[0].relative_to(venv)
+    own.mkdir(parents=True)
+    shared = base / libraries[0].relative_to(venv)
+    (own / "_localmaker_base.pth").write_text(f"import site; site.addsitedir({str(shared)!r})\n")
+    (target / "lib64").symlink_to("lib")
+    return True
+
+
+def interpreter_paths(venv: Path) -> list[Path]:
+    """Give the directories outside of `venv` that its interpreter needs, as they are named and as they really lie."""
+    config = venv / "pyvenv.cfg"
+    if not config.is_file():
+        return []
+    for line in config.read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() == "home":
+            home = Path(value.strip()).parent
+            return [path for path in dict.fromkeys([home, home.resolve()]) if not path.is_relative_to("/usr")]
+    return []

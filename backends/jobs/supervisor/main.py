@@ -1,0 +1,240 @@
+"""The life of a supervisor: start the hosts, mind their requests, record the end, clean up.
+
+The main thread starts process hosts (their parent-death signal follows the thread) and then waits on two pipes: the
+doorbell FIFO, through which the server asks to stop, and a pipe through which hosts tell that they have ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+from . import files, log
+
+_FAILED_HOST_NOTE = "LocalMaker: {name} failed with exit code {code}; the other hosts are being stopped."
+
+
+class Supervisor:
+    """One job. `directory` is the state directory that `files` describes."""
+
+    def __init__(self, directory: str, resume: bool) -> None:
+        self._directory = directory
+        self._resume = resume
+        self._plan: dict[str, Any] = files.read(self._path(files.PLAN))
+        self._written = log.last_stamps(self._path(files.LOG)) if resume else {}
+        self._log = log.Log(self._path(files.LOG))
+        self._control = os.open(self._path(files.CONTROL), os.O_RDWR | os.O_NONBLOCK)
+        self._wake_read, self._wake_write = os.pipe()
+        self._reason = "exited"
+        self._kill_at: float | None = None  # monotonic seconds
+        self._failing = False
+        self._message = ""
+        self._started_at: float = self._plan["created_at"] if resume else time.time()
+        self._hosts: list[Any] = []
+        self._engine: Any = None
+        self._mirror: Any = None
+
+    def run(self) -> None:
+        """Run the job to its end and write `exit.json`."""
+        if not self._resume:
+            for note in self._plan["notes"]:
+                self._log.note(self._plan["hosts"][0]["name"], note)
+        self._start_mirror()
+        if self._plan["kind"] == "docker":
+            self._start_containers()
+        else:
+            self._start_processes()
+        self._read_requests()
+        while any(host.result is None for host in self._hosts):
+            self._wait()
+        self._record()
+
+    def cleanup(self) -> None:
+        """Remove what the job leaves behind; the exit is already written."""
+        for host in self._hosts:
+            host.cleanup()
+        if self._engine:
+            self._remove_networks()
+        scratch = self._path(files.SCRATCH)
+        if os.path.isdir(scratch):
+            _remove_tree(scratch)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, name)
+
+    def _ended(self) -> None:
+        os.write(self._wake_write, b".")
+
+    def _start_mirror(self) -> None:
+        if self._plan["sync"]:
+            from . import sync
+
+            self._mirror = sync.Mirror(self._plan["sync"], self._path(files.SYNC))
+            self._mirror.start()
+
+    def _start_pipes(self) -> None:
+        if not self._plan["pipes"]:
+            return
+        from . import fifo
+
+        for pipe in self._plan["pipes"]:
+            fifo.start(
+                pipe,
+                self._plan["opt_ml"][pipe["host"]],
+                lambda text: self._fail("ClientError: Data download failed: " + text),
+            )
+
+    def _start_processes(self) -> None:
+        from .process import ProcessHost
+
+        if self._plan["own_network"]:
+            from . import relay
+
+            relay.raise_loopback()
+            for item in self._plan["relays"]:
+                os.set_inheritable(item["fd"], False)
+                relay.start(item["fd"], item["ip"], item["port"])
+        self._start_pipes()
+        self._hosts = [ProcessHost(entry, self._log, self._ended) for entry in self._plan["hosts"]]
+        for host in self._hosts:
+            host.prepare()
+            host.start()
+
+    def _start_containers(self) -> None:
+        from .container import ContainerHost
+        from .engine import Engine, EngineError
+
+        self._engine = Engine(self._plan["engine"])
+        self._hosts = [ContainerHost(entry, self._log, self._ended, self._engine) for entry in self._plan["hosts"]]
+        if self._resume:
+            for host in self._hosts:
+                host.resume(self._publish, self._written.get(host.name, (0, 0)))
+            if self._plan["pipes"]:
+                self._fail("InternalServerError: the supervisor that fed the job's Pipe channels died", "lost")
+            return
+        self._start_pipes()
+        try:
+            for network in self._plan["networks"]:
+                self._engine.call("POST", "/networks/create", network)
+        except EngineError as error:
+            self._message = error.message
+            for host in self._hosts:
+                host.result = {"code": None, "signal": None, "oom": False}
+            return
+        for host in self._hosts:
+            host.start(self._publish)
+
+    def _publish(self) -> None:
+        """Tell the server where the hosts are; called whenever one more is known."""
+        ports = self._plan["ports"]
+        known = {host.name: {str(port): [host.address, port] for port in ports} for host in self._hosts if host.address}
+        files.write(self._path(files.ADDRESSES), known)
+
+    def _wait(self) -> None:
+        left = None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic())
+        ready, _, _ = select.select([self._control, self._wake_read], [], [], left)
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._kill_at = None
+            self._signal(signal.SIGKILL)
+        if self._control in ready:
+            os.read(self._control, 4096)
+            self._read_requests()
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+            self._look_for_failure()
+
+    def _read_requests(self) -> None:
+        request = files.read(self._path(files.STOP))
+        if request is None:
+            return
+        if request["kill"]:
+            self._reason = "killed"
+            self._signal(signal.SIGKILL)
+            return
+        first = self._reason == "exited"
+        self._reason = "stopped" if first else self._reason
+        deadline = time.monotonic() + request["grace_s"]
+        if first:
+            self._signal(signal.SIGTERM)
+        if first or self._kill_at is None or deadline < self._kill_at:
+            self._kill_at = deadline
+
+    def _look_for_failure(self) -> None:
+        """Stop the other hosts once one has failed: most would wait for it for ever."""
+        failed = [host for host in self._hosts if host.result and host.result["code"] != 0]
+        if not failed or self._failing or self._reason != "exited":
+            return
+        self._failing = True
+        if any(host.result is None for host in self._hosts):
+            self._log.note(failed[0].name, _FAILED_HOST_NOTE.format(name=failed[0].name, code=failed[0].result["code"]))
+            self._signal(signal.SIGTERM)
+            self._kill_at = time.monotonic() + self._plan["failure_grace_s"]
+
+    def _fail(self, message: str, reason: str = "killed") -> None:
+        self._message, self._reason = message, reason
+        self._log.note(self._hosts[0].name if self._hosts else self._plan["hosts"][0]["name"], f"LocalMaker: {message}")
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        for host in self._hosts:
+            host.signal(number)
+
+    def _record(self) -> None:
+        ended_at = time.time()
+        if self._engine:
+            from .container import own_again
+
+            problem = own_again(self._engine, self._plan)
+            if problem:
+                self._log.note(self._hosts[0].name, f"LocalMaker: {problem}")
+        if self._mirror:
+            self._mirror.finish()
+        errors = [host.error for host in self._hosts if host.error]
+        message = self._message or "; ".join(dict.fromkeys(errors))
+        if message and self._reason == "exited":
+            self._reason = "lost" if self._resume else "start-failed"
+        files.write(
+            self._path(files.EXIT),
+            {
+                "hosts": {host.name: host.result for host in self._hosts},
+                "reason": self._reason,
+                "message": message,
+                "code": "CapacityError" if "could not select device driver" in message else "",
+                "started_at": self._started_at,
+                "ended_at": ended_at,
+            },
+        )
+
+    def _remove_networks(self) -> None:
+        from .engine import EngineError
+
+        for network in self._plan["networks"]:
+            with contextlib.suppress(EngineError):
+                self._engine.call("DELETE", f"/networks/{network['Name']}")
+
+
+def _remove_tree(path: str) -> None:
+    import shutil
+
+    for parent, folders, _ in os.walk(path):  # a job may have taken its own rights away
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                os.chmod(os.path.join(parent, folder), 0o700)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def main() -> None:
+    """Run as a program: state directory, file descriptors of the lock and of the `done` FIFO, "resume" or "start"."""
+    directory, lock_fd, done_fd, verb = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    for fd in (lock_fd, done_fd):
+        os.set_inheritable(fd, False)  # jobs must not hold them open
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    supervisor = Supervisor(directory, resume=verb == "resume")
+    supervisor.run()
+    os.close(done_fd)
+    supervisor.cleanup()
