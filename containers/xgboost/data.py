@@ -1,0 +1,151 @@
+"""From a channel to a DMatrix: CSV, libsvm, parquet, recordio-protobuf; a file, a directory, or a pipe."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from containers.toolkit import recordio, tables
+from containers.toolkit.command_line import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from containers.toolkit.opt_ml import Channel, OptMl
+
+CSV, LIBSVM, PARQUET, RECORDIO = "text/csv", "text/libsvm", "application/x-parquet", "application/x-recordio-protobuf"
+_CONTENT_TYPES = {
+    "csv": CSV, "text/csv": CSV, "libsvm": LIBSVM, "text/libsvm": LIBSVM, "text/x-libsvm": LIBSVM, "parquet": PARQUET,
+    "application/x-parquet": PARQUET, "recordio-protobuf": RECORDIO, "application/x-recordio-protobuf": RECORDIO,
+}  # fmt: skip
+_PIPED = (PARQUET, RECORDIO)
+
+
+def content_type_of(given: str | None) -> str:
+    """Return the canonical content type; libsvm where none is given. Raises ClientError."""
+    kind, *parameters = [part.strip().lower() for part in (given or "libsvm").split(";")]
+    if kind not in _CONTENT_TYPES:
+        supported = ", ".join(sorted(set(_CONTENT_TYPES.values())))
+        raise ClientError(f"{given} is not an accepted ContentType: {supported}")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "label_size" and value != "1":
+            raise ClientError(f"{given} is not an accepted csv ContentType: label_size must be equal to 1.")
+    return _CONTENT_TYPES[kind]
+
+
+def matrix(tree: OptMl, channel: Channel, *, csv_weights: bool) -> Any:
+    """Return the channel as an `xgboost.DMatrix` of [n, d] float32 with labels [n]. Raises ClientError on bad data."""
+    kind = content_type_of(channel.content_type)
+    if channel.mode == "Pipe" and kind not in _PIPED:
+        raise ClientError(f"Channel {channel.name}: Pipe mode is not supported for {kind}; use File mode.")
+    parts = [(name, body) for name, body in _bodies(tree, channel, kind) if body]
+    if not parts:
+        raise ClientError(f"No data found in channel '{channel.name}'.")
+    loaded = [_part(kind, name, body, csv_weights=csv_weights) for name, body in parts]
+    try:
+        return _joined(loaded)
+    except ValueError as problem:
+        raise ClientError(
+            f"Channel {channel.name}: the files differ in their number of columns ({problem})"
+        ) from problem
+
+
+def _bodies(tree: OptMl, channel: Channel, kind: str) -> Iterator[tuple[str, bytes]]:
+    if channel.mode == "Pipe":
+        body = tree.fifo_path(channel.name, 0).read_bytes()
+        # With the RecordIO wrapper each object of a parquet channel is one frame; protobuf records are frames themselves.
+        wrapped = kind == PARQUET and channel.record_wrapper == "RecordIO"
+        yield from ((channel.name, part) for part in (recordio.frames(body) if wrapped else [body]))
+        return
+    root = tree.channel_path(channel.name)
+    for path in sorted([root] if root.is_file() else root.rglob("*")):
+        if path.is_file() and not path.name.startswith((".", "_")):
+            yield str(path.relative_to(root.parent)), path.read_bytes()
+
+
+def _part(kind: str, name: str, body: bytes, *, csv_weights: bool) -> dict[str, Any]:
+    try:
+        if kind == CSV:
+            return _csv(body, csv_weights=csv_weights)
+        if kind == LIBSVM:
+            rows = tables.libsvm(body)
+            return {"sparse": rows, "label": rows.labels, "weight": rows.weights, "qid": rows.qid}
+        return _parquet(body) if kind == PARQUET else _records(body)
+    except ClientError:
+        raise
+    except Exception as problem:
+        raise ClientError(f"Failed to load {kind} data from {name}: {problem}") from problem
+
+
+def _csv(body: bytes, *, csv_weights: bool) -> dict[str, Any]:
+    table = tables.csv(body)
+    first = 2 if csv_weights else 1
+    if table.shape[1] <= first:
+        raise ClientError(
+            f"the CSV has {table.shape[1]} columns: the label, {'the weight, ' * csv_weights}and no feature"
+        )
+    return {"dense": table[:, first:], "label": table[:, 0], "weight": table[:, 1] if csv_weights else None}
+
+
+def _parquet(body: bytes) -> dict[str, Any]:
+    from pyarrow import parquet
+
+    read = parquet.read_table(io.BytesIO(body))
+    table = np.column_stack([column.to_numpy().astype(np.float32) for column in read.columns])
+    return {"dense": table[:, 1:], "label": table[:, 0]}
+
+
+def _records(body: bytes) -> dict[str, Any]:
+    found = recordio.records(body)
+    label = (
+        None
+        if found[0].label is None
+        else np.concatenate([record.label for record in found if record.label is not None])
+    )
+    return {**features_of(found), "label": label}
+
+
+def features_of(found: list[recordio.Record]) -> dict[str, Any]:
+    """Return the records' features as `dense` [n, d] float32, or as `sparse` rows where any record has keys."""
+    if all(record.features.keys is None for record in found):
+        return {"dense": np.stack([record.features.values.astype(np.float32) for record in found])}
+    keys = [np.arange(r.features.values.size) if r.features.keys is None else r.features.keys for r in found]
+    indptr = np.concatenate(([0], np.cumsum([key.size for key in keys])))
+    data = np.concatenate([record.features.values for record in found]).astype(np.float32)
+    labels = np.zeros(len(found), np.float32)
+    return {"sparse": tables.SparseRows(data, np.concatenate(keys).astype(np.int64), indptr, labels)}
+
+
+def _joined(parts: list[dict[str, Any]]) -> Any:
+    import scipy.sparse
+    import xgboost
+
+    if "sparse" in parts[0]:
+        width = max(int(part["sparse"].indices.max(initial=-1)) + 1 for part in parts)
+        features: Any = scipy.sparse.vstack(
+            [
+                scipy.sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=(len(rows.indptr) - 1, width))
+                for rows in (part["sparse"] for part in parts)
+            ],
+            format="csr",
+        )
+    else:
+        features = np.concatenate([part["dense"] for part in parts])
+    joined = {name: _column(parts, name) for name in ("label", "weight", "qid")}
+    try:
+        return xgboost.DMatrix(features, **joined)
+    except xgboost.core.XGBoostError as problem:
+        raise ClientError(str(problem).splitlines()[-1]) from problem
+
+
+def _column(parts: list[dict[str, Any]], name: str) -> np.ndarray | None:
+    columns = [part.get(name) for part in parts]
+    present = [column for column in columns if column is not None]
+    if not present:
+        return None
+    if len(present) != len(columns):
+        raise ClientError(f"some files of the channel have a {name} and others do not")
+    return np.concatenate(present)

@@ -1,0 +1,193 @@
+"""The built-in algorithm: checked hyperparameters, channels, boosting with checkpoints, the model and its ONNX twin."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from containers.toolkit.command_line import ClientError
+from containers.toolkit.opt_ml import opt_ml
+from containers.xgboost import data, hyperparameters
+from containers.xgboost.distributed import communicator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from containers.toolkit.opt_ml import OptMl
+
+MODEL_NAME = "xgboost-model"
+_NOT_FOR_THE_LIBRARY = (
+    "_kfold", "_num_cv_round", "_tuning_objective_metric", "csv_weights", "early_stopping_rounds", "eval_metric", "num_round",
+    "save_model_on_termination",
+)  # fmt: skip
+_WITHOUT_EFFECT = (
+    "deterministic_histogram", "dsplit", "predictor", "prob_buffer_row", "single_precision_histogram", "sketch_eps",
+    "use_dask_gpu_training",
+)  # fmt: skip
+"""Accepted as in the real container; the library of this recipe has done away with them."""
+_EXPORT_ROWS = 256
+
+
+def train() -> None:
+    """Train as /opt/ml says. Raises ClientError for what the user can mend."""
+    # The library imports scikit-learn when it finds it, which more than triples its import time; nothing here needs it.
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+    tree = opt_ml()
+    values = hyperparameters.checked(tree.hyperparameters())
+    _check_channels(tree)
+    host, hosts = tree.hosts()
+    with communicator(host, hosts) as stores_model:
+        _train(tree, values, stores_model=stores_model)
+
+
+def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> None:
+    import xgboost
+
+    channels = tree.channels()
+    csv_weights = bool(values.get("csv_weights"))
+    matrices = {
+        name: data.matrix(tree, channels[name], csv_weights=csv_weights)
+        for name in ("train", "validation")
+        if name in channels
+    }
+    print(f"Train matrix has {matrices['train'].num_row()} rows and {matrices['train'].num_col()} columns", flush=True)
+    if "validation" in matrices:
+        print(f"Validation matrix has {matrices['validation'].num_row()} rows", flush=True)
+    try:
+        if "_kfold" in values:
+            from containers.xgboost import cross_validation
+
+            boosters = cross_validation.train(values, matrices)
+        else:
+            boosters = {MODEL_NAME: boost(tree, values, matrices, stores_model=stores_model)}
+    except xgboost.core.XGBoostError as problem:
+        # What the library refuses at this point is the data or a parameter: labels out of range, too few classes ...
+        raise ClientError(_first_sentence(str(problem))) from problem
+    if not stores_model:
+        return
+    tree.model.mkdir(parents=True, exist_ok=True)
+    for name, booster in boosters.items():
+        save(booster, tree.model / name)
+    if len(boosters) == 1:
+        _export(next(iter(boosters.values())), matrices["train"], tree.model / "model.onnx")
+
+
+def boost(tree: OptMl, values: dict[str, Any], matrices: dict[str, Any], *, stores_model: bool) -> Any:
+    """Return the trained booster, resumed from the newest checkpoint there is."""
+    import xgboost
+
+    from containers.xgboost import callbacks
+
+    checkpoints = tree.checkpoints()
+    resumed = callbacks.newest_checkpoint(checkpoints) if checkpoints else None
+    done, start = 0, None
+    if resumed is not None:
+        start = bytearray(resumed.read_bytes())
+        done = xgboost.Booster(model_file=start).num_boosted_rounds()
+        print(f"Resuming from {resumed.name}: {done} of {values['num_round']} rounds are done", flush=True)
+    steps: list[Any] = [callbacks.LogLine(first_round=done)]
+    steps += early_stopping(values, matrices)
+    if stores_model and checkpoints:
+        steps.append(callbacks.Checkpoint(checkpoints, first_round=done))
+    if stores_model and values.get("save_model_on_termination") == "true":
+        tree.model.mkdir(parents=True, exist_ok=True)
+        steps.append(callbacks.KeepModel(tree.model / MODEL_NAME))
+    return xgboost.train(
+        num_boost_round=max(0, values["num_round"] - done),
+        dtrain=matrices["train"],
+        evals=[(matrix, name) for name, matrix in matrices.items()],
+        xgb_model=start,
+        callbacks=steps,
+        verbose_eval=False,
+        **library_arguments(values),
+    )
+
+
+def library_arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """Return `params` and `custom_metric` for `xgboost.train`."""
+    parameters = {name: value for name, value in values.items() if name not in _NOT_FOR_THE_LIBRARY}
+    for name in _WITHOUT_EFFECT:
+        if parameters.pop(name, None) is not None:
+            print(f"{name} has no effect in this version of XGBoost", flush=True)
+    if parameters.get("tree_method") == "gpu_hist":
+        parameters |= {"tree_method": "hist", "device": "cuda"}
+    if parameters.get("objective") == "reg:linear":
+        parameters["objective"] = "reg:squarederror"
+    if "updater" in parameters:
+        parameters["updater"] = ",".join(parameters["updater"])
+    metrics = metrics_of(values)
+    custom = [name for name in metrics if name in hyperparameters.CUSTOM_METRICS]
+    parameters["eval_metric"] = [name for name in metrics if name not in custom]
+    if not custom:
+        return {"params": parameters}
+    from containers.xgboost.metrics import custom_metric
+
+    parameters["disable_default_eval_metric"] = 0 if parameters["eval_metric"] else 1
+    return {
+        "params": parameters,
+        "custom_metric": custom_metric(custom, parameters.get("objective", "reg:squarederror")),
+    }
+
+
+def metrics_of(values: dict[str, Any]) -> list[str]:
+    """Return the metrics to compute: those asked for and the one a tuning job looks at (`validation:rmse`)."""
+    metrics = list(values.get("eval_metric", []))
+    tuned = values.get("_tuning_objective_metric", "").partition(":")[2]
+    return [*metrics, tuned] if tuned and tuned not in metrics else metrics
+
+
+def early_stopping(values: dict[str, Any], matrices: dict[str, Any]) -> list[Any]:
+    """Return the callback that stops on the tuned metric, or else on the last one named; the best model is kept."""
+    rounds = values.get("early_stopping_rounds")
+    if rounds is None:
+        return []
+    import xgboost
+
+    metrics = metrics_of(values)
+    name = metrics[-1] if metrics else None
+    watched = "validation" if "validation" in matrices else "train"
+    maximize = hyperparameters.is_maximized(name) if name else None
+    return [
+        xgboost.callback.EarlyStopping(rounds, metric_name=name, data_name=watched, maximize=maximize, save_best=True)
+    ]
+
+
+def save(booster: Any, path: Path) -> None:
+    """Write the native model whole or not at all; `Booster.load_model` reads it whatever its name."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(booster.save_raw("ubj"))
+    temporary.rename(path)
+
+
+def _check_channels(tree: OptMl) -> None:
+    channels = tree.channels()
+    if "train" not in channels:
+        raise ClientError("Missing required channel: train")
+    for name, channel in channels.items():
+        if name not in ("train", "validation", "code"):
+            raise ClientError(f"Extraneous channel found: {name}")
+        if name != "code":
+            data.content_type_of(channel.content_type)
+
+
+def _export(booster: Any, matrix: Any, path: Path) -> None:
+    """Add model.onnx beside the native model where it can be had; the job succeeds either way."""
+    from containers.xgboost.onnx_export import NotExportableError, export
+
+    try:
+        rows = matrix.slice(range(min(_EXPORT_ROWS, matrix.num_row()))) if matrix.num_row() else matrix
+        sparse = rows.get_data().tocsr()
+        from containers.toolkit.tables import SparseRows
+
+        sample = SparseRows(sparse.data, sparse.indices, sparse.indptr, sparse.data[:0]).dense(booster.num_features())
+        export(booster, sample, path)
+    except NotExportableError as reason:
+        print(f"No model.onnx: {reason}", flush=True)
+    except Exception as problem:  # noqa: BLE001 - the model is trained; an extra that fails must not take it away
+        print(f"No model.onnx: {type(problem).__name__}: {problem}", flush=True)
+
+
+def _first_sentence(text: str) -> str:
+    """Return the library's message without its C++ stack."""
+    lines = [line.strip() for line in text.split("Stack trace", maxsplit=1)[0].splitlines() if line.strip()]
+    return " ".join(line.split("] ", 1)[-1] if line.startswith("[") else line for line in lines)
