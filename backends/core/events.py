@@ -158,11 +158,12 @@ class Deliverer:
             return await self._kernel.db.write(work)
         except Exception as error:
             log.exception("event %s: listener %s failed", row.event_id, row.subscriber)
-            await self._kernel.db.write(lambda tx: _back_off(tx, row, error))
+            text = repr(error)
+            await self._kernel.db.write(lambda tx: _back_off(tx, row, text))
             return True
 
 
-def _back_off(tx: Transaction, row: Any, error: Exception) -> None:
+def _back_off(tx: Transaction, row: Any, error: str) -> None:
     attempts = row.attempts + 1
     tx.connection.execute(
         update(deliveries).where(_BY_ID),
@@ -172,7 +173,7 @@ def _back_off(tx: Transaction, row: Any, error: Exception) -> None:
             "attempts": attempts,
             "next_at": time.time() + 2.0 ** (attempts - 1),
             "parked": attempts >= MAX_ATTEMPTS,
-            "error": repr(error),
+            "error": error,
         },
     )
 

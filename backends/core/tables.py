@@ -116,6 +116,16 @@ metric_points = Table(
     Index(None, "account", "region", "namespace", "name", "dimensions", "time"),
 )
 
+log_groups = Table(
+    "log_groups",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("retention_days", Integer),
+)
+
 log_streams = Table(
     "log_streams",
     METADATA,

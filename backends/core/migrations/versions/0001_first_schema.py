@@ -9,8 +9,10 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Make every table."""
     METADATA.create_all(op.get_bind())
 
 
 def downgrade() -> None:
+    """Drop every table."""
     METADATA.drop_all(op.get_bind())

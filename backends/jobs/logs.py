@@ -1,0 +1,122 @@
+"""Carry a job's lines from its runner to CloudWatch Logs and, through metric definitions, to the metrics store.
+
+Lines, points and the offset up to which lines were read commit together: a crash neither loses nor repeats a line.
+Source of the metric rules: developer guide, "Define metrics" (2026-11); `#011` is how CloudWatch shows a tab.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import insert
+
+from backends.core import logstore
+from backends.core.tables import metric_points
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.jobs.queue import Run
+    from backends.jobs.runners.base import Handle, LogLine, Runner
+
+BATCH_LINES = 2000
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric definition; the first group of a match anywhere in a line is its value."""
+
+    name: str
+    regex: re.Pattern[str]
+
+
+@dataclass
+class Destination:
+    """Where a job's lines go: a log group, one stream per host, and the metrics that are read off them."""
+
+    group: str
+    streams: dict[str, str]
+    metrics: tuple[Metric, ...] = ()
+    namespace: str = ""
+    dimensions: dict[str, str] = field(default_factory=dict)
+
+
+def compile_metrics(definitions: list[dict[str, str]]) -> tuple[Metric, ...]:
+    """Compile metric definitions; raise re.error for a regex that is none."""
+    return tuple(Metric(entry["Name"], re.compile(entry["Regex"])) for entry in definitions)
+
+
+def values_in(text: str, metrics: tuple[Metric, ...]) -> list[tuple[str, float]]:
+    """Give the (name, value) pairs that a line holds. Tabs match as CloudWatch shows them, `#011`, and as they are."""
+    found = []
+    shown = text.replace("\t", "#011")
+    for metric in metrics:
+        match = metric.regex.search(shown) or metric.regex.search(text)
+        if match is None or not match.groups():
+            continue
+        try:
+            found.append((metric.name, float(match[1])))
+        except (TypeError, ValueError):
+            continue
+    return found
+
+
+def pump(run: Run, runner: Runner, handle: Handle, to: Destination) -> bool:
+    """Carry over the lines written since the last call, at most BATCH_LINES; tell whether there were any."""
+    lines = list(islice(runner.logs(handle, run.state.get("log_offset", 0)), BATCH_LINES))
+    if not lines:
+        return False
+    run.cx.write(lambda cx: _store(cx, run, lines, to))
+    return True
+
+
+def pump_all(run: Run, runner: Runner, handle: Handle, to: Destination) -> None:
+    """Carry over every line that is left."""
+    while pump(run, runner, handle, to):
+        run.check()
+
+
+def say(cx: Context, to: Destination, host: str, text: str) -> None:
+    """Write a line of the server's own into a job's log (a substitution, a limit, the progress of an image)."""
+    stream = logstore.ensure_stream(cx, to.group, to.streams[host])
+    logstore.append(cx, stream, [(int(cx.clock.now() * 1000), line) for line in text.splitlines() or [""]])
+
+
+def _store(cx: Context, run: Run, lines: list[LogLine], to: Destination) -> None:
+    by_host: dict[str, list[tuple[int, str]]] = {}
+    points: list[tuple[float, str, float]] = []
+    shift_ms = int(cx.kernel.clocks.offset_s(cx.account) * 1000)
+    for line in lines:
+        at_ms = line.timestamp_ms + shift_ms
+        by_host.setdefault(line.host, []).append((at_ms, line.text))
+        points.extend((at_ms / 1000, name, value) for name, value in values_in(line.text, to.metrics))
+    for host, entries in by_host.items():
+        logstore.append(cx, logstore.ensure_stream(cx, to.group, to.streams[host]), entries)
+    put_points(cx, to.namespace, to.dimensions, points)
+    last = run.state.get("metrics", {}) | {name: [value, at] for at, name, value in points}
+    run.save_in(cx, log_offset=lines[-1].offset, metrics=last)
+
+
+def put_points(cx: Context, namespace: str, dimensions: dict[str, str], points: list[tuple[float, str, float]]) -> None:
+    """Store (time, name, value) points of a metric."""
+    if not points:
+        return
+    key = orjson.dumps(dimensions, option=orjson.OPT_SORT_KEYS).decode()
+    base: dict[str, Any] = {
+        "account": cx.account,
+        "region": cx.region,
+        "namespace": namespace,
+        "dimensions": key,
+    }
+    cx.db.execute(
+        insert(metric_points), [{**base, "time": at, "name": name, "value": value} for at, name, value in points]
+    )
+
+
+def final_metrics(run: Run) -> list[dict[str, Any]]:
+    """Give FinalMetricDataList: the last value of each metric."""
+    found = run.state.get("metrics", {})
+    return [{"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in found.items()]

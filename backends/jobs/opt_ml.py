@@ -1,0 +1,199 @@
+"""Lay out `/opt/ml` of every host of a job: configuration files, input data, and the directories it writes to.
+
+Source: developer guide "How Amazon SageMaker provides training information" (2026-11). Runs in the job's thread and may
+be done twice: it begins by clearing what an interrupted attempt left.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from backends.jobs import channels
+from backends.jobs.spec import HostSpec, Mount, Pipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from backends.core.context import Context
+    from backends.core.objects import StoredObject
+    from backends.jobs.channels import Channel
+
+DIRECTORIES = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
+DATA = "/opt/ml/input/data"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """One host of a job: its name (`algo-1`), instance type and instance group."""
+
+    name: str
+    instance_type: str
+    group: str = "homogeneousCluster"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every host of a job is given."""
+
+    directory: Path
+    hosts: tuple[HostPlan, ...]
+    channels: tuple[Channel, ...]
+    hyperparameters: Mapping[str, str]
+    network_interface: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def lay_out(cx: Context, plan: Plan, check: Callable[[], None]) -> tuple[tuple[HostSpec, ...], tuple[Pipe, ...]]:
+    """Write every host's /opt/ml; give the hosts and their pipes. `check` is called between files and may raise."""
+    shutil.rmtree(plan.directory, ignore_errors=True)
+    specs: list[HostSpec] = []
+    pipes: list[Pipe] = []
+    for index, host in enumerate(plan.hosts):
+        opt_ml = plan.directory / host.name / "ml"
+        for name in DIRECTORIES:
+            make_open(opt_ml / name, above=opt_ml.parent)
+        write_config(opt_ml / "input" / "config", plan, host)
+        mounts: list[Mount] = []
+        for channel in plan.channels:
+            if channel.groups and host.group not in channel.groups:
+                continue
+            _deliver(cx, plan, channel, index, mounts, pipes, check)
+        specs.append(HostSpec(host.name, opt_ml, tuple(mounts), {}))
+    return tuple(specs), tuple(pipes)
+
+
+def make_open(directory: Path, above: Path) -> None:
+    """Make a directory that any user of a container may write to."""
+    directory.mkdir(parents=True, exist_ok=True)
+    while directory != above:
+        directory.chmod(0o777)
+        directory = directory.parent
+
+
+def write_config(folder: Path, plan: Plan, host: HostPlan) -> None:
+    """Write hyperparameters.json, inputdataconfig.json and resourceconfig.json."""
+    _write(folder / "hyperparameters.json", dict(plan.hyperparameters))
+    _write(folder / "inputdataconfig.json", {channel.name: _channel_config(channel) for channel in plan.channels})
+    _write(folder / "resourceconfig.json", resource_config(plan, host))
+
+
+def resource_config(plan: Plan, host: HostPlan) -> dict[str, Any]:
+    """Describe the cluster to one of its hosts. Hosts are sorted as text, as AWS does."""
+    groups: dict[str, dict[str, Any]] = {}
+    for other in plan.hosts:
+        group = groups.setdefault(
+            other.group, {"instance_group_name": other.group, "instance_type": other.instance_type, "hosts": []}
+        )
+        group["hosts"].append(other.name)
+    for group in groups.values():
+        group["hosts"].sort()
+    return {
+        "current_host": host.name,
+        "current_instance_type": host.instance_type,
+        "current_group_name": host.group,
+        "hosts": sorted(other.name for other in plan.hosts),
+        "instance_groups": list(groups.values()),
+        "network_interface_name": plan.network_interface,
+    }
+
+
+def _channel_config(channel: Channel) -> dict[str, Any]:
+    config: dict[str, Any] = {} if channel.content_type is None else {"ContentType": channel.content_type}
+    return config | {
+        "TrainingInputMode": channel.mode,
+        "S3DistributionType": channel.distribution,
+        "RecordWrapperType": channel.record_wrapper,
+    }
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.write_bytes(orjson.dumps(document))
+    path.chmod(0o644)
+
+
+def _deliver(
+    cx: Context,
+    plan: Plan,
+    channel: Channel,
+    index: int,
+    mounts: list[Mount],
+    pipes: list[Pipe],
+    check: Callable[[], None],
+) -> None:
+    """Give one host one channel, by its mode."""
+    host = plan.hosts[index]
+    data = plan.directory / host.name / "ml" / "input" / "data"
+    if channel.file_system is not None:
+        mounts.append(_file_system(cx, channel, data))
+        return
+    if channel.mode == "Pipe":
+        pipes.append(_pipe(cx, plan, channel, index, check))
+        return
+    target = data / channel.name
+    if channel.mode == "FastFile":
+        # The job sees this read-only, so the files may be links to the stored objects.
+        target = plan.directory / "fast" / host.name / channel.name
+        (data / channel.name).mkdir()
+        mounts.append(Mount(target, f"{DATA}/{channel.name}", read_only=True))
+    found = cx.look(lambda inside: channels.objects_of(inside, channel))
+    make_open(target, above=target.parent)
+    for delivery in channels.share(found, channel, index, len(plan.hosts)):
+        check()
+        path = target / delivery.path
+        try:
+            make_open(path.parent, above=target.parent)
+            cx.objects.copy_to(delivery.stored, path, link=channel.mode == "FastFile")
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise channels.DataError(f"{delivery.stored.key!r} is a file and a folder at once") from error
+        except FileNotFoundError as error:
+            raise channels.DataError(f"{delivery.stored.key!r} was deleted while it was downloaded") from error
+
+
+def _file_system(cx: Context, channel: Channel, data: Path) -> Mount:
+    """Mount a directory of `<data_dir>/filesystems/<FileSystemId>`, which stands for EFS or FSx here."""
+    assert channel.file_system is not None
+    root = (cx.settings.data_dir / "filesystems" / channel.file_system["FileSystemId"]).resolve()
+    source = (root / channel.file_system["DirectoryPath"].lstrip("/")).resolve()
+    if not source.is_relative_to(root) or not source.is_dir():
+        raise channels.DataError(f"the directory {channel.file_system['DirectoryPath']} is not in {root}")
+    (data / channel.name).mkdir()
+    read_only = channel.file_system["FileSystemAccessMode"] == "ro"
+    return Mount(source, f"{DATA}/{channel.name}", read_only=read_only)
+
+
+def _pipe(cx: Context, plan: Plan, channel: Channel, index: int, check: Callable[[], None]) -> Pipe:
+    """Plan the FIFOs of one host. Objects are linked into the job's directory: they may be deleted while it runs."""
+    folder = plan.directory / "pipe" / plan.hosts[index].name / channel.name
+    folder.mkdir(parents=True)
+    lines: list[tuple[StoredObject | str, ...]]
+    if channel.data_type == "AugmentedManifestFile":
+        lines = cx.look(lambda inside: channels.lines_of(inside, channel))
+    else:
+        lines = [(d.stored,) for d in cx.look(lambda inside: channels.objects_of(inside, channel))]
+    count = 0
+    entries: list[tuple[Path | str, ...]] = []
+    for line in channels.share(lines, channel, index, len(plan.hosts)):
+        parts: list[Path | str] = []
+        for part in line:
+            if isinstance(part, str):
+                parts.append(part)
+                continue
+            check()
+            count += 1
+            path = folder / str(count)
+            cx.objects.copy_to(part, path, link=True)
+            parts.append(path)
+        entries.append(tuple(parts))
+    return Pipe(
+        plan.hosts[index].name,
+        channel.name,
+        tuple(entries),
+        gzip=channel.compression == "Gzip",
+        record_wrapper="RecordIO" if channel.record_wrapper == "RecordIO" else "None",
+        shuffle_seed=channel.shuffle_seed,
+    )

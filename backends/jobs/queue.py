@@ -1,0 +1,233 @@
+"""The queue: every job that has been accepted and not ended, one row each, and one thread that drives it.
+
+A room adds a row in the transaction that accepts its resource, and marks one function with `@drives(kind)`: straight
+code from admission to the last status, which saves a phase before each step. After a restart it is called again with
+the phase it had reached; each step must bear being done twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+
+from backends.core.operation import marked
+from backends.core.tables import jobs
+from backends.jobs.slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.context import Context
+    from backends.core.db import Transaction
+    from backends.core.kernel import Kernel
+
+log = logging.getLogger(__name__)
+Driver = TypeVar("Driver", bound="Callable[[Run], None]")
+RETRY_S = 5.0
+MAX_FAILURES = 3
+
+
+class ServerStopping(Exception):  # noqa: N818 - not an error: the next server goes on from here
+    """The server stops; the job runs on."""
+
+
+def drives(kind: str) -> Callable[[Driver], Driver]:
+    """Mark `def drive(run)` as what carries a kind of job from its row to its end, in a thread."""
+
+    def mark(driver: Driver) -> Driver:
+        driver.__dict__["drivers"] = ((kind, driver),)
+        return driver
+
+    return mark
+
+
+class Run:
+    """One job being driven: its row, the context to act in, and a bell that rings when somebody wants something."""
+
+    def __init__(self, kernel: Kernel, row: Any) -> None:
+        self.kernel = kernel
+        self.id: str = row.id
+        self.kind: str = row.kind
+        self.arn: str = row.arn
+        self.phase: str = row.phase
+        self.state: dict[str, Any] = orjson.loads(row.state)
+        self.cx: Context = kernel.context(row.account, row.region)
+        self._bell = threading.Event()
+        self._closing = threading.Event()
+
+    def save(self, phase: str | None = None, **state: Any) -> None:
+        """Write down how far the job is, in a transaction of its own."""
+        self.cx.write(lambda cx: self.save_in(cx, phase, **state))
+
+    def save_in(self, cx: Context, phase: str | None = None, **state: Any) -> None:
+        """Write down how far the job is, in the running transaction."""
+        self.phase = phase or self.phase
+        self.state.update(state)
+        values = {"phase": self.phase, "state": orjson.dumps(self.state)}
+        cx.db.execute(update(jobs).where(jobs.c.id == self.id), values)
+
+    def finish_in(self, cx: Context) -> None:
+        """Take the job off the queue, in the transaction that writes its last status."""
+        cx.db.execute(delete(jobs).where(jobs.c.id == self.id))
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until somebody rings (True) or time is up. ServerStopping when the server goes down."""
+        rung = self._bell.wait(timeout_s)
+        self._bell.clear()
+        self.check()
+        return rung
+
+    def check(self) -> None:
+        """Raise ServerStopping when the server goes down."""
+        if self._closing.is_set():
+            raise ServerStopping
+
+    def ring(self) -> None:
+        """Wake the driver: a stop was asked for, or a limit changed."""
+        self._bell.set()
+
+    def close(self) -> None:
+        """Tell the driver that the server goes down."""
+        self._closing.set()
+        self._bell.set()
+
+
+def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None) -> str:
+    """Put a job on the queue, in the running transaction; its thread starts after the commit. Gives its id."""
+    job_id = f"{kind}-{uuid.uuid4().hex[:16]}"
+    row = {
+        "id": job_id,
+        "kind": kind,
+        "account": cx.account,
+        "region": cx.region,
+        "arn": arn,
+        "phase": "queued",
+        "created": cx.clock.now(),
+        "state": orjson.dumps(state or {}),
+    }
+    cx.db.execute(insert(jobs), row)
+    assert cx.tx is not None
+    cx.tx.after_commit.append(lambda: of(cx.kernel).take_up(job_id))
+    return job_id
+
+
+def ring(cx: Context, arn: str) -> None:
+    """Wake the drivers of a resource's jobs after this transaction."""
+    assert cx.tx is not None
+    cx.tx.after_commit.append(lambda: of(cx.kernel).ring(arn))
+
+
+class Queue:
+    """The running drivers of one server."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._drivers: dict[str, Callable[[Run], None]] = dict(
+            pair for module in kernel.modules for pair in marked(module, "drivers")
+        )
+        self._runs: dict[str, tuple[Run, threading.Thread]] = {}
+        self._lock = threading.Lock()
+        self._stopping = False
+        self.slots = Slots()
+
+    def take_up(self, job_id: str) -> None:
+        """Drive one job, unless it is driven already."""
+        with self._lock:
+            if self._stopping or job_id in self._runs:
+                return
+            thread = threading.Thread(target=self._drive, args=(job_id,), name=job_id, daemon=True)
+            self._runs[job_id] = (None, thread)  # type: ignore[assignment]
+            thread.start()
+
+    def take_up_all(self) -> None:
+        """Drive every job that an earlier server left."""
+        rows = self._kernel.db.read_blocking(
+            lambda tx: tx.connection.execute(select(jobs.c.id).order_by(jobs.c.created)).all()
+        )
+        for row in rows:
+            self.take_up(row.id)
+
+    def ring(self, arn: str) -> None:
+        """Wake the drivers of a resource."""
+        for run, _ in list(self._runs.values()):
+            if run is not None and run.arn == arn:
+                run.ring()
+
+    def active(self) -> list[Run]:
+        """Give the jobs being driven, for the command line."""
+        return [run for run, _ in list(self._runs.values()) if run is not None]
+
+    def close(self) -> None:
+        """Let every driver go, wherever it is; jobs run on."""
+        with self._lock:
+            self._stopping = True
+        for run, thread in list(self._runs.values()):
+            if run is not None:
+                run.close()
+            thread.join(timeout=10)
+
+    def _drive(self, job_id: str) -> None:
+        """Drive a job to its end; a failure of ours is tried again from the phase it reached."""
+        failures = 0
+        try:
+            while True:
+                row = self._kernel.db.read_blocking(lambda tx: _row(tx, job_id))
+                if row is None:
+                    return
+                run = Run(self._kernel, row)
+                with self._lock:
+                    if self._stopping:
+                        return
+                    self._runs[job_id] = (run, threading.current_thread())
+                try:
+                    self._drivers[row.kind](run)
+                except ServerStopping:
+                    return
+                except Exception as error:
+                    log.exception("driving %s failed", job_id)
+                    failures += 1
+                    if failures >= MAX_FAILURES:
+                        self._give_up(run, error)
+                        return
+                    try:
+                        run.wait(RETRY_S)
+                    except ServerStopping:
+                        return
+                else:
+                    return
+        finally:
+            self.slots.release(job_id)
+            self._runs.pop(job_id, None)
+
+    def _give_up(self, run: Run, error: Exception) -> None:
+        """Fail the resource through its room: `drive.failed(run, reason)`; without one the row stays for the next start."""
+        failed = getattr(self._drivers[run.kind], "failed", None)
+        if failed is not None:
+            failed(run, f"InternalServerError: {type(error).__name__}: {error}")
+
+
+def _row(tx: Transaction, job_id: str) -> Any:
+    return tx.connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+
+
+def of(kernel: Kernel) -> Queue:
+    """Give the server's queue."""
+    found: Queue = kernel.state["queue"]
+    return found
+
+
+def start(kernel: Kernel) -> None:
+    """Take up what an earlier server left. Called by the kernel."""
+    kernel.state["queue"] = Queue(kernel)
+    of(kernel).take_up_all()
+
+
+def stop(kernel: Kernel) -> None:
+    """Let go of all jobs. Called by the kernel."""
+    if "queue" in kernel.state:
+        of(kernel).close()
