@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAGIC = 0xCED7230A
-_VALUE_TYPES = {2: np.dtype("<f4"), 3: np.dtype("<f8"), 7: np.dtype("<i4")}
+_VALUE_TYPES: dict[int, np.dtype] = {2: np.dtype("<f4"), 3: np.dtype("<f8"), 7: np.dtype("<i4")}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -85,6 +85,13 @@ def encode(
     if label is not None:
         message += _block(2, _block(1, b"values") + _block(2, _encoded_tensor(label, None, 0)))
     return message
+
+
+def encode_labels(labels: Mapping[str, np.ndarray]) -> bytes:
+    """Encode one message without features whose label map carries the named values: a prediction."""
+    return b"".join(
+        _block(2, _block(1, name.encode()) + _block(2, _encoded_tensor(v, None, 0))) for name, v in labels.items()
+    )
 
 
 def _tensor(value: bytes) -> Tensor:

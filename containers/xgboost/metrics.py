@@ -40,11 +40,14 @@ def _counts(predicted: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.nd
     """Return true positives, predicted and actual numbers, one entry a class [k]."""
     classes = np.union1d(predicted, label)
     hits = np.asarray([np.sum((predicted == c) & (label == c)) for c in classes], float)
-    return hits, *(np.asarray([np.sum(column == c) for c in classes], float) for column in (predicted, label))  # type: ignore[return-value]
+    said = np.asarray([np.sum(predicted == c) for c in classes], float)
+    return hits, said, np.asarray([np.sum(label == c) for c in classes], float)
 
 
-def _ratio(above: np.ndarray | float, below: np.ndarray | float) -> np.ndarray:
-    return np.divide(above, below, out=np.zeros_like(np.asarray(above, float)), where=np.asarray(below) > 0)
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    ratio = np.zeros_like(above)
+    np.divide(above, below, out=ratio, where=below > 0)
+    return ratio
 
 
 def _f1(predicted: np.ndarray, label: np.ndarray) -> np.ndarray:

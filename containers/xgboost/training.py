@@ -45,7 +45,7 @@ def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> None:
 
     channels = tree.channels()
     csv_weights = bool(values.get("csv_weights"))
-    matrices = {
+    matrices: dict[str, Any] = {
         name: data.matrix(tree, channels[name], csv_weights=csv_weights)
         for name in ("train", "validation")
         if name in channels

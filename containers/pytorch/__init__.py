@@ -1,0 +1,1 @@
+"""`pytorch-training` and `pytorch-inference`: script mode (also torchrun), and serving."""

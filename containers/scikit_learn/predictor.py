@@ -1,0 +1,44 @@
+"""Serving scikit-learn: the user's handlers, or the ONNX twin, or the pickled estimator's `predict`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from containers.toolkit import handlers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from containers.toolkit.serving import Predictor
+
+MODEL_NAMES = ("model.joblib", "model.pkl")
+
+
+def create(directory: Path) -> Predictor:
+    """Load handlers or model, in this order: inference.py, an .onnx file, model.joblib or model.pkl."""
+    module = handlers.user_module(directory)
+    if module is None:
+        from containers.inference import predictor
+        from containers.inference.model import find
+
+        if find(directory) is not None:
+            return predictor.create(directory)
+    defaults = handlers.Defaults(model_fn=default_model, predict_fn=lambda data, model: model.predict(data))
+    return handlers.HandlerPredictor(directory, defaults, module)
+
+
+def default_model(directory: str) -> Any:
+    """Load model.joblib or model.pkl. Raises FileNotFoundError."""
+    from pathlib import Path
+
+    path = model_path(Path(directory))
+    if path is None:
+        raise FileNotFoundError(f"neither {' nor '.join(MODEL_NAMES)} in {directory}; define model_fn in inference.py")
+    import joblib
+
+    return joblib.load(path)
+
+
+def model_path(directory: Path) -> Path | None:
+    """Return the pickled estimator, or None."""
+    return next((directory / name for name in MODEL_NAMES if (directory / name).is_file()), None)
