@@ -44,6 +44,12 @@ EQUIVALENTS = {
     # exponential time. What it means is: every character but the three line ends that only Java knows.
     r".*(?:[ \r\n\t].*)*": ANY_TEXT,
     r".*(?:[ \r\n\t].*)*.*": ANY_TEXT,
+    # One repetition of the group can hold all that several can.
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?": r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+    # Three or more of these characters, single slashes between; the upper count follows from the length of 1,024.
+    r"https://([.\-_a-zA-Z0-9]+/?){3,1016}": r"https://[.\-_a-zA-Z0-9](/?[.\-_a-zA-Z0-9]){2,}/?",
+    # Quadratic in a header without a length of its own, unless line ends are looked for first.
+    r"\/?.+\/.+": rf"(?=[^{LINE_ENDS}]*\Z)/?.+/.+",
 }
 """Patterns replaced by an equal one, because the original can run away on hostile values."""
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     Check = Callable[[Any, Path, list[str]], None]
     """Appends one `Value ... at ... failed to satisfy constraint: ...` per violation."""
 
-PATTERN_LIMIT = 1 << 16
-"""Characters: a value that is over its length *and* over this is not also matched against its pattern."""
+PATTERN_SLACK = 64
+"""Characters: a value longer than twice its maximum and this is not also matched against its pattern: some patterns of
+the model take cubic time, which only their short maximum makes harmless."""
 
 
 def violations(shape: Shape, value: Any) -> list[str]:
@@ -190,7 +191,7 @@ def _string(shape: Shape, *, sensitive: bool) -> Check | None:
             found.append(
                 _phrase(value, path, f"Member must have length {word} than or equal to {limit}", sensitive=sensitive)
             )
-        if matches is not None and (good_length or size <= PATTERN_LIMIT) and not matches(value):
+        if matches is not None and (good_length or size <= 2 * most + PATTERN_SLACK) and not matches(value):
             found.append(
                 _phrase(value, path, f"Member must satisfy regular expression pattern: {pattern}", sensitive=sensitive)
             )

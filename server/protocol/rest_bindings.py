@@ -156,6 +156,16 @@ def write(shape: Shape, result: Mapping[str, Any], headers: list[tuple[str, str]
 
 
 @cache
+def header_names(shape: Shape) -> frozenset[str]:
+    """Give the headers, in lower case, that members of a result can fill."""
+    return frozenset(
+        member.serialization.get("name", name).lower()
+        for name, member in shape.members.items()
+        if member.serialization.get("location") == "header"
+    )
+
+
+@cache
 def _writers(shape: Shape) -> tuple[str | None, tuple[tuple[str, WriteTo], ...]]:
     status_name: str | None = None
     writers: list[tuple[str, WriteTo]] = []

@@ -14,7 +14,7 @@ from server.protocol.rest_payload import raw_payload
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel, ServiceModel
+    from botocore.model import OperationModel, ServiceModel, Shape
 
     from backends.core.errors import AwsError
     from server.types import HttpRequest
@@ -68,10 +68,10 @@ def serialize(operation: OperationModel, result: dict[str, Any] | bytes, request
     member, value = shape.members[payload], result.get(payload)
     if member.serialization.get("eventstream"):
         frames = eventstream.encode(operation, member, value) if value is not None else b""
-        return HttpResponse(status, _with_type(headers, eventstream.CONTENT_TYPE), frames)
+        return HttpResponse(status, _with_type(shape, headers, eventstream.CONTENT_TYPE), frames)
     if member.type_name in {"blob", "string"}:
         raw = value.encode() if isinstance(value, str) else b"" if value is None else value
-        return HttpResponse(status, _with_type(headers, "application/octet-stream"), raw)
+        return HttpResponse(status, _with_type(shape, headers, "application/octet-stream"), raw)
     convert = json_write.writer(operation.service_model, member)
     document = {} if value is None else value
     return HttpResponse(
@@ -79,9 +79,9 @@ def serialize(operation: OperationModel, result: dict[str, Any] | bytes, request
     )
 
 
-def _with_type(headers: list[tuple[str, str]], content_type: str) -> list[tuple[str, str]]:
-    """Add the default content type unless a member of the result gave one."""
-    if any(name.lower() == "content-type" for name, _ in headers):
+def _with_type(shape: Shape, headers: list[tuple[str, str]], content_type: str) -> list[tuple[str, str]]:
+    """Add a content type unless a member of the result is there to say it."""
+    if "content-type" in rest_bindings.header_names(shape):
         return headers
     return [*headers, ("Content-Type", content_type)]
 

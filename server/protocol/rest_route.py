@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from server.protocol.failures import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from botocore.model import OperationModel, ServiceModel
 
     from server.types import HttpRequest
@@ -40,21 +42,20 @@ class Route:
     operation: OperationModel
     literals: tuple[tuple[str, str | None], ...]
     """Query parameters that must be there, with their value where the model gives one."""
-    required: frozenset[str]
+    needs: frozenset[str]
+    """All query parameters that must be there: the literals' and the required members'."""
     header: str | None
 
     @property
     def rank(self) -> tuple[int, int, int]:
         """Say how much the route asks for: the largest is tried first."""
-        return len(self.literals), len(self.required), 0 if self.header is None else 1
+        return len(self.literals), len(self.needs), 0 if self.header is None else 1
 
-    def accepts(self, query: dict[str, Any], headers: Any) -> bool:
+    def accepts(self, query: dict[str, list[str]], headers: Mapping[str, str]) -> bool:
         """Tell whether the request fulfils the conditions."""
-        return (
-            all(name in query and (value is None or value in query[name]) for name, value in self.literals)
-            and self.required <= query.keys()
-            and (self.header is None or self.header in headers)
-        )
+        if not self.needs <= query.keys() or (self.header is not None and self.header not in headers):
+            return False
+        return all(value is None or value in query[name] for name, value in self.literals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,15 @@ class PathTemplate:
             }
         except UnicodeDecodeError as error:
             raise refuse("The path is not UTF-8.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class PathRoutes:
+    """The operations that share a path; `bare` are those that ask for no query parameter."""
+
+    path: PathTemplate
+    routes: list[Route]
+    bare: list[Route]
 
 
 @cache
@@ -102,25 +112,24 @@ class Matcher:
             operation = service.operation_model(name)
             path = operation.http["requestUri"].partition("?")[0]
             groups.setdefault((operation.http["method"], path), []).append(_route(operation))
-        self._by_method: dict[str, list[tuple[PathTemplate, list[Route]]]] = {}
+        self._by_method: dict[str, list[PathRoutes]] = {}
         # Fewer labels first, and a greedy one last: `/human-loops/stop` before `/human-loops/{HumanLoopName}`.
         for (method, path), routes in sorted(
             groups.items(), key=lambda item: (item[0][1].count("{"), "+}" in item[0][1])
         ):
             routes.sort(key=lambda route: route.rank, reverse=True)
-            self._by_method.setdefault(method, []).append((template(path), routes))
+            bare = [route for route in routes if not route.needs]
+            self._by_method.setdefault(method, []).append(PathRoutes(template(path), routes, bare))
 
     def match(self, request: HttpRequest) -> tuple[OperationModel, dict[str, str]] | None:
         """Give the operation that a request means and its path labels (decoded), None when there is none."""
         raw_path = request.raw_path.decode("latin-1").partition("?")[0]
-        query: dict[str, list[str]] | None = None
-        for path, routes in self._by_method.get(request.method, ()):
-            labels = path.match(raw_path)
+        for candidates in self._by_method.get(request.method, ()):
+            labels = candidates.path.match(raw_path)
             if labels is None:
                 continue
-            if query is None:
-                query = query_of(request)
-            for route in routes:
+            query = query_of(request)
+            for route in candidates.routes if query else candidates.bare:
                 if route.accepts(query, request.headers):
                     return route.operation, labels
         return None
@@ -146,7 +155,9 @@ def _route(operation: OperationModel) -> Route:
     # Only S3 tells operations apart by required members; elsewhere a missing one is a validation error.
     if operation.service_model.service_name != "s3":
         required = frozenset()
-    return Route(operation, tuple(literals), required, HEADER_TOLD_APART.get(operation.name))
+    return Route(
+        operation, tuple(literals), required | {name for name, _ in literals}, HEADER_TOLD_APART.get(operation.name)
+    )
 
 
 def query_of(request: HttpRequest) -> dict[str, list[str]]:
