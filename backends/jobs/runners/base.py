@@ -7,11 +7,11 @@ has the data directory may use it. All methods may be called from any thread.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from backends.jobs.spec import Exit, ImageRef, JobSpec
 

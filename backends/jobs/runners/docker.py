@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.supervised import SupervisedRunner
+from backends.jobs.supervisor import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ _JOB_LABEL = "localmaker.job"
 _INSTALLATION_LABEL = "localmaker.installation"
 _TIMEOUT_S = 10
 _MAX_HELPER_IMAGES = 5
+_MAX_TAKEOVERS = 3  # then its supervisors die of something that will not go away
 
 
 class DockerRunner(SupervisedRunner):
@@ -49,6 +51,7 @@ class DockerRunner(SupervisedRunner):
         self._client_lock = threading.Lock()
         self._client: Any = None
         self._gateway = ""
+        self._takeovers: dict[str, int] = {}
 
     def available(self) -> str | None:
         """See Runner."""
@@ -80,15 +83,15 @@ class DockerRunner(SupervisedRunner):
 
     def pull(self, reference: str) -> Iterator[str]:
         """Pull an image, giving a sentence for each step. Raises StartError when it cannot be had."""
+        problem = ""
         try:
             for step in self._docker().api.pull(reference, stream=True, decode=True):
-                if "error" in step:
-                    raise StartError(f"Image {reference} could not be pulled: {step['error']}")
+                problem = step.get("error", problem)
                 yield " ".join(filter(None, [step.get("id"), step.get("status"), step.get("progress")]))
-        except StartError:
-            raise
-        except Exception as error:
-            raise StartError(f"Image {reference} could not be pulled: {error}") from error
+        except Exception as error:  # noqa: BLE001 - docker-py raises its own, requests' and OSError
+            problem = str(error)
+        if problem:
+            raise StartError(f"Image {reference} could not be pulled: {problem}")
 
     def endpoint_host(self) -> str:
         """See Runner: the gateway of the shared network, which is made when it is not there."""
@@ -123,9 +126,14 @@ class DockerRunner(SupervisedRunner):
             found = api.inspect_network(SHARED_NETWORK)
         return str(found["IPAM"]["Config"][0]["Gateway"])
 
-    def _take_over(self, handle: Handle) -> None:
-        if self._recorded(handle) is None and self._is_gone(handle):
+    def _take_over(self, handle: Handle) -> bool:
+        tries = self._takeovers.get(handle.job, 0)
+        if tries >= _MAX_TAKEOVERS or not (handle.state / files.PLAN).exists():
+            return False
+        self._takeovers[handle.job] = tries + 1
+        with contextlib.suppress(BlockingIOError):  # another thread was quicker
             self._spawn(handle, "resume")
+        return True
 
     def _clean(self, handle: Handle) -> None:
         labels = [f"{_JOB_LABEL}={handle.job}", f"{_INSTALLATION_LABEL}={self._installation}"]

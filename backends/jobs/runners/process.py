@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import threading
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from backends.jobs.runners.base import Handle
     from backends.jobs.spec import HostSpec, ImageRef, JobSpec
 
-_PASSWD = "root:x:0:0:root:/root:/bin/sh\nsagemaker:x:1000:1000::/tmp:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n"
-_GROUP = "root:x:0:\nsagemaker:x:1000:\nnogroup:x:65534:\n"
+_USERS = "root:x:0:0:root:/root:/bin/sh\nsagemaker:x:1000:1000::/tmp:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n"
+_GROUPS = "root:x:0:\nsagemaker:x:1000:\nnogroup:x:65534:\n"
 _PLAIN_NOTE = (
     "LocalMaker: neither bubblewrap nor namespaces work here, so this job is a plain subprocess: it sees this "
     "machine's files and network, and its /opt/ml is {path} (SAGEMAKER_BASE_DIR)."
 )
+_NETWORKS = 224 * 256  # 127.16.0 to 127.239.255
 _PORT_RANGE = (20_000, 32_000)  # below the range from which Linux takes ports for outgoing connections
 
 
@@ -46,6 +48,9 @@ class ProcessRunner(SupervisedRunner):
     def __init__(self, root: Path, mode: sandbox.Mode | None = None) -> None:
         super().__init__(root)
         self._fixed_mode = mode
+        self._networks = root / f"{self.name}-networks"
+        self._networks.mkdir(exist_ok=True)
+        self._network_lock = threading.Lock()
 
     @property
     def mode(self) -> sandbox.Mode:
@@ -103,22 +108,26 @@ class ProcessRunner(SupervisedRunner):
         }
 
     def _addresses(self, spec: JobSpec) -> dict[str, str]:
-        """Give each host an address of its own; jobs differ in the middle two bytes (checked against the living)."""
-        taken = {str(path.read_text()) for path in self._registry.parent.glob(f"{self.name}-networks/*")}
-        start = zlib.crc32(spec.id.encode())
-        pairs = ((16 + n // 256 % 224, n % 256) for n in range(start, start + 224 * 256))
-        network = next(text for first, second in pairs if (text := f"127.{first}.{second}") not in taken)
-        folder = self._registry.parent / f"{self.name}-networks"
-        folder.mkdir(exist_ok=True)
-        (folder / spec.id).write_text(network)
+        """Give each host its address."""
         if self.mode == "plain":
             return {host.name: "127.0.0.1" for host in spec.hosts}
+        network = self._take_network(spec.id)
         return {host.name: f"{network}.{index}" for index, host in enumerate(spec.hosts, start=1)}
+
+    def _take_network(self, job: str) -> str:
+        """Choose the first three bytes of a job's addresses: no other job that has not been removed has them."""
+        with self._network_lock:
+            taken = {path.read_text() for path in self._networks.iterdir()}
+            start = zlib.crc32(job.encode())
+            numbers = (n % _NETWORKS for n in range(start, start + _NETWORKS))
+            network = next(text for n in numbers if (text := f"127.{16 + n // 256}.{n % 256}") not in taken)
+            (self._networks / job).write_text(network)
+            return network
 
     def remove(self, handle: Handle) -> None:
         """See Runner."""
         super().remove(handle)
-        (self._registry.parent / f"{self.name}-networks" / handle.job).unlink(missing_ok=True)
+        (self._networks / handle.job).unlink(missing_ok=True)
 
     def _host(
         self,
@@ -194,8 +203,8 @@ def _write_etc(scratch: Path, addresses: dict[str, str]) -> list[tuple[Path, str
     names = "".join(f"{address} {name}\n" for name, address in addresses.items())
     contents = {
         "hosts": f"127.0.0.1 localhost\n::1 localhost\n{names}",
-        "passwd": _PASSWD,
-        "group": _GROUP,
+        "passwd": _USERS,
+        "group": _GROUPS,
     }
     for name, text in contents.items():
         (scratch / name).write_text(text)

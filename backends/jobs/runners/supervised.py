@@ -86,7 +86,9 @@ class SupervisedRunner:
         if found or not self._is_gone(handle):
             return found
         found = self._recorded(handle)  # it may have ended between the two looks
-        return found or self._lost(handle)
+        if found or self._take_over(handle):
+            return found
+        return self._lost(handle)
 
     def wait(self, handle: Handle, timeout_s: float | None) -> Exit | None:
         """See Runner. Blocks on the `done` FIFO, which hangs up when the exit is written."""
@@ -143,7 +145,7 @@ class SupervisedRunner:
                 document = json.loads(entry.read_bytes())
                 handle = Handle(entry.name, Path(document["directory"]), self.name)
                 if (handle.state / files.PLAN).exists():
-                    self._take_over(handle)
+                    self.poll(handle)  # takes over what has no supervisor
                     handles.append(handle)
                 else:
                     entry.unlink()
@@ -166,15 +168,16 @@ class SupervisedRunner:
         shutil.rmtree(handle.state, ignore_errors=True)
         (self._registry / handle.job).unlink(missing_ok=True)
 
-    def _take_over(self, handle: Handle) -> None:
-        """Start another supervisor for a job whose own has died, where the hosts can have survived it."""
+    def _take_over(self, handle: Handle) -> bool:  # noqa: ARG002 - for who overrides it
+        """Start another supervisor for a job whose own has died, if the hosts can have survived it."""
+        return False
 
     def _spawn(self, handle: Handle, verb: str, wrapper: Sequence[str] = (), fds: Sequence[int] = ()) -> None:
         """Start the supervisor; it inherits the lock and the writing end of `done`."""
         lock_fd = os.open(handle.state / files.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         done_fd = os.open(handle.state / files.DONE, os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX)
+            _lock(lock_fd)
             program = [
                 sys.executable,
                 "-I",
@@ -248,3 +251,13 @@ class SupervisedRunner:
         with contextlib.suppress(FileNotFoundError):
             message += " " + (handle.state / files.ERRORS).read_text(errors="replace")[-500:]
         return Exit({name: HostExit(None) for name in names}, "lost", message=message.strip())
+
+
+def _lock(fd: int) -> None:
+    """Take the lock; whoever looks at it holds it for a moment, a supervisor for its life. Raises BlockingIOError."""
+    for _ in range(200):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.005)
+    raise BlockingIOError

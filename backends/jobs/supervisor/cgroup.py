@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH106, PTH110, PTH120, PTH123, PTH207 - pathlib would cost every supervisor 8 ms of its start
 """Memory and CPU limits of a process host, by cgroup v1 or v2 where this user may make one. Best effort, said in the log.
 
 Address-space limits (RLIMIT_AS) are no substitute: CUDA and allocators reserve far more than they use.

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH118 - pathlib would cost every supervisor 8 ms of its start
 """A host that is a Docker container. The server has worked out the body of its create call; one thread carries it out.
 
 A supervisor that takes over after another has died (`resume`) finds the container by its name and goes on behind the
@@ -7,7 +8,7 @@ last log line written. What was created is always removed in the end.
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import os
 import signal
 import threading
@@ -72,13 +73,15 @@ class ContainerHost:
                 started()
                 self._follow()
                 result = self._outcome()
+                last = self._log.last(self.name)
+                if result["code"] == 127 and last.startswith("[FATAL tini"):
+                    self.error = last  # the container ran, the command in it never did
             else:
                 result["code"], result["signal"] = 143, 15
         except EngineError as error:
             self.error = error.message
         except Exception as error:  # noqa: BLE001 - whatever happened, the job must end with a reason
             self.error = f"{type(error).__name__}: {error}"
-        self._log.end(self.name)
         self.result = result
         self._ended()
 
@@ -116,6 +119,7 @@ class ContainerHost:
                 count -= at == stamp and data.endswith(b"\n")
                 continue
             self._log.feed(self.name, data, at)
+        self._log.end(self.name)
 
     def _outcome(self) -> dict[str, Any]:
         code = int(self._engine.call("POST", f"{self._path}/wait")["StatusCode"])
@@ -194,6 +198,6 @@ def _epoch_ns(stamp: bytes) -> int:
     whole, _, fraction = stamp.rstrip(b"Z").partition(b".")
     if whole not in _SECONDS:
         _SECONDS.clear()
-        parsed = datetime.datetime.fromisoformat(whole.decode()).replace(tzinfo=datetime.timezone.utc)  # noqa: UP017
+        parsed = dt.datetime.fromisoformat(whole.decode()).replace(tzinfo=dt.UTC)
         _SECONDS[whole] = int(parsed.timestamp())
     return _SECONDS[whole] * 10**9 + int(fraction.ljust(9, b"0") or b"0")

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH116, PTH123 - pathlib would cost every supervisor 8 ms of its start
 """The log of a job: one file, one line per line of output, stamped with the time at which it came.
 
 Lines of all hosts share the file, so that one number, the offset behind the last line taken, is all that a reader has
@@ -6,6 +7,7 @@ to keep. A line is whole once its newline is written; a reader never sees half o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -24,6 +26,7 @@ class Log:
     def __init__(self, path: str) -> None:
         self._lock = threading.Lock()
         self._partial: dict[str, bytes] = {}
+        self._last: dict[str, bytes] = {}
         _drop_torn_line(path)
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
@@ -46,12 +49,18 @@ class Log:
         """Write a line of our own."""
         self._write(host, text.encode(errors="replace").split(b"\n"), None)
 
+    def last(self, host: str) -> str:
+        """Give the last line that a host wrote, "" when there was none."""
+        return self._last.get(host, b"").decode(errors="replace")
+
     def _write(self, host: str, lines: list[bytes], stamp_ns: int | None) -> None:
         if not lines:
             return
+        self._last[host] = lines[-1]
         head = f"{stamp_ns or time.time_ns()} {host} ".encode()
         data = b"".join(head + piece + b"\n" for line in lines for piece in _pieces(line.rstrip(b"\r")))
-        with self._lock:
+        # On a full disk lines are dropped: a reader that gave up would stop the job, which may yet free some.
+        with self._lock, contextlib.suppress(OSError):
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
@@ -70,8 +79,9 @@ def read(path: str, since: int) -> Iterator[tuple[int, str, str, int]]:
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
                 offset += len(line) + 1
-                stamp, host, text = line.split(b" ", 2)
-                yield int(stamp), host.decode(), text.decode(errors="replace"), offset
+                with contextlib.suppress(ValueError):  # torn by a full disk
+                    stamp, host, text = line.split(b" ", 2)
+                    yield int(stamp), host.decode(), text.decode(errors="replace"), offset
 
 
 def last_stamps(path: str) -> dict[str, tuple[int, int]]:

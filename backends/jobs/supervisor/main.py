@@ -1,3 +1,4 @@
+# ruff: noqa: PTH101, PTH112, PTH118 - pathlib would cost every supervisor 8 ms of its start
 """The life of a supervisor: start the hosts, mind their requests, record the end, clean up.
 
 The main thread starts process hosts (their parent-death signal follows the thread) and then waits on two pipes: the

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH112, PTH123, PTH208 - pathlib would cost every supervisor 8 ms of its start
 """A host that is a process of this machine, in a sandbox whose command line the server has worked out.
 
 Two threads: one reads the output, one waits. When the main process ends, everything it left behind is killed: by the
@@ -147,7 +148,7 @@ class ProcessHost:
         codes = [report["exit-code"] for report in reports if "exit-code" in report]
         if self._entry["status"] and not codes and code == 1:
             # bubblewrap reports an exit code only for a command that it could start.
-            self.error = "the command could not be started (see the log)"
+            self.error = self._log.last(self.name) or "the command could not be started"
             self.result = {"code": None, "signal": None, "oom": oom}
         else:
             code = codes[-1] if codes else code

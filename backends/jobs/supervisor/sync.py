@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH105, PTH108, PTH113, PTH114, PTH116, PTH118, PTH120, PTH123 - pathlib would cost every supervisor 8 ms of its start
 """Checkpoints: a directory that the job writes is mirrored into one of the server's, and each change is journalled.
 
 The server takes the journal from where it stopped and puts or deletes the objects, so nothing is lost while it is
@@ -10,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
