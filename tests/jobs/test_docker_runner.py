@@ -37,7 +37,7 @@ def image_with_entrypoint(lab: Lab) -> Iterator[ImageRef]:
     api.commit(base, repository=repository, tag=version, changes=changes)
     api.remove_container(base)
     yield ImageRef(tag)
-    api.remove_image(tag)
+    api.remove_image(tag, force=True)
 
 
 def test_an_entrypoint_is_kept_or_replaced(lab: Lab, image_with_entrypoint: ImageRef) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.jobs.runners import process, sandbox
+from backends.jobs.runners import sandbox
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.process import ProcessRunner
 from backends.jobs.spec import ImageRef
@@ -95,7 +96,7 @@ def test_a_plain_subprocess_warns_in_its_log(lab: Lab) -> None:
 
 
 def test_addresses_of_living_jobs_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.zlib, "crc32", lambda _: 5)  # every id falls on the same place
+    monkeypatch.setattr(zlib, "crc32", lambda _: 5)  # every id falls on the same place
     runner = ProcessRunner(tmp_path)
     first, second = (runner._take_network(name) for name in ("one", "two"))
     assert first != second

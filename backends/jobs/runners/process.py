@@ -150,7 +150,7 @@ class ProcessRunner(SupervisedRunner):
         box = sandbox.Box(self.mode, host.name, scratch, binds, etc, bool(spec.gpus))
         command = sandbox.command(box, argv)
         environment |= {"HOSTNAME": host.name, **spec.environment, **host.environment, **_port_environment(spec, ports)}
-        environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)), MARK: spec.id}
+        environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)), MARK: f"{spec.id}-{host.name}"}
         return {
             "name": host.name,
             "argv": list(command.argv),

@@ -61,6 +61,7 @@ class SupervisedRunner:
 
     def start(self, spec: JobSpec) -> Handle:
         """See Runner."""
+        self._reap()
         reason = self.refusal(spec.image)
         if reason:
             raise StartError(reason)
@@ -162,7 +163,7 @@ class SupervisedRunner:
         deadline = time.monotonic() + _REMOVE_WAIT_S
         while not self._is_gone(handle) and time.monotonic() < deadline:
             time.sleep(0.005)  # it is removing containers, groups and scratch files
-        self._reap()
+        self._collect(handle.job)
         if lost:
             self._clean(handle)
         shutil.rmtree(handle.state, ignore_errors=True)
@@ -204,7 +205,7 @@ class SupervisedRunner:
         finally:
             os.close(lock_fd)
             os.close(done_fd)
-        self._reap()
+        self._collect(handle.job)  # one that died before this one took over
         with self._lock:
             self._children[handle.job] = child
 
@@ -212,6 +213,14 @@ class SupervisedRunner:
         """Collect supervisors that have ended, so that none stays a zombie."""
         with self._lock:
             self._children = {job: child for job, child in self._children.items() if child.poll() is None}
+
+    def _collect(self, job: str) -> None:
+        """Collect a supervisor that has let go of its lock: it is at the very end of its life."""
+        with self._lock:
+            child = self._children.pop(job, None)
+        if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_REMOVE_WAIT_S)
 
     def _request(self, handle: Handle, request: dict[str, Any]) -> None:
         path = str(handle.state / files.STOP)

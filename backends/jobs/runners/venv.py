@@ -21,7 +21,8 @@ def layer(venv: Path, target: Path, base: Path) -> bool:
     (target / "bin").mkdir(parents=True)
     (target / "pyvenv.cfg").write_bytes(config.read_bytes())
     for script in (venv / "bin").iterdir():
-        (target / "bin" / script.name).symlink_to(base / "bin" / script.name)
+        if base != venv or script.is_dir() or not _copy_script(script, target / "bin" / script.name, venv, target):
+            (target / "bin" / script.name).symlink_to(base / "bin" / script.name)
     for entry in venv.iterdir():
         if entry.name not in {"bin", "lib", "lib64", "pyvenv.cfg"}:
             (target / entry.name).symlink_to(base / entry.name)
@@ -30,6 +31,17 @@ def layer(venv: Path, target: Path, base: Path) -> bool:
     shared = base / libraries[0].relative_to(venv)
     (own / "_localmaker_base.pth").write_text(f"import site; site.addsitedir({str(shared)!r})\n")
     (target / "lib64").symlink_to("lib")
+    return True
+
+
+def _copy_script(script: Path, copy: Path, venv: Path, target: Path) -> bool:
+    """Copy a script with its interpreter line turned to the layer, which is not mounted over `venv` here."""
+    old, new = f"#!{venv}/bin/".encode(), f"#!{target}/bin/".encode()
+    with script.open("rb") as file:
+        if file.read(len(old)) != old:
+            return False
+        copy.write_bytes(new + file.read())
+    copy.chmod(0o755)
     return True
 
 

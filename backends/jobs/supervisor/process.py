@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .log import Log
 
-MARK = "LOCALMAKER_JOB"  # environment variable that every process of a job carries
+MARK = "LOCALMAKER_JOB"  # environment variable that every process of a host carries: "<job>-<host>"
 _STATUS_FD = 3
 _ENTER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1/cgroup.procs"; shift; n=$((n-1)); done; exec "$@"'
 
@@ -46,8 +46,7 @@ class ProcessHost:
     def prepare(self) -> None:
         """Make the groups that limit the host."""
         limits = self._entry["limits"]
-        name = f"{self._entry['env'][MARK]}-{self.name}"
-        self._groups, problems = cgroup.make(name, limits["memory_mb"], limits["cpus"])
+        self._groups, problems = cgroup.make(self._entry["env"][MARK], limits["memory_mb"], limits["cpus"])
         for problem in problems:
             self._log.note(self.name, f"LocalMaker: {problem}.")
 
@@ -167,9 +166,9 @@ def _first_child(pid: int) -> int | None:
     return int(children[0]) if children else None
 
 
-def _kill_marked(job: str) -> None:
-    """Kill every process that carries the job's mark in its environment, until none is left."""
-    mark = f"{MARK}={job}".encode()
+def _kill_marked(value: str) -> None:
+    """Kill every process that carries the host's mark in its environment, until none is left."""
+    mark = f"{MARK}={value}".encode()
     for _ in range(20):
         found = 0
         for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
