@@ -81,6 +81,8 @@ def serve(factory: str) -> None:
         loop="uvloop",
         lifespan="off",
         access_log=False,
+        server_header=False,
+        date_header=False,
         log_level="warning",
         timeout_graceful_shutdown=_GRACE_S,
     )

@@ -28,12 +28,14 @@ def custom_metric(names: list[str], objective: str) -> Callable[[np.ndarray, Any
 def classes_of(predicted: np.ndarray, objective: str) -> np.ndarray:
     """Return class numbers [n] from the objective's output: probabilities, margins, or class numbers already."""
     if predicted.ndim == 2:
-        return np.argmax(predicted, axis=1) if predicted.shape[1] > 1 else predicted[:, 0]
+        best: np.ndarray = np.argmax(predicted, axis=1)
+        return best if predicted.shape[1] > 1 else predicted[:, 0]
     if objective == "binary:logitraw":
         return (predicted > 0).astype(int)
     if objective in ("binary:logistic", "reg:logistic"):
         return (predicted > 0.5).astype(int)
-    return np.rint(predicted).astype(int)
+    rounded: np.ndarray = np.rint(predicted).astype(int)
+    return rounded
 
 
 def _counts(predicted: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -41,7 +43,8 @@ def _counts(predicted: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.nd
     classes = np.union1d(predicted, label)
     hits = np.asarray([np.sum((predicted == c) & (label == c)) for c in classes], float)
     said = np.asarray([np.sum(predicted == c) for c in classes], float)
-    return hits, said, np.asarray([np.sum(label == c) for c in classes], float)
+    actual = np.asarray([np.sum(label == c) for c in classes], float)
+    return hits, said, actual
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
