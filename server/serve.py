@@ -56,6 +56,7 @@ class Server(uvicorn.Server):
         self._kernel.state["port"] = port
         self._kernel.state["addresses"].insert(0, f"http://{self.config.host}:{port}")
         write_state(self._kernel.settings.data_dir, self._kernel.state["addresses"][0])
+        await self._kernel.listening()
         gc.freeze()  # models and code stay: do not walk them at every collection
         log.info("Listening on %s", self._kernel.state["addresses"][0])
         log.info("Ready.")

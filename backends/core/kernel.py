@@ -133,12 +133,20 @@ class Kernel:
         """Tie the kernel to the running loop, let the rooms take up their work, deliver events and run the loops."""
         loop = asyncio.get_running_loop()
         self.db.bind(loop)
+        self.state["loop"] = loop
         for module in self.modules:
             start = getattr(module, "start", None)
             if start is not None:
                 start(self)
         self._tasks = [loop.create_task(self.deliverer.run(), name="deliver events")]
         self._tasks += [loop.create_task(loops.run(self, found), name=found.name) for found in self.loops]
+
+    async def listening(self) -> None:
+        """Tell the rooms that requests are answered: what runs in jobs can reach this server from now on."""
+        for module in self.modules:
+            hear = getattr(module, "listening", None)
+            if hear is not None:
+                hear(self)
 
     async def stop(self) -> None:
         """Stop loops and rooms; jobs and endpoints run on, and the next start adopts them."""

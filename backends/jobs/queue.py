@@ -58,6 +58,7 @@ class Run:
         self.state: dict[str, Any] = orjson.loads(row.state)
         self.cx: Context = kernel.context(row.account, row.region)
         self._bell = threading.Event()
+        self._bell.set()  # whoever takes a job up looks first whether somebody rang while nobody drove it
         self._closing = threading.Event()
 
     def save(self, phase: str | None = None, **state: Any) -> None:
@@ -75,17 +76,20 @@ class Run:
         """Take the job off the queue, in the transaction that writes its last status."""
         cx.db.execute(delete(jobs).where(jobs.c.id == self.id))
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until somebody rings (True) or time is up. ServerStopping when the server goes down."""
-        rung = self._bell.wait(timeout_s)
+    def take_ring(self) -> bool:
+        """Tell whether somebody rang since the last look."""
+        rung = self._bell.is_set()
         self._bell.clear()
-        self.check()
         return rung
 
     def check(self) -> None:
         """Raise ServerStopping when the server goes down."""
         if self._closing.is_set():
             raise ServerStopping
+
+    def closed_within(self, timeout_s: float) -> bool:
+        """Wait; tell whether the server went down meanwhile."""
+        return self._closing.wait(timeout_s)
 
     def ring(self) -> None:
         """Wake the driver: a stop was asked for, or a limit changed."""
@@ -94,7 +98,6 @@ class Run:
     def close(self) -> None:
         """Tell the driver that the server goes down."""
         self._closing.set()
-        self._bell.set()
 
 
 def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None) -> str:
@@ -194,9 +197,7 @@ class Queue:
                     if failures >= MAX_FAILURES:
                         self._give_up(run, error)
                         return
-                    try:
-                        run.wait(RETRY_S)
-                    except ServerStopping:
+                    if run.closed_within(RETRY_S):
                         return
                 else:
                     return
@@ -224,6 +225,10 @@ def of(kernel: Kernel) -> Queue:
 def start(kernel: Kernel) -> None:
     """Take up what an earlier server left. Called by the kernel."""
     kernel.state["queue"] = Queue(kernel)
+
+
+def listening(kernel: Kernel) -> None:
+    """Take up what an earlier server left, now that jobs can reach this one. Called by the kernel."""
     of(kernel).take_up_all()
 
 

@@ -1,15 +1,6 @@
-"""The bytes and the index of S3 objects."""
+"""The bytes of S3 and their index: what `backends/aws/s3` answers from, and what jobs read and write without HTTP."""
 
-from __future__ import annotations
+from backends.core.objects.blobs import Blobs, BlobWriter
+from backends.core.objects.store import Bucket, Content, ObjectStore, StoredObject, parse_uri
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-class ObjectStore:
-    """Blobs under one directory."""
-
-    def __init__(self, root: Path, *, durable: bool) -> None:
-        self.root, self.durable = root, durable
+__all__ = ["BlobWriter", "Blobs", "Bucket", "Content", "ObjectStore", "StoredObject", "parse_uri"]

@@ -1,0 +1,137 @@
+"""Blob files: written under a temporary name, synced where durability asks for it, renamed, and never changed again.
+
+Keys never become paths: a blob is named by a random id. A job may be given a hard link to one, but only where its mount
+is read-only; the files are without write permission all the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FICLONE = 0x40049409
+READ_ONLY = 0o444
+
+
+class Blobs:
+    """The files of one store."""
+
+    def __init__(self, root: Path, *, durable: bool) -> None:
+        self._files, self._temporary, self._durable = root / "blobs", root / "temporary", durable
+        for folder in (self._files, self._temporary):
+            folder.mkdir(parents=True, exist_ok=True)
+        for number in range(256):
+            (self._files / f"{number:02x}").mkdir(exist_ok=True)
+
+    def path(self, blob: str) -> Path:
+        """Give the file of a blob."""
+        return self._files / blob[:2] / blob
+
+    def writer(self) -> BlobWriter:
+        """Begin a new blob."""
+        return BlobWriter(self, self._temporary / uuid.uuid4().hex)
+
+    def adopt(self, temporary: Path) -> str:
+        """Make a finished file on the same file system a blob; give the blob's name."""
+        blob = uuid.uuid4().hex
+        temporary.chmod(READ_ONLY)
+        if self._durable:
+            _sync(temporary)
+        temporary.rename(self.path(blob))
+        if self._durable:
+            _sync(self.path(blob).parent)
+        return blob
+
+    def temporary(self) -> Path:
+        """Give a fresh name for a file that will be adopted."""
+        return self._temporary / uuid.uuid4().hex
+
+    def remove(self, blob: str) -> None:
+        """Remove a blob's file."""
+        self.path(blob).unlink(missing_ok=True)
+
+    def sweep_temporary(self) -> None:
+        """Remove what an earlier server left unfinished; only before requests are answered."""
+        for file in self._temporary.iterdir():
+            file.unlink(missing_ok=True)
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every blob on disk."""
+        for folder in sorted(self._files.iterdir()):
+            yield from (file.name for file in folder.iterdir())
+
+
+class BlobWriter:
+    """One blob being written. Give it chunks from any thread, one at a time; then `finish`, or `abandon`."""
+
+    def __init__(self, blobs: Blobs, path: Path) -> None:
+        self._blobs, self._path = blobs, path
+        self._file = path.open("wb", buffering=0)
+        self.md5: Any = hashlib.md5(usedforsecurity=False)
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Append and hash a chunk."""
+        view = memoryview(chunk)
+        while view:
+            view = view[self._file.write(view) :]
+        self.md5.update(chunk)
+        self.size += len(chunk)
+
+    def finish(self) -> str:
+        """Make the file a blob; give its name."""
+        self._file.close()
+        return self._blobs.adopt(self._path)
+
+    def abandon(self) -> None:
+        """Throw the file away. Idempotent, and harmless after `finish`."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file's bytes: a reflink where the file system has them, else a copy inside the kernel."""
+    with source.open("rb") as origin, target.open("xb") as made:
+        try:
+            fcntl.ioctl(made.fileno(), FICLONE, origin.fileno())
+        except OSError:
+            shutil.copyfileobj(origin, made, 1 << 20) if not hasattr(os, "sendfile") else _send(origin, made)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-link a file, or copy it where links cannot be made."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except FileNotFoundError:
+        raise
+    except OSError:
+        copy(source, target)
+
+
+def _send(origin: Any, made: Any) -> None:
+    offset, left = 0, os.fstat(origin.fileno()).st_size
+    while left > 0:
+        sent = os.sendfile(made.fileno(), origin.fileno(), offset, left)
+        if sent == 0:
+            raise OSError(f"{origin.name} became shorter while it was copied")
+        offset, left = offset + sent, left - sent
+
+
+def _sync(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,84 @@
+"""Checkpoints both ways: from S3 to every host before the start, and what hosts write to S3 while they run.
+
+Source: developer guide "Use checkpoints in Amazon SageMaker" (2026-11): deletions propagate, objects that others add to
+the prefix during the job are not pulled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from backends.core.objects import parse_uri
+from backends.jobs.channels import relative_path
+from backends.jobs.opt_ml import make_open
+from backends.jobs.spec import Mount, Sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from backends.core.context import Context
+    from backends.jobs.queue import Run
+    from backends.jobs.runners.base import Change, Handle, Runner
+    from backends.jobs.spec import HostSpec
+
+OPT_ML = "/opt/ml/"
+BATCH = 200
+
+
+def restore(
+    cx: Context, uri: str | None, path: str, hosts: tuple[HostSpec, ...], check: Callable[[], None]
+) -> tuple[tuple[HostSpec, ...], tuple[Sync, ...]]:
+    """Put the prefix's objects into every host's checkpoint directory, and have it mirrored from there on."""
+    if uri is None:
+        return hosts, ()
+    bucket, prefix = parse_uri(f"{uri.rstrip('/')}/")
+    stored = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
+    restored, syncs = [], []
+    for host in hosts:
+        local, mounts = _directory(host, path)
+        for found in stored:
+            check()
+            target = local / relative_path(prefix, found.key)
+            make_open(target.parent, above=local.parent)
+            target.unlink(missing_ok=True)
+            cx.objects.copy_to(found, target)
+            target.chmod(0o666)
+        restored.append(replace(host, mounts=(*host.mounts, *mounts)))
+        syncs.append(Sync(local, host.opt_ml.parent / "checkpoints-seen"))
+    return tuple(restored), tuple(syncs)
+
+
+def _directory(host: HostSpec, path: str) -> tuple[Path, tuple[Mount, ...]]:
+    """Give the host's checkpoint directory on this machine; outside /opt/ml it is mounted where the job expects it."""
+    if path.startswith(OPT_ML):
+        local = host.opt_ml / path.removeprefix(OPT_ML)
+        make_open(local, above=host.opt_ml.parent)
+        return local, ()
+    local = host.opt_ml.parent / "checkpoints"
+    make_open(local, above=host.opt_ml.parent)
+    return local, (Mount(local, path, read_only=False),)
+
+
+def carry(run: Run, runner: Runner, handle: Handle, uri: str) -> None:
+    """Put what hosts wrote or deleted since the last call into S3; the place reached is saved after the objects."""
+    bucket, prefix = parse_uri(f"{uri.rstrip('/')}/")
+    while True:
+        changes = list(islice(runner.changes(handle, run.state.get("change_offset", 0)), BATCH))
+        if not changes:
+            return
+        for change in changes:
+            _apply(run.cx, handle, bucket, f"{prefix}{change.path}", change)
+        run.save(change_offset=changes[-1].offset)
+
+
+def _apply(cx: Context, handle: Handle, bucket: str, key: str, change: Change) -> None:
+    if change.kind == "delete":
+        cx.write(lambda inside: cx.objects.delete(inside, bucket, key))
+        return
+    host = f"algo-{change.sync + 1}"
+    path = handle.directory / host / "checkpoints-seen" / change.path
+    if path.is_file() and not path.is_symlink():  # gone again: its deletion is the next change
+        cx.objects.put_file(cx, bucket, key, path)

@@ -1,0 +1,183 @@
+"""Where a job or a model container runs: image to recipe, recipe or image to runner. Docker where it can be, else processes.
+
+`LOCALMAKER_RUNNER` fixes the runner; with `auto`, an engine that answers and has (or can pull, or can build) the image
+gets the job. An image that only Docker can run says so in the failure.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backends.jobs import images, recipes
+from backends.jobs.runners.base import StartError
+from backends.jobs.slots import machine_cpus, machine_memory_mb
+from backends.jobs.spec import ImageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.instances import Instance
+    from backends.core.kernel import Kernel
+    from backends.jobs.images import Recipe
+    from backends.jobs.runners.base import Handle, Runner
+    from backends.jobs.runners.docker import DockerRunner
+
+    Say = Callable[[str], None]
+
+MEMORY_SHARE = 0.9
+_MAKING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a job or container asks for. `mode` is `train` or `serve`, the argument of a container without entrypoint."""
+
+    image: str
+    mode: str
+    cuda: bool = False
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A runner, and what to hand it: image, entrypoint, command."""
+
+    runner: Runner
+    image: ImageRef
+    entrypoint: tuple[str, ...] | None
+    command: tuple[str, ...]
+    recipe: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """CPU and memory of one host."""
+
+    cpus: float
+    memory_mb: int
+
+
+def limits_of(kind: Instance, say: Say) -> Limits:
+    """Give an instance type's limits, capped to this machine; a cap is said in the log."""
+    cpus, memory = min(kind.vcpus, machine_cpus()), min(kind.memory_mb, int(machine_memory_mb() * MEMORY_SHARE))
+    if cpus < kind.vcpus or memory < kind.memory_mb:
+        say(
+            f"{kind.name} has {kind.vcpus} vCPUs and {kind.memory_mb} MiB of memory; "
+            f"this machine gives {cpus} and {memory} MiB."
+        )
+    return Limits(float(cpus), memory)
+
+
+def runner(kernel: Kernel, name: str) -> Runner:
+    """Give a runner by name; made once per server."""
+    made: dict[str, Any] = kernel.state.setdefault("runners", {})
+    with _MAKING:
+        if name not in made:
+            root = kernel.settings.data_dir / "runners"
+            root.mkdir(exist_ok=True)
+            if name == "docker":
+                from backends.jobs.runners.docker import DockerRunner
+
+                made[name] = DockerRunner(root, kernel.installation_id)
+            else:
+                from backends.jobs.runners.process import ProcessRunner
+
+                made[name] = ProcessRunner(root)
+    found: Runner = made[name]
+    return found
+
+
+def is_started(kernel: Kernel, handle: Handle) -> bool:
+    """Tell whether a job's runner has it already: the server was killed between the start and its record."""
+    if not handle.runner:
+        return False
+    return any(known.job == handle.job for known in runner(kernel, handle.runner).adopt())
+
+
+def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) -> Place:
+    """Find where `wanted` can run, making its environment or image first. Blocks. StartError when it cannot run at all."""
+    try:
+        image = images.resolve(wanted.image, strict=kernel.settings.strict_images, cuda=wanted.cuda)
+    except images.SubstitutionRefusedError as error:
+        raise StartError(str(error)) from error
+    if image.substitution:
+        say(image.substitution)
+    recipe = images.RECIPES[image.recipe] if image.recipe is not None else None
+    choice = kernel.settings.runner
+
+    def progress(text: str) -> None:
+        check()
+        say(text)
+
+    if choice != "process":
+        place = _on_docker(kernel, wanted, recipe, progress, must=choice == "docker" or recipe is None)
+        if place is not None:
+            return place
+    if recipe is None:
+        raise StartError(f"The image {wanted.image} can only run in Docker, and LOCALMAKER_RUNNER=process forbids it.")
+    return _on_processes(kernel, wanted, recipe, progress)
+
+
+def _on_docker(kernel: Kernel, wanted: Wanted, recipe: Recipe | None, say: Say, *, must: bool) -> Place | None:
+    """Find a place in Docker; without `must`, None (and the reason in the log) when there is none."""
+    found: DockerRunner = runner(kernel, "docker")  # type: ignore[assignment]
+    reason = found.available()
+    if reason is None:
+        try:
+            reference = wanted.image if recipe is None else _recipe_image(kernel, recipe, wanted, say)
+            image = ImageRef(docker=reference)
+            reason = found.refusal(image)
+            if reason is not None and recipe is None:
+                reason = _pull(found, reference, say)
+        except recipes.RecipeError as error:
+            reason = str(error)
+    if reason is None:
+        command = wanted.command if wanted.entrypoint is not None else (wanted.mode, *wanted.command)
+        if wanted.entrypoint is None and wanted.command:
+            command = wanted.command
+        return Place(found, image, wanted.entrypoint, command, recipe.name if recipe is not None else None)
+    if must and recipe is None:
+        raise StartError(f"The image {wanted.image} can only run in Docker: {reason}")
+    if must:
+        raise StartError(f"LOCALMAKER_RUNNER=docker, but: {reason}")
+    if found.available() is None:
+        say(f"Not in Docker: {reason} Running as a process instead.")
+    return None
+
+
+def _recipe_image(kernel: Kernel, recipe: Recipe, wanted: Wanted, say: Say) -> str:
+    import docker
+
+    with docker.from_env() as client:
+        return recipes.docker_image(
+            recipe, cuda=wanted.cuda, docker_client=client, base_image=kernel.settings.base_image, say=say
+        )
+
+
+def _pull(found: DockerRunner, reference: str, say: Say) -> str | None:
+    """Pull an image that is not here; give the reason when that fails."""
+    try:
+        for line in found.pull(reference):
+            say(line)
+    except StartError as error:
+        return error.message
+    return found.refusal(ImageRef(docker=reference))
+
+
+def _on_processes(kernel: Kernel, wanted: Wanted, recipe: Recipe, say: Say) -> Place:
+    found = runner(kernel, "process")
+    reason = found.available()
+    if reason is not None:
+        raise StartError(reason)
+    try:
+        python = recipes.virtual_environment(recipe, cuda=wanted.cuda, cache_dir=kernel.settings.cache_dir, say=say)
+    except recipes.RecipeError as error:
+        raise StartError(str(error)) from error
+    image = ImageRef(venv=python.parent.parent, paths=(images.CONTAINERS,))
+    if wanted.entrypoint is not None or wanted.command:
+        return Place(found, image, None, (*(wanted.entrypoint or ()), *wanted.command), recipe.name)
+    command = recipe.train_command(python) if wanted.mode == "train" else recipe.serve_command(python)
+    return Place(found, image, None, command, recipe.name)

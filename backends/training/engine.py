@@ -1,0 +1,350 @@
+"""One training job, from queued to recorded. Read `drive` top to bottom.
+
+Each phase is saved before the step it names, so that a server that is killed anywhere goes on from there: a prepared
+job is prepared again, a running one is adopted, an ended one is packed again, and the last status is written once.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from backends.core.events import on
+from backends.core.lifecycle import transition
+from backends.jobs import artifacts, channels, checkpoints, credentials, logs, opt_ml, places, queue
+from backends.jobs.queue import Run, drives
+from backends.jobs.runners.base import Handle, StartError
+from backends.jobs.spec import Exit, JobSpec
+from backends.training import plan as plans
+from backends.training.status import TRAINING_JOB, advance, finish, with_secondary
+from backends.training.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.events import Event
+    from backends.core.resource import Row
+    from backends.jobs.runners.base import Runner
+    from backends.training.plan import TrainingPlan
+
+POLL_S = 0.25
+
+
+class JobEnded(Exception):  # noqa: N818 - how a job ends before or instead of its container
+    """The job is over; `verdict` says how."""
+
+    def __init__(self, how: Verdict) -> None:
+        super().__init__(how.reason)
+        self.verdict = how
+
+
+class JobGone(Exception):  # noqa: N818
+    """The job's resource was deleted or reset; there is nothing left to drive."""
+
+
+@on("TrainingJob", to=("InProgress",))
+def enqueue(cx: Context, event: Event) -> None:
+    """Queue a job that was accepted."""
+    queue.add(cx, "training", event.arn, {"name": event.detail["name"], "attempt": 1})
+
+
+@drives("training")
+def drive(run: Run) -> None:
+    """Carry a training job from the phase it reached to its last status."""
+    try:
+        job = _Job(run)
+        if run.phase == "queued":
+            job.admit()
+        job.hold_slots()
+        if run.phase == "preparing":
+            job.prepare()
+        if run.phase == "running":
+            job.watch()
+        job.end()
+    except JobEnded as ended:
+        job.record(ended.verdict)
+    except JobGone:
+        _forget(run)
+
+
+def fail(run: Run, reason: str) -> None:
+    """Fail a job that this server could not drive, after several attempts."""
+    try:
+        _Job(run).record(Verdict("Failed", "Failed", reason))
+    except JobGone:
+        _forget(run)
+
+
+drive.failed = fail  # type: ignore[attr-defined]
+
+
+class _Job:
+    """The steps of one job and what they share. State that must survive the server is in `run.state`."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.row = self._row()
+        self.plan: TrainingPlan = plans.plan_of(self.row.document)
+        self.to = plans.destination_of(self.row)
+        self.directory = plans.job_directory(run.kernel.settings.data_dir, run.id, run.state["attempt"])
+        self.slots = queue.of(run.kernel).slots
+        self.use_gpus = run.kernel.settings.gpu != "cpu"
+
+    def _row(self) -> Row:
+        row = self.run.cx.look(lambda cx: TRAINING_JOB.find_arn(cx, self.run.arn))
+        if row is None:
+            raise JobGone
+        return row
+
+    def _check(self) -> None:
+        """Stop between two steps: the server goes down, or the user asked for it before the container ran."""
+        self.run.check()
+        if self._stop_wanted():
+            raise JobEnded(Verdict("Stopped", "Stopped"))
+
+    def _stop_wanted(self) -> bool:
+        if self.run.take_ring():
+            self.row = self._row()
+        return self.row.status == "Stopping"
+
+    def _update(self, secondary: str, message: str = "", **changes: Any) -> None:
+        def work(cx: Context) -> Row:
+            row = TRAINING_JOB.find_arn(cx, self.run.arn)
+            if row is None:
+                raise JobGone
+            if row.status == "Stopping":  # the user's Stopping stays on show until the end
+                return TRAINING_JOB.update(cx, row, {**row.document, **changes}) if changes else row
+            return advance(cx, row, secondary, message, **changes)
+
+        self.row = self.run.cx.write(work)
+
+    def _say(self, text: str) -> None:
+        self.run.cx.write(lambda cx: logs.say(cx, self.to, self.plan.hosts[0].name, text))
+
+    def admit(self) -> None:
+        """Wait for GPUs and for the job's turn."""
+        ask = self.plan.ask(use_gpus=self.use_gpus)
+        if ask.gpus > self.slots.gpu_count:
+            kinds = ", ".join(sorted({one.name for one in self.plan.instances if one.gpus}))
+            raise JobEnded(
+                Verdict(
+                    "Failed",
+                    "Failed",
+                    f"CapacityError: {kinds} asks for {ask.gpus} GPU(s) and this machine has {self.slots.gpu_count}. "
+                    "Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU.",
+                )
+            )
+        gpus = self.slots.acquire(self.run.id, ask, 0)
+        if gpus is None:
+            self._update("Pending")
+        while gpus is None:
+            self._check()
+            self._check_waiting()
+            gpus = self.slots.acquire(self.run.id, ask, POLL_S)
+        self.run.save("preparing", gpus=list(gpus))
+
+    def _check_waiting(self) -> None:
+        waited = self.run.cx.clock.now() - self.row.created
+        if self.plan.max_pending_s is not None and waited > self.plan.max_pending_s:
+            raise JobEnded(Verdict("Failed", "Failed", "CapacityError: MaxPendingTimeInSeconds was exceeded."))
+        if self.plan.max_wait_s is not None and waited > self.plan.max_wait_s:
+            raise JobEnded(Verdict("Stopped", "MaxWaitTimeExceeded"))
+
+    def hold_slots(self) -> None:
+        """Count the job in; after a restart it holds what it held."""
+        self.slots.hold(self.run.id, len(self.plan.hosts), tuple(self.run.state.get("gpus", ())))
+
+    def prepare(self) -> None:
+        """Find the image, download the data, start the hosts."""
+        self._check()
+        if places.is_started(self.run.kernel, self._handle()):  # killed between the start and its record
+            self.run.save("running")
+            return
+        place = self._find_place()
+        self._update(
+            "Downloading", TrainingStartTime=self.row.document.get("TrainingStartTime", self.run.cx.clock.now())
+        )
+        spec = self._specify(place)
+        self._check()
+        self.run.save("preparing", runner=place.runner.name)
+        try:
+            place.runner.start(spec)
+        except StartError as error:
+            raise JobEnded(Verdict("Failed", "Failed", f"{error.code}: {error.message}")) from error
+        self.run.save("running")
+        self._update("Training")
+
+    def _find_place(self) -> places.Place:
+        gpus = bool(self.run.state["gpus"])
+        if any(one.gpus for one in self.plan.instances) and not gpus:
+            self._say("LOCALMAKER_GPU=cpu: this job's GPU instance type runs on the CPU.")
+        wanted = places.Wanted(
+            self.plan.image, "train", cuda=gpus, command=self.plan.arguments, entrypoint=self.plan.entrypoint
+        )
+        try:
+            return places.find(self.run.kernel, wanted, self._say, self._check)
+        except StartError as error:
+            raise JobEnded(Verdict("Failed", "Failed", f"{error.code}: {error.message}")) from error
+
+    def _specify(self, place: places.Place) -> JobSpec:
+        run, plan = self.run, self.plan
+        layout = opt_ml.Plan(
+            self.directory, plan.hosts, plan.channels, plan.hyperparameters, place.runner.network_interface
+        )
+        try:
+            hosts, pipes = opt_ml.lay_out(run.cx, layout, self._check)
+            hosts, sync = checkpoints.restore(run.cx, plan.checkpoint_uri, plan.checkpoint_path, hosts, self._check)
+        except channels.DataError as error:
+            reason = f"ClientError: Data download failed:{error}"
+            raise JobEnded(Verdict("Failed", "Failed", reason)) from error
+        access = (
+            {}
+            if plan.isolated
+            else credentials.for_job(run.cx, place.runner, self.row.document["RoleArn"], self.run.id)
+        )
+        limits = places.limits_of(plan.instances[0], self._say)
+        return JobSpec(
+            id=f"{run.id}-{run.state['attempt']}",
+            directory=self.directory,
+            hosts=hosts,
+            image=place.image,
+            command=place.command,
+            entrypoint=place.entrypoint,
+            environment=plans.job_environment(plan, run.arn, run.cx.region, access),
+            isolated=plan.isolated,
+            cpus=limits.cpus,
+            memory_mb=limits.memory_mb,
+            gpus=tuple(run.state["gpus"]),
+            labels={"localmaker.arn": run.arn},
+            pipes=pipes,
+            sync=sync,
+        )
+
+    def _handle(self) -> Handle:
+        job = f"{self.run.id}-{self.run.state['attempt']}"
+        return Handle(job, self.directory, self.run.state.get("runner", ""))
+
+    def _runner(self) -> Runner:
+        return places.runner(self.run.kernel, self.run.state["runner"])
+
+    def watch(self) -> None:
+        """Carry logs and checkpoints over until the hosts have ended; enforce the limits."""
+        runner, handle = self._runner(), self._handle()
+        if self.row.document["SecondaryStatus"] in {"Starting", "Pending", "Downloading"}:
+            self._update("Training")
+        while True:
+            end = runner.wait(handle, POLL_S)
+            logs.pump(self.run, runner, handle, self.to)
+            self._sync_checkpoints(runner, handle)
+            if end is not None:
+                self.run.save("ending", exit=end.to_json())
+                return
+            self.run.check()
+            self._enforce(runner, handle)
+
+    def _enforce(self, runner: Runner, handle: Handle) -> None:
+        if "stop_cause" in self.run.state:
+            return
+        if self._stop_wanted():
+            self.run.save(stop_cause="Stopped")
+        elif self.run.cx.clock.now() - self.row.document["TrainingStartTime"] > self.plan.max_runtime_s:
+            self.run.cx.write(self._limit_reached)
+        else:
+            return
+        runner.stop(handle, plans.STOP_GRACE_S)
+
+    def _limit_reached(self, cx: Context) -> None:
+        row = TRAINING_JOB.find_arn(cx, self.run.arn)
+        self.run.save_in(cx, stop_cause="MaxRuntimeExceeded")
+        if row is not None and row.status == "InProgress":
+            document = with_secondary(row.document, "Stopping", cx.clock.now())
+            changes = {name: document[name] for name in ("SecondaryStatus", "SecondaryStatusTransitions")}
+            transition(cx, TRAINING_JOB, row, "Stopping", **changes)
+
+    def _sync_checkpoints(self, runner: Runner, handle: Handle) -> None:
+        if self.plan.checkpoint_uri is not None:
+            checkpoints.carry(self.run, runner, handle, self.plan.checkpoint_uri)
+
+    def end(self) -> None:
+        """Bring home logs, checkpoints and artifacts, and write the last status."""
+        runner, handle = self._runner(), self._handle()
+        logs.pump_all(self.run, runner, handle, self.to)
+        self._sync_checkpoints(runner, handle)
+        self.row = self._row()
+        cause = self.run.state.get("stop_cause") or ("Stopped" if self.row.status == "Stopping" else None)
+        how = verdict(Exit.from_json(self.run.state["exit"]), cause, self._failure_text())
+        if how.is_ours and self.run.state["attempt"] <= self.plan.attempts:
+            self._retry(runner, handle)
+            return
+        self.record(how)
+
+    def _failure_text(self) -> str:
+        for host in self.plan.hosts:
+            root = self.directory / host.name / "ml"
+            text = artifacts.read_text(root / "output" / "failure", root, 1024)
+            if text:
+                return text
+        return ""
+
+    def _retry(self, runner: Runner, handle: Handle) -> None:
+        self._update("Restarting")
+        runner.remove(handle)
+        self.run.save("queued", attempt=self.run.state["attempt"] + 1, log_offset=0, change_offset=0)
+        self.slots.release(self.run.id)
+        drive(self.run)
+
+    def record(self, how: Verdict) -> None:
+        """Upload what there is, write the last status, and clean up."""
+        changes: dict[str, Any] = {}
+        if "exit" in self.run.state:
+            self._update("Uploading")
+            changes = self._upload(how)
+        metrics = logs.final_metrics(self.run)
+        if metrics:
+            changes["FinalMetricDataList"] = metrics
+
+        def work(cx: Context) -> None:
+            row = TRAINING_JOB.find_arn(cx, self.run.arn)
+            if row is not None:
+                finish(cx, row, how.status, how.secondary, how.reason, **changes)
+            self.run.finish_in(cx)
+
+        self.run.cx.write(work)
+        _clean_up(self.run)
+
+    def _upload(self, how: Verdict) -> dict[str, Any]:
+        uri = plans.model_uri(self.plan)
+        if uri is None or self.plan.output_uri is None:
+            return {}
+        cx, check = self.run.cx, self.run.check
+        roots = [self.directory / host.name / "ml" for host in self.plan.hosts]
+        models = [(root / "model", root) for root in roots]
+        outputs = [(root / "output" / "data", root) for root in roots]
+        base = f"{self.plan.output_uri.rstrip('/')}/{self.plan.name}/output"
+        if self.plan.compressed:
+            artifacts.upload_archive(cx, outputs, f"{base}/output.tar.gz", self.directory, check)
+        else:
+            artifacts.upload_files(cx, outputs, f"{base}/data/", check)
+        if how.status == "Failed":
+            return {}
+        if self.plan.compressed:
+            artifacts.upload_archive(cx, models, uri, self.directory, check)
+        else:
+            artifacts.upload_files(cx, models, uri, check)
+        return {"ModelArtifacts": {"S3ModelArtifacts": uri}}
+
+
+def _clean_up(run: Run) -> None:
+    """Remove what the job left on this machine; its resource and its objects are in the database."""
+    root = run.kernel.settings.data_dir / "jobs" / run.id
+    if "runner" in run.state:
+        runner = places.runner(run.kernel, run.state["runner"])
+        for attempt in range(1, run.state["attempt"] + 1):
+            directory = plans.job_directory(run.kernel.settings.data_dir, run.id, attempt)
+            runner.remove(Handle(f"{run.id}-{attempt}", directory, run.state["runner"]))
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _forget(run: Run) -> None:
+    """End a job whose resource is gone."""
+    run.cx.write(run.finish_in)
+    _clean_up(run)

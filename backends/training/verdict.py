@@ -1,0 +1,44 @@
+"""How a job ended, as AWS words it. Pure: an exit goes in, statuses and a reason come out.
+
+Source: developer guide "How Amazon SageMaker signals algorithm success and failure" (2026-11); FailureReason's classes
+are AlgorithmError (the container), ClientError (the user's configuration or data), InternalServerError (us), CapacityError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backends.jobs.spec import Exit
+
+FAILURE_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The last status, the last secondary status, and the reason (for Failed)."""
+
+    status: str
+    secondary: str
+    reason: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether the service failed and not the job: only then is it retried."""
+        return self.reason.startswith("InternalServerError")
+
+
+def verdict(end: Exit, stop_cause: str | None, failure_text: str) -> Verdict:
+    """Judge an exit. `stop_cause` is the secondary status a stop leads to (`Stopped`, `MaxRuntimeExceeded`, ...)."""
+    if stop_cause is not None:
+        return Verdict("Stopped", stop_cause)
+    if end.reason == "lost":
+        return Verdict("Failed", "Failed", "InternalServerError: the job's supervisor ended without a record.")
+    if end.reason == "start-failed":
+        return Verdict("Failed", "Failed", f"{end.code or 'ClientError'}: {end.message}")
+    if end.ok:
+        return Verdict("Completed", "Completed")
+    code, oom = next(((host.code, host.oom) for host in end.hosts.values() if host.code), (1, False))
+    text = failure_text[:FAILURE_CHARACTERS] or ("Out of memory: the container was killed" if oom else "")
+    return Verdict("Failed", "Failed", f"AlgorithmError: {text}, exit code: {code}")
