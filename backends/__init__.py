@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 # Names, not imports: `import backends.core` must not drag every room in.
 COMPONENTS = (
     "backends.core.tag_operations",
+    "backends.jobs.queue",
     "backends.models.operations",
+    "backends.training.operations",
+    "backends.training.engine",
+    "backends.aws.sts",
+    "backends.aws.iam",
+    "backends.aws.logs",
     "backends.aws.moto",
 )
 

@@ -93,7 +93,7 @@ async def route_operation(exchange: Exchange) -> None:
         return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
     key = (exchange.service, exchange.operation.name)
-    if key not in exchange.kernel.operations and exchange.service == "iam":
+    if key not in exchange.kernel.operations and exchange.service in route.SHARED_WITH_MOTO:
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 OWN = ("sagemaker", *model.SAGEMAKER_SERVICES[1:], "s3", "sts", "iam", "logs")
 """Services with handlers here, in the order in which paths are tried."""
 
+SHARED_WITH_MOTO = frozenset({"iam", "sts"})
+"""Services of which we have the operations that SageMaker's clients insist on; moto answers the others."""
+
 RUNTIME_SERVICES = tuple(name for name in model.SAGEMAKER_SERVICES if name != "sagemaker")
 SIGNING_NAMES = {"sagemaker-geospatial": "sagemaker-geospatial", "s3": "s3", "sts": "sts", "iam": "iam", "logs": "logs"}
 TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
