@@ -6,9 +6,10 @@ import os
 import sys
 import time
 import uuid
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -76,7 +77,10 @@ class Lab:
 
 
 def make(kind: str, base: Path) -> Any:
-    return DockerRunner(base / "runners", "suite") if kind == "docker" else ProcessRunner(base / "runners", kind)  # type: ignore[arg-type]
+    """Give a runner whose data directory is `base`; two of the same directory are one installation."""
+    if kind == "docker":
+        return DockerRunner(base / "runners", f"suite-{zlib.crc32(str(base).encode())}")
+    return ProcessRunner(base / "runners", cast("sandbox.Mode", kind))
 
 
 @pytest.fixture(params=["bwrap", "unshare", "plain", pytest.param("docker", marks=pytest.mark.docker)])
@@ -96,6 +100,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
         runner.remove(handle)
         assert not handle.state.exists()
     if kind == "docker":
-        assert not runner._docker().api.containers(all=True, filters={"label": "localmaker.installation=suite"})
-        assert not runner._docker().networks.list(filters={"label": "localmaker.installation=suite"})
+        label = f"localmaker.installation={runner.installation}"
+        assert not runner._docker().api.containers(all=True, filters={"label": label})
+        assert not runner._docker().networks.list(filters={"label": label})
         runner.close()

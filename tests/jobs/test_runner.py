@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import json
 import os
@@ -151,7 +152,7 @@ for _, destination, gateway, *_ in route:
         print('reached a gateway')
     except OSError:
         pass
-print('own name', socket.gethostbyname('algo-1') != '')
+print('own name', socket.gethostbyname(socket.gethostname()) != '')
 """
 
 
@@ -485,10 +486,11 @@ def test_many_jobs_leak_nothing(lab: Lab) -> None:
         lab.runner.remove(handle)
 
     run_one()
+    gc.collect()
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5 if lab.kind == "docker" else 20):
         run_one()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
     children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
     states = [Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0] for child in children]
     assert "Z" not in states

@@ -1,7 +1,7 @@
 """The Docker runner: hosts are containers, started, followed and removed by the job's supervisor.
 
-The server itself speaks to the engine (through docker-py, imported on first use) about images and the shared network
-only. Networks: a single host that is not isolated joins the bridge `localmaker`, on whose gateway the server listens
+The server itself asks the engine about images and the shared network only; pulls and networks go through docker-py,
+imported on first use. Networks: a single host that is not isolated joins the bridge `localmaker`, on whose gateway the server listens
 for jobs; several hosts get a bridge of their own, on which `algo-1 ... algo-n` resolve, and reach the same gateway
 through it. An isolated job gets no network, or an internal one if it has peers or serves a port; on one without ports
 the machine itself has no address.
@@ -12,12 +12,15 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import urllib.parse
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.supervised import SupervisedRunner
 from backends.jobs.supervisor import files
+from backends.jobs.supervisor.engine import Engine, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,9 +48,10 @@ class DockerRunner(SupervisedRunner):
 
     def __init__(self, root: Path, installation: str, host_paths: Mapping[Path, Path] | None = None) -> None:
         super().__init__(root)
-        self._installation = installation
+        self.installation = installation
         self._host_paths = dict(host_paths or {})
         self._url = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        self._engine = Engine(self._url.replace("http://", "tcp://"))
         self._client_lock = threading.Lock()
         self._client: Any = None
         self._gateway = ""
@@ -60,25 +64,21 @@ class DockerRunner(SupervisedRunner):
         if os.environ.get("DOCKER_TLS_VERIFY"):
             return "LocalMaker does not speak TLS to a Docker engine: jobs mount directories, so it must be local."
         try:
-            self._docker().ping()
-        except Exception as error:  # noqa: BLE001 - docker-py raises its own, requests' and OSError
-            self.close()
-            return f"No Docker engine answers at {self._url}: {error}"
+            self._engine.call("GET", "/version")
+        except EngineError as error:
+            return error.message
         return None
 
     def refusal(self, image: ImageRef) -> str | None:
         """See Runner."""
         if not image.docker:
             return "There is no Docker image for this job."
-        from docker import errors
-
         try:
-            self._docker().api.inspect_image(image.docker)
-        except errors.ImageNotFound:
-            return f"Image {image.docker} is not on this machine: it has to be pulled or built first."
-        except Exception as error:  # noqa: BLE001
-            self.close()
-            return f"No Docker engine answers at {self._url}: {error}"
+            self._engine.call("GET", f"/images/{urllib.parse.quote(image.docker)}/json")
+        except EngineError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return f"Image {image.docker} is not on this machine: it has to be pulled or built first."
+            return error.message
         return None
 
     def pull(self, reference: str) -> Iterator[str]:
@@ -136,7 +136,7 @@ class DockerRunner(SupervisedRunner):
         return True
 
     def _clean(self, handle: Handle) -> None:
-        labels = [f"{_JOB_LABEL}={handle.job}", f"{_INSTALLATION_LABEL}={self._installation}"]
+        labels = [f"{_JOB_LABEL}={handle.job}", f"{_INSTALLATION_LABEL}={self.installation}"]
         api = self._docker().api
         for container in api.containers(all=True, filters={"label": labels}):
             api.remove_container(container["Id"], v=True, force=True)
@@ -172,14 +172,14 @@ class DockerRunner(SupervisedRunner):
         }
 
     def _labels(self, spec: JobSpec) -> dict[str, str]:
-        return {**spec.labels, _JOB_LABEL: spec.id, _INSTALLATION_LABEL: self._installation}
+        return {**spec.labels, _JOB_LABEL: spec.id, _INSTALLATION_LABEL: self.installation}
 
     def _job_networks(self, spec: JobSpec) -> list[dict[str, Any]]:
         """Give the body of the create call of the job's own network, if it needs one."""
         if len(spec.hosts) == 1 and not (spec.isolated and spec.ports):
             return []
         body: dict[str, Any] = {
-            "Name": f"localmaker-{self._installation}-{spec.id}",
+            "Name": f"localmaker-{self.installation}-{spec.id}",
             "Driver": "bridge",
             "Internal": spec.isolated,
             "Labels": self._labels(spec),
@@ -204,7 +204,7 @@ class DockerRunner(SupervisedRunner):
             create["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": [host.name]}}}
         return {
             "name": host.name,
-            "container": f"localmaker-{self._installation}-{spec.id}-{host.name}",
+            "container": f"localmaker-{self.installation}-{spec.id}-{host.name}",
             "create": create,
             "addressed": bool(spec.ports),
         }

@@ -142,8 +142,11 @@ class ProcessRunner(SupervisedRunner):
         binds.append((host.opt_ml, "/opt/ml", False))
         binds += [(mount.source, mount.target, mount.read_only) for mount in host.mounts]
         argv = [*(spec.entrypoint or ()), *spec.command]
+        if self.mode != "bwrap":  # /tmp is this machine's
+            environment |= {"HOME": str(scratch / "tmp"), "TMPDIR": str(scratch / "tmp")}
         if self.mode == "plain":
-            environment |= _plain_environment(host, scratch)
+            # No mount and no hosts file says it: names will not resolve, so the toolkit shall not wait for that.
+            environment |= {"SAGEMAKER_BASE_DIR": str(host.opt_ml), "SM_STUDIO_LOCAL_MODE": "true"}
             argv = [
                 _in_layer(word, spec.image.venv, scratch / "venv") if n == 0 else word for n, word in enumerate(argv)
             ]
@@ -178,17 +181,6 @@ def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tu
     if image.python_path:
         environment["PYTHONPATH"] = ":".join(map(str, image.python_path))
     return binds, environment
-
-
-def _plain_environment(host: HostSpec, scratch: Path) -> dict[str, str]:
-    """Say by environment what mounts say elsewhere; host names cannot be made to resolve, so nobody shall wait for it."""
-    temporary = str(scratch / "tmp")
-    return {
-        "SAGEMAKER_BASE_DIR": str(host.opt_ml),
-        "SM_STUDIO_LOCAL_MODE": "true",
-        "HOME": temporary,
-        "TMPDIR": temporary,
-    }
 
 
 def _in_layer(word: str, shared: Path | None, own: Path) -> str:

@@ -36,7 +36,7 @@ while [ "$1" != -- ]; do
     [ "$1" = ro ] && mount -o remount,bind,ro "$3"
     shift 3
 done
-shift; cd /tmp
+shift; cd "$HOME"
 "$@" & wait $!
 """
 

@@ -68,17 +68,24 @@ class SupervisedRunner:
         handle = Handle(spec.id, spec.directory, self.name)
         if (handle.state / files.PLAN).exists():
             raise StartError(f"Job {spec.id} was started before.", "InternalServerError")
+        try:
+            self._launch(handle, spec)
+        except BaseException:
+            shutil.rmtree(handle.state, ignore_errors=True)
+            self.remove(handle)
+            raise
+        return handle
+
+    def _launch(self, handle: Handle, spec: JobSpec) -> None:
         handle.state.mkdir(parents=True, exist_ok=True)
         for name in (files.DONE, files.CONTROL):
             os.mkfifo(handle.state / name, 0o600)
         plan = {"created_at": time.time(), **self._plan(spec)}
-        listeners = plan.pop("listeners", [])
-        files.write(str(handle.state / files.PLAN), plan)
-        files.write(str(self._registry / spec.id), {"directory": str(spec.directory)})
-        self._spawn(handle, "start", self._wrapper(plan), [listener.fileno() for listener in listeners])
-        for listener in listeners:
-            listener.close()
-        return handle
+        with contextlib.ExitStack() as listeners:
+            fds = [listeners.enter_context(listener).fileno() for listener in plan.pop("listeners", [])]
+            files.write(str(handle.state / files.PLAN), plan)
+            files.write(str(self._registry / spec.id), {"directory": str(spec.directory)})
+            self._spawn(handle, "start", self._wrapper(plan), fds)
 
     def poll(self, handle: Handle) -> Exit | None:
         """See Runner."""
@@ -155,6 +162,7 @@ class SupervisedRunner:
     def remove(self, handle: Handle) -> None:
         """See Runner."""
         if not handle.state.exists():
+            (self._registry / handle.job).unlink(missing_ok=True)
             return
         if self.poll(handle) is None:
             self.kill(handle)

@@ -62,7 +62,8 @@ class Engine:
                 return response, connection
             text = response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            raise EngineError(0, f"the Docker engine at {self._url} does not answer: {error}") from error
+            connection.close()
+            raise EngineError(0, f"No Docker engine answers at {self._url}: {error}") from error
         connection.close()
         raise EngineError(response.status, _message(text))
 
