@@ -1,0 +1,1 @@
+"""Running jobs: what a job is, where it runs, and what it leaves. Rooms import this; it imports `core` only."""
