@@ -146,7 +146,7 @@ class Kernel:
         for module in self.modules:
             hear = getattr(module, "listening", None)
             if hear is not None:
-                hear(self)
+                await hear(self)
 
     async def stop(self) -> None:
         """Stop loops and rooms; jobs and endpoints run on, and the next start adopts them."""

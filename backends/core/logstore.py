@@ -69,14 +69,14 @@ def append(cx: Context, stream_id: int, lines: Sequence[tuple[int, str]]) -> Non
     seen = cx.db.execute(
         select(log_streams.c.first_event_ms, log_streams.c.last_event_ms).where(log_streams.c.id == stream_id)
     ).one()
+    changed = update(log_streams).where(log_streams.c.id == stream_id)
     cx.db.execute(
-        update(log_streams).where(log_streams.c.id == stream_id),
-        {
-            "first_event_ms": min(first, seen.first_event_ms or first),
-            "last_event_ms": max(last, seen.last_event_ms or last),
-            "last_ingestion_ms": now_ms,
-            "stored_bytes": log_streams.c.stored_bytes + size,
-        },
+        changed.values(
+            first_event_ms=min(first, seen.first_event_ms or first),
+            last_event_ms=max(last, seen.last_event_ms or last),
+            last_ingestion_ms=now_ms,
+            stored_bytes=log_streams.c.stored_bytes + size,
+        )
     )
 
 

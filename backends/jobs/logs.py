@@ -66,11 +66,15 @@ def values_in(text: str, metrics: tuple[Metric, ...]) -> list[tuple[str, float]]
 
 def pump(run: Run, runner: Runner, handle: Handle, to: Destination) -> bool:
     """Carry over the lines written since the last call, at most BATCH_LINES; tell whether there were any."""
-    lines = list(islice(runner.logs(handle, run.state.get("log_offset", 0)), BATCH_LINES))
+    lines = list(islice(runner.logs(handle, run.state.get(_offset_of(handle), 0)), BATCH_LINES))
     if not lines:
         return False
-    run.cx.write(lambda cx: _store(cx, run, lines, to))
+    run.cx.write(lambda cx: _store(cx, run, handle, lines, to))
     return True
+
+
+def _offset_of(handle: Handle) -> str:
+    return f"log_offset:{handle.job}"
 
 
 def pump_all(run: Run, runner: Runner, handle: Handle, to: Destination) -> None:
@@ -85,7 +89,7 @@ def say(cx: Context, to: Destination, host: str, text: str) -> None:
     logstore.append(cx, stream, [(int(cx.clock.now() * 1000), line) for line in text.splitlines() or [""]])
 
 
-def _store(cx: Context, run: Run, lines: list[LogLine], to: Destination) -> None:
+def _store(cx: Context, run: Run, handle: Handle, lines: list[LogLine], to: Destination) -> None:
     by_host: dict[str, list[tuple[int, str]]] = {}
     points: list[tuple[float, str, float]] = []
     shift_ms = int(cx.kernel.clocks.offset_s(cx.account) * 1000)
@@ -97,7 +101,7 @@ def _store(cx: Context, run: Run, lines: list[LogLine], to: Destination) -> None
         logstore.append(cx, logstore.ensure_stream(cx, to.group, to.streams[host]), entries)
     put_points(cx, to.namespace, to.dimensions, points)
     last = run.state.get("metrics", {}) | {name: [value, at] for at, name, value in points}
-    run.save_in(cx, log_offset=lines[-1].offset, metrics=last)
+    run.save_in(cx, **{_offset_of(handle): lines[-1].offset, "metrics": last})
 
 
 def put_points(cx: Context, namespace: str, dimensions: dict[str, str], points: list[tuple[float, str, float]]) -> None:

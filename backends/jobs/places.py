@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 MEMORY_SHARE = 0.9
+RUNNERS = ("process", "docker")
 _MAKING = threading.Lock()
 
 
@@ -95,6 +96,14 @@ def is_started(kernel: Kernel, handle: Handle) -> bool:
     if not handle.runner:
         return False
     return any(known.job == handle.job for known in runner(kernel, handle.runner).adopt())
+
+
+def runner_of(kernel: Kernel, job: str) -> str:
+    """Give the name of the runner that has a job, empty when none has."""
+    for name in RUNNERS:
+        if any(known.job == job for known in runner(kernel, name).adopt()):
+            return name
+    return ""
 
 
 def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) -> Place:

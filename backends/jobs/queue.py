@@ -61,11 +61,11 @@ class Run:
         self._bell.set()  # whoever takes a job up looks first whether somebody rang while nobody drove it
         self._closing = threading.Event()
 
-    def save(self, phase: str | None = None, **state: Any) -> None:
+    def save(self, phase: str | None = None, /, **state: Any) -> None:
         """Write down how far the job is, in a transaction of its own."""
         self.cx.write(lambda cx: self.save_in(cx, phase, **state))
 
-    def save_in(self, cx: Context, phase: str | None = None, **state: Any) -> None:
+    def save_in(self, cx: Context, phase: str | None = None, /, **state: Any) -> None:
         """Write down how far the job is, in the running transaction."""
         self.phase = phase or self.phase
         self.state.update(state)
@@ -75,6 +75,11 @@ class Run:
     def finish_in(self, cx: Context) -> None:
         """Take the job off the queue, in the transaction that writes its last status."""
         cx.db.execute(delete(jobs).where(jobs.c.id == self.id))
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until somebody rings or time is up. ServerStopping when the server goes down."""
+        self._bell.wait(timeout_s)
+        self.check()
 
     def take_ring(self) -> bool:
         """Tell whether somebody rang since the last look."""
@@ -98,6 +103,7 @@ class Run:
     def close(self) -> None:
         """Tell the driver that the server goes down."""
         self._closing.set()
+        self._bell.set()
 
 
 def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None) -> str:
@@ -227,7 +233,7 @@ def start(kernel: Kernel) -> None:
     kernel.state["queue"] = Queue(kernel)
 
 
-def listening(kernel: Kernel) -> None:
+async def listening(kernel: Kernel) -> None:
     """Take up what an earlier server left, now that jobs can reach this one. Called by the kernel."""
     of(kernel).take_up_all()
 

@@ -31,6 +31,8 @@ def create_model(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store a model. ValidationException: no container, both forms at once, a taken name, an artifact that is none."""
     for container in containers_of(request):
         _check_container(container)
+    if request.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
+        raise errors.not_implemented("direct invocation of a multi-container model's containers")
     row = MODEL.insert(
         cx,
         request["ModelName"],

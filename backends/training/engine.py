@@ -288,7 +288,7 @@ class _Job:
     def _retry(self, runner: Runner, handle: Handle) -> None:
         self._update("Restarting")
         runner.remove(handle)
-        self.run.save("queued", attempt=self.run.state["attempt"] + 1, log_offset=0, change_offset=0)
+        self.run.save("queued", attempt=self.run.state["attempt"] + 1, change_offset=0)
         self.slots.release(self.run.id)
         drive(self.run)
 

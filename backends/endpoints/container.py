@@ -1,0 +1,160 @@
+"""One serving container: its model laid out, its JobSpec, its health. Source: developer guide "Use your own inference code".
+
+Every container of an endpoint is a job of its own to the runner; here is what makes it a model server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import tarfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backends.core.instances import instance
+from backends.core.objects import parse_uri
+from backends.jobs import channels, credentials, places
+from backends.jobs.opt_ml import make_open
+from backends.jobs.runners.base import Handle, StartError
+from backends.jobs.spec import HostSpec, JobSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from backends.core.context import Context
+    from backends.jobs.runners.base import Runner
+
+PORT = 8080
+PING_TIMEOUT_S = 2.0
+PING_EVERY_S = 0.05
+DEFAULT_STARTUP_S = 240.0
+HOST = "model"
+
+
+@dataclass(frozen=True)
+class ContainerPlan:
+    """What one container is made from. `container` is a ContainerDefinition of the model."""
+
+    job: str
+    directory: Path
+    name: str
+    variant: str
+    instance_type: str
+    container: dict[str, Any]
+    role: str
+    isolated: bool
+    startup_s: float
+    gpus: tuple[int, ...]
+    arn: str
+
+
+class ModelDataError(Exception):
+    """A model's artifact that cannot be delivered to its container."""
+
+
+def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: Callable[[], None]) -> Handle:
+    """Lay out a container's model and start it; give its handle. StartError or ModelDataError when it cannot."""
+    wanted = places.Wanted(plan.container["Image"], "serve", cuda=bool(plan.gpus))
+    place = places.find(cx.kernel, wanted, say, check)
+    opt_ml = plan.directory / "ml"
+    shutil.rmtree(plan.directory, ignore_errors=True)
+    make_open(opt_ml / "model", above=plan.directory)
+    deliver_model(cx, plan.container, opt_ml / "model", plan.directory, check)
+    access = {} if plan.isolated else credentials.for_job(cx, place.runner, plan.role, plan.job)
+    limits = places.limits_of(instance(plan.instance_type), say)
+    host = HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml)
+    spec = JobSpec(
+        id=plan.job,
+        directory=plan.directory,
+        hosts=(host,),
+        image=place.image,
+        command=place.command,
+        entrypoint=place.entrypoint,
+        environment={
+            "AWS_REGION": cx.region,
+            "AWS_DEFAULT_REGION": cx.region,
+            **access,
+            **plan.container.get("Environment", {}),
+        },
+        isolated=plan.isolated,
+        cpus=limits.cpus,
+        memory_mb=limits.memory_mb,
+        gpus=plan.gpus,
+        ports=(PORT,),
+        labels={"localmaker.arn": plan.arn},
+    )
+    return place.runner.start(spec)
+
+
+def deliver_model(
+    cx: Context, container: dict[str, Any], target: Path, scratch: Path, check: Callable[[], None]
+) -> None:
+    """Put a container's artifact where it expects it: unpacked, or file by file when it is not compressed."""
+    source = container.get("ModelDataSource", {}).get("S3DataSource")
+    url = container.get("ModelDataUrl") or (source or {}).get("S3Uri")
+    if not url:
+        return
+    bucket, key = parse_uri(url)
+    if source is not None and source["CompressionType"] == "None":
+        _copy_files(cx, bucket, key, target, check)
+        return
+    stored = cx.look(lambda inside: cx.objects.head(inside, bucket, key))
+    if stored is None:
+        raise ModelDataError(f"Could not find model data at {url}.")
+    archive = scratch / "model.tar.gz"
+    cx.objects.copy_to(stored, archive, link=True)
+    try:
+        with tarfile.open(archive, "r:*") as packed:
+            packed.extractall(target, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ModelDataError(f"Failed to extract model data archive {url}: {error}") from error
+    finally:
+        archive.unlink()
+    for path in target.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o777 if path.is_dir() else path.stat().st_mode | 0o444)
+
+
+def _copy_files(cx: Context, bucket: str, prefix: str, target: Path, check: Callable[[], None]) -> None:
+    found = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
+    if not found:
+        raise ModelDataError(f"Could not find model data at s3://{bucket}/{prefix}.")
+    for stored in found:
+        check()
+        try:
+            path = target / channels.relative_path(prefix, stored.key)
+        except channels.DataError as error:
+            raise ModelDataError(str(error)) from error
+        make_open(path.parent, above=target.parent)
+        cx.objects.copy_to(stored, path)
+
+
+def wait_healthy(runner: Runner, handle: Handle, host: str, startup_s: float, check: Callable[[], None]) -> bool:
+    """Ping until the container is healthy; False when it ends or the start-up window does. Real time."""
+    deadline = time.monotonic() + startup_s
+    while time.monotonic() < deadline:
+        check()
+        if runner.poll(handle) is not None:
+            return False
+        address = runner.address(handle, host, PORT)
+        if address is not None and is_healthy(*address):
+            return True
+        time.sleep(PING_EVERY_S)
+    return False
+
+
+def is_healthy(host: str, port: int) -> bool:
+    """Ask `GET /ping` once: 200 is healthy."""
+    connection = http.client.HTTPConnection(host, port, timeout=PING_TIMEOUT_S)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+__all__ = ["ContainerPlan", "ModelDataError", "StartError", "deliver_model", "is_healthy", "start", "wait_healthy"]

@@ -1,0 +1,307 @@
+"""One configuration brought up: its instances and their containers, started, watched, scaled and stopped.
+
+`state` is plain JSON and is what survives the server: which containers were started under which job names.
+"""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from backends.core.instances import instance as instance_type
+from backends.endpoints import container as containers
+from backends.endpoints.fleet import Container, Fleet, Instance, Variant
+from backends.endpoints.status import variants_of
+from backends.jobs import logs, places, queue
+from backends.jobs.runners.base import Handle, StartError
+from backends.jobs.slots import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backends.jobs.queue import Run
+    from backends.jobs.runners.base import Runner
+
+LOG_GROUP = "/aws/sagemaker/Endpoints"
+STOP_GRACE_S = 30.0
+
+
+class DeploymentError(Exception):
+    """A deployment that did not become healthy; the message is the endpoint's FailureReason."""
+
+
+class Deployment:
+    """One deployment of an endpoint, in `run.state[which]`."""
+
+    def __init__(self, run: Run, which: str, state: dict[str, Any]) -> None:
+        self.run, self._which, self.state = run, which, state
+
+    @classmethod
+    def planned(cls, run: Run, which: str, config: str) -> Self:
+        """Plan a configuration's instances; nothing is started yet."""
+        variants = run.cx.look(lambda cx: variants_of(cx, config))
+        state = {
+            "id": uuid.uuid4().hex[:8],
+            "config": config,
+            "variants": variants,
+            "weights": {v["VariantName"]: v["InitialVariantWeight"] for v in variants},
+            "instances": [],
+            "surplus": [],
+        }
+        made = cls(run, which, state)
+        for variant in variants:
+            made._plan(variant, variant.get("InitialInstanceCount", 1))
+        return made
+
+    @property
+    def config(self) -> str:
+        """The name of the endpoint configuration."""
+        name: str = self.state["config"]
+        return name
+
+    def variants(self) -> list[dict[str, Any]]:
+        """Give the configuration's production variants."""
+        found: list[dict[str, Any]] = self.state["variants"]
+        return found
+
+    def _plan(self, variant: dict[str, Any], count: int) -> list[dict[str, Any]]:
+        """Add instances of a variant to the state."""
+        model = self.run.cx.look(lambda cx: cx.call("DescribeModel", {"ModelName": variant["ModelName"]}))
+        definitions = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
+        added = []
+        for _ in range(count):
+            number = uuid.uuid4().hex[:17]
+            several = len(definitions) > 1
+            added.append(
+                {
+                    "id": f"i-{number}",
+                    "variant": variant["VariantName"],
+                    "type": variant["InstanceType"],
+                    "startup_s": variant.get(
+                        "ContainerStartupHealthCheckTimeoutInSeconds", containers.DEFAULT_STARTUP_S
+                    ),
+                    "role": model.get("ExecutionRoleArn", ""),
+                    "isolated": model.get("EnableNetworkIsolation", False),
+                    "containers": [
+                        {
+                            "job": f"endpoint-{number}-{index}",
+                            "name": definition.get("ContainerHostname", f"container-{index}") if several else "primary",
+                            "host": definition.get("ContainerHostname", containers.HOST),
+                            "definition": definition,
+                            "runner": "",
+                        }
+                        for index, definition in enumerate(definitions, 1)
+                    ],
+                }
+            )
+        self.state["instances"].extend(added)
+        return added
+
+    def start(self) -> None:
+        """Start every container and wait until all are healthy. DeploymentError, with AWS's sentence, otherwise."""
+        self._start(self.state["instances"])
+
+    def _start(self, instances: list[dict[str, Any]]) -> None:
+        gpus = self._take_gpus(instances)
+        self.run.save(**{self._which: self.state})
+        for instance in instances:
+            for entry in instance["containers"]:
+                self._start_container(instance, entry, gpus)
+        with ThreadPoolExecutor(max(1, len(instances))) as pool:
+            for healthy in pool.map(self._await_instance, instances):
+                if healthy is not None:
+                    raise DeploymentError(healthy)
+
+    def _take_gpus(self, instances: list[dict[str, Any]]) -> tuple[int, ...]:
+        wanted = sum(instance_type(i["type"]).gpus for i in instances)
+        if not wanted or self.run.kernel.settings.gpu == "cpu":
+            return ()
+        slots = queue.of(self.run.kernel).slots
+        if wanted <= slots.gpu_count:
+            taken = slots.acquire(f"{self.run.id}-{self.state['id']}", Ask(0, wanted), 0)
+            if taken is not None:
+                return taken
+        raise DeploymentError(
+            f"CapacityError: this endpoint asks for {wanted} GPU(s) and this machine has {slots.gpu_count}, not all of "
+            "them free. Set LOCALMAKER_GPU=cpu to serve GPU instance types on the CPU."
+        )
+
+    def _start_container(self, instance: dict[str, Any], entry: dict[str, Any], gpus: tuple[int, ...]) -> None:
+        to = self._destination(instance, entry)
+        plan = containers.ContainerPlan(
+            entry["job"],
+            self._directory(entry),
+            entry["name"],
+            instance["variant"],
+            instance["type"],
+            entry["definition"],
+            instance["role"],
+            instance["isolated"],
+            instance["startup_s"],
+            gpus,
+            self.run.arn,
+        )
+
+        def say(text: str) -> None:
+            self.run.cx.write(lambda cx: logs.say(cx, to, entry["host"], text))
+
+        try:
+            handle = containers.start(self.run.cx, plan, say, self.run.check)
+        except StartError as error:
+            raise DeploymentError(f"{error.code}: {error.message}") from error
+        except containers.ModelDataError as error:
+            raise DeploymentError(str(error)) from error
+        entry["runner"] = handle.runner
+        self.run.save(**{self._which: self.state})
+
+    def _await_instance(self, instance: dict[str, Any]) -> str | None:
+        """Wait for an instance's containers; give the failure's sentence."""
+        for entry in instance["containers"]:
+            healthy = containers.wait_healthy(
+                self._runner(entry), self._handle(entry), entry["host"], instance["startup_s"], self.run.check
+            )
+            if not healthy:
+                return (
+                    f"The {entry['name']} container for production variant {instance['variant']} did not pass the ping "
+                    "health check. Please check CloudWatch logs for this endpoint."
+                )
+        return None
+
+    def revive(self) -> None:
+        """After a restart: start again what no longer runs."""
+        dead = self.dead()
+        if dead:
+            self.replace(dead)
+
+    def find_started(self) -> None:
+        """Find the containers that a killed server had started and not yet written down."""
+        for instance in self.state["instances"]:
+            for entry in instance["containers"]:
+                entry["runner"] = entry["runner"] or places.runner_of(self.run.kernel, entry["job"])
+
+    def dead(self) -> list[dict[str, Any]]:
+        """Give the instances of which a container has ended."""
+        return [
+            instance
+            for instance in self.state["instances"]
+            if any(
+                not entry["runner"] or self._runner(entry).poll(self._handle(entry)) is not None
+                for entry in instance["containers"]
+            )
+        ]
+
+    def replace(self, dead: list[dict[str, Any]]) -> None:
+        """Start dead instances again under new job names."""
+        self._stop(dead)
+        for instance in dead:
+            number = uuid.uuid4().hex[:17]
+            for index, entry in enumerate(instance["containers"], 1):
+                entry.update(job=f"endpoint-{number}-{index}", runner="")
+        self._start(dead)
+
+    def scale(self, variant_name: str, count: int) -> None:
+        """Start missing instances of a variant; what is too many is put aside for `stop_surplus`."""
+        mine = [i for i in self.state["instances"] if i["variant"] == variant_name]
+        if count > len(mine):
+            variant = next(v for v in self.variants() if v["VariantName"] == variant_name)
+            added = self._plan(variant, count - len(mine))
+            try:
+                self._start(added)
+            except DeploymentError:
+                self._stop(added)
+                self.state["instances"] = [i for i in self.state["instances"] if i not in added]
+                raise
+        surplus = mine[count:]
+        self.state["instances"] = [i for i in self.state["instances"] if i not in surplus]
+        self.state["surplus"].extend(surplus)
+
+    def stop_surplus(self) -> None:
+        """Stop the instances that scaling put aside."""
+        surplus, self.state["surplus"] = self.state["surplus"], []
+        self._stop(surplus)
+        self.run.save(**{self._which: self.state})
+
+    def stop(self) -> None:
+        """Stop every container: SIGTERM, SIGKILL after 30 s."""
+        self._stop([*self.state["instances"], *self.state["surplus"]])
+        queue.of(self.run.kernel).slots.release(f"{self.run.id}-{self.state['id']}")
+
+    def _stop(self, instances: Iterable[dict[str, Any]]) -> None:
+        running = [entry for instance in instances for entry in instance["containers"] if entry["runner"]]
+        for entry in running:
+            self._runner(entry).stop(self._handle(entry), STOP_GRACE_S)
+        for entry in running:
+            self._runner(entry).wait(self._handle(entry), STOP_GRACE_S + 5)
+        self.pump()
+        for entry in running:
+            self._runner(entry).remove(self._handle(entry))
+
+    def pump(self) -> None:
+        """Carry the containers' log lines over."""
+        for instance in self.state["instances"]:
+            for entry in instance["containers"]:
+                if entry["runner"]:
+                    logs.pump(self.run, self._runner(entry), self._handle(entry), self._destination(instance, entry))
+
+    def set_weight(self, variant_name: str, weight: float) -> None:
+        """Change a variant's share."""
+        self.state["weights"][variant_name] = weight
+
+    def weight(self, variant_name: str) -> float:
+        """Give a variant's weight."""
+        return float(self.state["weights"][variant_name])
+
+    def count(self, variant_name: str) -> int:
+        """Count a variant's instances."""
+        return sum(i["variant"] == variant_name for i in self.state["instances"])
+
+    def images(self, variant_name: str, now: float) -> list[dict[str, Any]]:
+        """Give DeployedImages of a variant."""
+        instance = next(i for i in self.state["instances"] if i["variant"] == variant_name)
+        return [
+            {
+                "SpecifiedImage": entry["definition"]["Image"],
+                "ResolvedImage": entry["definition"]["Image"],
+                "ResolutionTime": now,
+            }
+            for entry in instance["containers"]
+        ]
+
+    def fleet(self) -> Fleet:
+        """Give the containers that serve, with their addresses."""
+        variants = []
+        for variant in self.variants():
+            name = variant["VariantName"]
+            serving = [self._serving(i) for i in self.state["instances"] if i["variant"] == name]
+            variants.append(Variant(name, self.weight(name), tuple(i for i in serving if i is not None)))
+        return Fleet(self.run.state["name"], self.run.arn, tuple(variants))
+
+    def _serving(self, instance: dict[str, Any]) -> Instance | None:
+        found = []
+        for entry in instance["containers"]:
+            address = (
+                self._runner(entry).address(self._handle(entry), entry["host"], containers.PORT)
+                if entry["runner"]
+                else None
+            )
+            if address is None:
+                return None
+            found.append(Container(entry["name"], *address))
+        return Instance(instance["id"], tuple(found))
+
+    def _destination(self, instance: dict[str, Any], entry: dict[str, Any]) -> logs.Destination:
+        stream = f"{instance['variant']}/{instance['id']}"
+        if len(instance["containers"]) > 1:
+            stream += f"/{entry['name']}"
+        return logs.Destination(f"{LOG_GROUP}/{self.run.state['name']}", {entry["host"]: stream})
+
+    def _directory(self, entry: dict[str, Any]) -> Path:
+        return Path(self.run.kernel.settings.data_dir, "jobs", self.run.id, entry["job"])
+
+    def _handle(self, entry: dict[str, Any]) -> Handle:
+        return Handle(entry["job"], self._directory(entry), entry["runner"])
+
+    def _runner(self, entry: dict[str, Any]) -> Runner:
+        return places.runner(self.run.kernel, entry["runner"])

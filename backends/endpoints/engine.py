@@ -1,0 +1,239 @@
+"""An endpoint's life, in one thread: make the containers what the document says, publish them, tend them.
+
+`run.state` holds deployments: which containers were started for which configuration. It is saved before each start, so
+that a restarted server finds every container again, and a killed one leaves none unknown.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from backends.core import errors, events
+from backends.core.events import on
+from backends.core.lifecycle import transition
+from backends.endpoints import fleet as fleets
+from backends.endpoints.deployment import Deployment, DeploymentError
+from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary
+from backends.jobs import queue
+from backends.jobs.queue import Run, drives
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.events import Event
+    from backends.core.resource import Row
+
+log = logging.getLogger(__name__)
+TEND_S = 0.5
+DRAIN_S = 60.0
+RESTART_PAUSE_S = 5.0
+
+
+@on("Endpoint", to=("Creating",))
+def enqueue(cx: Context, event: Event) -> None:
+    """Give a new endpoint its driver."""
+    queue.add(cx, "endpoint", event.arn, {"name": event.detail["name"]})
+
+
+@on("Endpoint", to=("Updating", "Deleting"))
+def wake(cx: Context, event: Event) -> None:
+    """Wake the driver: something else is wanted."""
+    queue.ring(cx, event.arn)
+
+
+@drives("endpoint")
+def drive(run: Run) -> None:
+    """Carry an endpoint from its creation to its deletion."""
+    endpoint = _Endpoint(run)
+    endpoint.resume()
+    while True:
+        run.take_ring()
+        row = endpoint.row()
+        if row is None or row.status == "Deleting":
+            endpoint.delete(row)
+            return
+        if row.status == "Creating":
+            endpoint.create(row)
+        elif row.status == "Updating":
+            endpoint.update(row)
+        elif row.status == "InService":
+            endpoint.tend()
+        run.wait(TEND_S if row.status == "InService" else 0.05 if row.status != "Failed" else 3600)
+
+
+class _Endpoint:
+    """One endpoint's deployments: the one that serves (`current`) and the one that is coming up (`next`)."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.key = (run.cx.account, run.cx.region, run.state["name"])
+        self._restart_at = 0.0
+
+    def row(self) -> Row | None:
+        return self.run.cx.look(lambda cx: ENDPOINT.find_arn(cx, self.run.arn))
+
+    def _deployment(self, which: str) -> Deployment | None:
+        state = self.run.state.get(which)
+        return Deployment(self.run, which, state) if state else None
+
+    def resume(self) -> None:
+        """After a restart: take away a half-made deployment, and publish what still serves."""
+        for which in ("next", "old"):
+            half = self._deployment(which)
+            if half is not None:
+                half.find_started()
+                half.stop()
+                self.run.save(**{which: None})
+        current = self._deployment("current")
+        if current is not None:
+            current.revive()
+            self._publish(current)
+
+    def _publish(self, deployment: Deployment) -> None:
+        config = self.run.cx.look(lambda cx: ENDPOINT_CONFIG.find(cx, deployment.config))
+        found = deployment.fleet()
+        found.async_config = config.document.get("AsyncInferenceConfig") if config is not None else None
+        fleets.fleets(self.run.kernel)[self.key] = found
+
+    def _deploy(self, config: str) -> Deployment:
+        """Bring a configuration up beside whatever serves. DeploymentError when it does not become healthy."""
+        made = Deployment.planned(self.run, "next", config)
+        try:
+            made.start()
+        except Exception:
+            made.stop()
+            self.run.save(next=None)
+            raise
+        return made
+
+    def create(self, row: Row) -> None:
+        """First deployment: InService, or Failed with the reason."""
+        try:
+            self._switch(self._deploy(row.document["EndpointConfigName"]))
+        except (DeploymentError, errors.AwsError) as error:
+            self._fail(error)
+            return
+        self._arrive()
+
+    def update(self, row: Row) -> None:
+        """Another configuration, or other weights and counts of the same one."""
+        pending = row.document.get("PendingDeploymentSummary")
+        try:
+            if pending is not None:
+                self._switch(self._deploy(pending["EndpointConfigName"]))
+            else:
+                self._rescale(row)
+        except (DeploymentError, errors.AwsError) as error:
+            self._roll_back(error)
+            return
+        self._arrive()
+
+    def _switch(self, made: Deployment) -> None:
+        """Let the new deployment serve, then let the old one run dry and stop it."""
+        old, served_by = self._deployment("current"), fleets.fleets(self.run.kernel).get(self.key)
+        self._publish(made)
+        self.run.save("serving", current=made.state, next=None, old=self.run.state.get("current"))
+        if old is not None:
+            deadline = time.monotonic() + DRAIN_S
+            while served_by is not None and served_by.outstanding() and time.monotonic() < deadline:
+                self.run.check()
+                time.sleep(0.01)
+            old.stop()
+        self.run.save(old=None)
+
+    def _rescale(self, row: Row) -> None:
+        current = self._deployment("current")
+        assert current is not None
+        for variant in row.document["ProductionVariants"]:
+            current.set_weight(variant["VariantName"], variant["DesiredWeight"])
+            current.scale(variant["VariantName"], variant["DesiredInstanceCount"])
+        self.run.save(current=current.state)
+        self._publish(current)
+        current.stop_surplus()
+
+    def _arrive(self) -> None:
+        """Write InService, with what now serves."""
+        current = self._deployment("current")
+        assert current is not None
+
+        def work(cx: Context) -> None:
+            row = ENDPOINT.find_arn(cx, self.run.arn)
+            if row is None or row.status not in {"Creating", "Updating"}:
+                return
+            variants = []
+            for variant in current.variants():
+                shown = summary(variant, DeployedImages=current.images(variant["VariantName"], cx.clock.now()))
+                weight, count = current.weight(variant["VariantName"]), current.count(variant["VariantName"])
+                shown |= {"CurrentWeight": weight, "DesiredWeight": weight}
+                variants.append(shown | {"CurrentInstanceCount": count, "DesiredInstanceCount": count})
+            transition(
+                cx, ENDPOINT, row, "InService",
+                ProductionVariants=variants, EndpointConfigName=current.config, PendingDeploymentSummary=None,
+            )  # fmt: skip
+
+        self.run.cx.write(work)
+
+    def _fail(self, error: Exception) -> None:
+        def work(cx: Context) -> None:
+            row = ENDPOINT.find_arn(cx, self.run.arn)
+            if row is not None and row.status == "Creating":
+                transition(cx, ENDPOINT, row, "Failed", reason_of(error))
+
+        self.run.cx.write(work)
+
+    def _roll_back(self, error: Exception) -> None:
+        """Let what served serve on after an update that failed, and show the reason."""
+
+        def work(cx: Context) -> None:
+            row = ENDPOINT.find_arn(cx, self.run.arn)
+            if row is not None and row.status == "Updating":
+                transition(
+                    cx, ENDPOINT, row, "InService", reason_of(error),
+                    FailureReason=reason_of(error), PendingDeploymentSummary=None,
+                )  # fmt: skip
+
+        self.run.cx.write(work)
+
+    def tend(self) -> None:
+        """Carry logs over; start again what died."""
+        current = self._deployment("current")
+        if current is None:
+            return
+        current.pump()
+        if time.monotonic() < self._restart_at:
+            return
+        dead = current.dead()
+        if dead:
+            log.warning("endpoint %s: %d instance(s) died and are started again", self.run.arn, len(dead))
+            try:
+                current.replace(dead)
+            except DeploymentError:
+                log.exception("endpoint %s: an instance could not be started again", self.run.arn)
+            self._restart_at = time.monotonic() + RESTART_PAUSE_S
+            self.run.save(current=current.state)
+            self._publish(current)
+
+    def delete(self, row: Row | None) -> None:
+        """Stop everything and forget the endpoint."""
+        fleets.fleets(self.run.kernel).pop(self.key, None)
+        for which in ("next", "current", "old"):
+            deployment = self._deployment(which)
+            if deployment is not None:
+                deployment.pump()
+                deployment.stop()
+
+        def work(cx: Context) -> None:
+            if row is not None and (found := ENDPOINT.find_arn(cx, self.run.arn)) is not None:
+                ENDPOINT.delete(cx, found)
+                events.emit(cx, "Endpoint", found.arn, found.status, "Deleted", "", {"name": found.key})
+            self.run.finish_in(cx)
+
+        self.run.cx.write(work)
+        shutil.rmtree(self.run.kernel.settings.data_dir / "jobs" / self.run.id, ignore_errors=True)
+
+
+def reason_of(error: Exception) -> str:
+    """Give the sentence that FailureReason shows."""
+    return error.message if isinstance(error, errors.AwsError) else str(error)

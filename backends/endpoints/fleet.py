@@ -1,0 +1,82 @@
+"""Who serves an endpoint right now: variants, their instances, and the addresses of their containers. In memory.
+
+The engine publishes a fleet when its containers are healthy and replaces it whole; an invocation takes the fleet it
+finds and counts itself in, so that the engine can wait for an old fleet to run dry before it stops it.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backends.core.kernel import Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One running container: its name in messages (`primary`, or the container's own), and its address."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(slots=True)
+class Instance:
+    """One copy of a variant: its containers in the order of the request's way through them."""
+
+    id: str
+    containers: tuple[Container, ...]
+    outstanding: int = 0
+
+
+@dataclass(slots=True)
+class Variant:
+    """One production variant and its share of the traffic. `timeout_s` is what a container has to answer."""
+
+    name: str
+    weight: float
+    instances: tuple[Instance, ...]
+
+    def pick(self) -> Instance:
+        """Take the instance with the fewest requests under way."""
+        return min(self.instances, key=lambda instance: instance.outstanding)
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Everything that serves one endpoint. `async_config` is the configuration's AsyncInferenceConfig."""
+
+    endpoint: str
+    arn: str
+    variants: tuple[Variant, ...]
+    async_config: dict[str, Any] | None = None
+    by_name: dict[str, Variant] = field(default_factory=dict)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.by_name = {variant.name: variant for variant in self.variants}
+        self.total = sum(variant.weight for variant in self.variants)
+
+    def pick(self) -> Variant:
+        """Choose a variant by weight."""
+        if len(self.variants) == 1:
+            return self.variants[0]
+        mark = random.random() * self.total  # noqa: S311 - traffic, not a secret
+        for variant in self.variants:
+            mark -= variant.weight
+            if mark < 0:
+                return variant
+        return next(variant for variant in reversed(self.variants) if variant.weight)
+
+    def outstanding(self) -> int:
+        """Count the requests under way."""
+        return sum(instance.outstanding for variant in self.variants for instance in variant.instances)
+
+
+def fleets(kernel: Kernel) -> dict[tuple[str, str, str], Fleet]:
+    """Give the published fleets, by account, region and endpoint name."""
+    found: dict[tuple[str, str, str], Fleet] = kernel.state.setdefault("fleets", {})
+    return found

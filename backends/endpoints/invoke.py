@@ -1,0 +1,227 @@
+"""The hot path: InvokeEndpoint and InvokeEndpointWithResponseStream. No transaction, no thread, one HTTP call.
+
+Source: developer guide "How containers serve requests" (2026-11); sagemaker-runtime's model. A container has 60 s to
+answer; what it refuses comes back as ModelError with its status, its body and a link to its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from backends.core import errors
+from backends.core.arn import make as make_arn
+from backends.core.errors import AwsError
+from backends.core.operation import operation
+from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets
+from backends.endpoints.status import ENDPOINT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from backends.core.context import Context
+    from backends.core.kernel import Kernel
+
+MAX_BODY_BYTES = 6_291_456
+TIMEOUT_S = 60.0
+# Members of the request -> headers that the container gets; everything else is dropped, as AWS does.
+FORWARDED = {
+    "ContentType": "Content-Type",
+    "Accept": "Accept",
+    "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
+    "TargetModel": "X-Amzn-SageMaker-Target-Model",
+    "TargetVariant": "X-Amzn-SageMaker-Target-Variant",
+    "InferenceId": "X-Amzn-SageMaker-Inference-Id",
+}
+LATER = {
+    "TargetModel": "multi-model endpoints",
+    "TargetContainerHostname": "direct invocation of a container",
+    "InferenceComponentName": "inference components",
+    "EnableExplanations": "online explanations",
+    "SessionId": "stateful sessions",
+}
+
+
+@operation("InvokeEndpoint", service="sagemaker-runtime")
+async def invoke_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Pass a request to the endpoint's model and give its answer back."""
+    fleet = await find_fleet(cx, request["EndpointName"])
+    check_request(request)
+    if fleet.async_config is not None:
+        raise _invalid(f"Endpoint {fleet.endpoint} can only be invoked asynchronously.")
+    variant = pick_variant(fleet, request)
+    body, headers = await call_through(cx, fleet, variant, request, TIMEOUT_S)
+    answer = {
+        "Body": body,
+        "ContentType": headers.get("Content-Type", "application/octet-stream"),
+        "InvokedProductionVariant": variant.name,
+    }
+    attributes = headers.get("X-Amzn-SageMaker-Custom-Attributes")
+    return answer | ({"CustomAttributes": attributes} if attributes else {})
+
+
+@operation("InvokeEndpointWithResponseStream", service="sagemaker-runtime")
+async def invoke_endpoint_with_response_stream(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Pass a request on and stream the answer back as it comes, in event-stream frames."""
+    fleet = await find_fleet(cx, request["EndpointName"])
+    check_request(request)
+    variant = pick_variant(fleet, request)
+    instance = serving_instance(fleet, variant)
+    if len(instance.containers) > 1:
+        raise _invalid("Response streaming is not supported for a serial inference pipeline.")
+    container = instance.containers[0]
+    instance.outstanding += 1
+    try:
+        reply = await _post(cx.kernel, container, request.get("Body", b""), container_headers(request), TIMEOUT_S)
+        await _check_reply(cx, fleet, container, reply)
+    except BaseException:
+        instance.outstanding -= 1
+        raise
+    return {
+        "Body": _parts(reply, instance),
+        "ContentType": reply.headers.get("Content-Type", "application/octet-stream"),
+        "InvokedProductionVariant": variant.name,
+    }
+
+
+async def _check_reply(cx: Context, fleet: Fleet, container: Container, reply: aiohttp.ClientResponse) -> None:
+    if reply.status >= 300:
+        raise model_error(cx, fleet, container, reply.status, await reply.read())
+
+
+async def _parts(reply: aiohttp.ClientResponse, instance: Instance) -> AsyncIterator[dict[str, Any]]:
+    try:
+        async for chunk in reply.content.iter_any():
+            yield {"PayloadPart": {"Bytes": chunk}}
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise AwsError("ModelStreamError", str(error), members={"ErrorCode": "StreamBroken"}) from error
+    finally:
+        instance.outstanding -= 1
+        reply.close()
+
+
+async def find_fleet(cx: Context, name: str) -> Fleet:
+    """Find who serves an endpoint; ValidationError when it is not there or not in service."""
+    found = fleets(cx.kernel).get((cx.account, cx.region, name))
+    if found is not None:
+        return found
+    row = await cx.read(lambda inside: ENDPOINT.find(inside, name))
+    if row is None:
+        raise _invalid(f"Endpoint {name} of account {cx.account} not found.")
+    raise _invalid(f"Endpoint {name} of account {cx.account} is in status {row.status}, not InService.")
+
+
+def check_request(request: dict[str, Any]) -> None:
+    """Refuse what is too large and what a later issue brings."""
+    for member, what in LATER.items():
+        if request.get(member):
+            raise errors.not_implemented(what)
+    if len(request.get("Body", b"")) > MAX_BODY_BYTES:
+        raise _invalid(f"The request body exceeds {MAX_BODY_BYTES} bytes.")
+
+
+def pick_variant(fleet: Fleet, request: dict[str, Any]) -> Variant:
+    """Choose the variant that the request names, or one by weight."""
+    wanted = request.get("TargetVariant")
+    if wanted is None:
+        return fleet.pick()
+    variant = fleet.by_name.get(wanted)
+    if variant is None:
+        raise _invalid(f"Variant {wanted} was not found for endpoint {fleet.endpoint}.")
+    return variant
+
+
+def serving_instance(fleet: Fleet, variant: Variant) -> Instance:
+    """Choose an instance of a variant; ServiceUnavailable while none is up."""
+    if not variant.instances:
+        raise AwsError("ServiceUnavailable", f"No instance of {fleet.endpoint}/{variant.name} is up.", status=503)
+    return variant.pick()
+
+
+def container_headers(request: dict[str, Any]) -> dict[str, str]:
+    """Give the headers that a container gets."""
+    return {header: request[member] for member, header in FORWARDED.items() if member in request}
+
+
+async def call_through(
+    cx: Context, fleet: Fleet, variant: Variant, request: dict[str, Any], timeout_s: float
+) -> tuple[bytes, Mapping[str, str]]:
+    """Send a body through an instance's containers, each one's answer being the next one's question."""
+    instance = serving_instance(fleet, variant)
+    body: bytes = request.get("Body", b"")
+    headers: dict[str, str] = container_headers(request)
+    received: Mapping[str, str] = {}
+    instance.outstanding += 1
+    try:
+        for container in instance.containers:
+            reply = await _post(cx.kernel, container, body, headers, timeout_s)
+            async with reply:
+                body, received = await reply.read(), reply.headers
+            if reply.status >= 300:
+                raise model_error(cx, fleet, container, reply.status, body)
+            if "Content-Type" in received:
+                headers = {**headers, "Content-Type": received["Content-Type"]}
+    except TimeoutError as error:
+        text = f"Your invocation timed out while waiting for a response from container {container.name}."
+        raise model_error(cx, fleet, container, 0, text.encode()) from error
+    finally:
+        instance.outstanding -= 1
+    return body, received
+
+
+async def _post(
+    kernel: Kernel, container: Container, body: bytes, headers: dict[str, str], timeout_s: float
+) -> aiohttp.ClientResponse:
+    """Ask a container; ModelError's class of failure (status 0) when it cannot be reached."""
+    url = f"http://{container.host}:{container.port}/invocations"
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await session(kernel).post(url, data=body, headers=headers, allow_redirects=False)
+    except aiohttp.ClientError as error:
+        raise AwsError("ServiceUnavailable", f"The container did not answer: {error}", status=503) from error
+
+
+def session(kernel: Kernel) -> aiohttp.ClientSession:
+    """Give the loop's HTTP client, with its open connections to all containers."""
+    found: aiohttp.ClientSession | None = kernel.state.get("http")
+    if found is None:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60, use_dns_cache=False)
+        found = kernel.state["http"] = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+    return found
+
+
+def stop(kernel: Kernel) -> None:
+    """Close the HTTP client. Called by the kernel, from a thread, while the loop still runs."""
+    found = kernel.state.pop("http", None)
+    if found is not None:
+        asyncio.run_coroutine_threadsafe(found.close(), kernel.state["loop"]).result(timeout=5)
+
+
+def model_error(cx: Context, fleet: Fleet, container: Container, status: int, body: bytes) -> AwsError:
+    """Give ModelError (424) in AWS's words, with the container's status and body (examples issues 235, 1809)."""
+    text = body.decode("utf-8", errors="replace")
+    side = "client" if 400 <= status < 500 else "server"
+    group = f"/aws/sagemaker/Endpoints/{fleet.endpoint}"
+    message = (
+        f'Received {side} error ({status}) from {container.name} with message "{text}". See '
+        f"https://{cx.region}.console.aws.amazon.com/cloudwatch/home?region={cx.region}#logEventViewer:group={group} "
+        f"in account {cx.account} for more information."
+    )
+    members = {
+        "OriginalStatusCode": status,
+        "OriginalMessage": text,
+        "LogStreamArn": make_arn("logs", cx.region, cx.account, f"log-group:{group}"),
+    }
+    return AwsError("ModelError", message, status=424, members=members)
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("ValidationError", message)
