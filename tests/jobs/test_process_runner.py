@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,3 +104,18 @@ def test_addresses_of_living_jobs_differ(tmp_path: Path, monkeypatch: pytest.Mon
     runner = ProcessRunner(tmp_path)
     first, second = (runner._take_network(name) for name in ("one", "two"))
     assert first != second
+
+
+def test_jobs_start_and_are_removed_from_many_threads(lab: Lab) -> None:
+    if lab.kind == "docker":
+        pytest.skip("the engine's own queue would be what is tested")
+
+    def one(_: int) -> bool:
+        handle = lab.runner.start(lab.spec(("true",)))
+        found = lab.runner.wait(handle, 60)
+        lab.runner.remove(handle)
+        return bool(found and found.ok)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(one, range(40)))
+    assert lab.runner.adopt() == []

@@ -127,7 +127,8 @@ class ProcessRunner(SupervisedRunner):
     def remove(self, handle: Handle) -> None:
         """See Runner."""
         super().remove(handle)
-        (self._networks / handle.job).unlink(missing_ok=True)
+        with self._network_lock:
+            (self._networks / handle.job).unlink(missing_ok=True)
 
     def _host(
         self,
