@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import types
 import venv
@@ -54,6 +55,7 @@ def train(
     os.environ["SAGEMAKER_TRAINING_MODULE"] = _FRAMEWORK
     _after[:] = [after] if after else []
     _distributed[:] = [runner_type] if runner_type else []
+    _pass_on_sigterm()
     from sagemaker_training import trainer
 
     trainer.train()
@@ -63,15 +65,18 @@ def framework() -> None:
     """Be the framework module that sagemaker-training calls: the script, then what the recipe does with its model."""
     from sagemaker_training import entry_point, environment, runner
 
+    from containers.toolkit.user_script import WholeLines
+
     env = environment.Environment()
     kind = next((choose(env) for choose in _distributed), None) or runner.ProcessRunnerType
+    arguments, variables = env.to_cmd_args(), env.to_env_vars()
     entry_point.run(
         uri=env.module_dir,
         user_entry_point=env.user_entry_point,
-        args=env.to_cmd_args(),
-        env_vars=env.to_env_vars(),
+        args=arguments,
+        env_vars=variables,
         capture_error=True,
-        runner_type=kind,
+        runner_type=WholeLines(runner.get(kind, env.user_entry_point, arguments, variables)),
     )
     for step in _after:
         try:
@@ -103,6 +108,18 @@ def _allow_missing_gethostname() -> None:
         import gethostname  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
         sys.modules["gethostname"] = types.ModuleType("gethostname")
+
+
+def _pass_on_sigterm() -> None:
+    """Let the script hear of a stop: the service signals this process, and sagemaker-training keeps it to itself."""
+
+    def pass_on(_signal: int, _frame: object) -> None:
+        import psutil
+
+        for child in psutil.Process().children():
+            child.terminate()
+
+    signal.signal(signal.SIGTERM, pass_on)
 
 
 def _fetch_code(tree: OptMl) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
-from typing import TYPE_CHECKING
+import zlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TRACKER_PORT = 9099
+PORTS = range(19000, 29000)
 _RESOLVE_S = 60
+_BIND_S = 120
+"""A closed port stays taken for a minute."""
 
 
 @contextlib.contextmanager
@@ -24,22 +28,20 @@ def communicator(host: str, hosts: list[str]) -> Iterator[bool]:
         yield True
         return
     from xgboost import collective
-    from xgboost.tracker import RabitTracker
 
-    address = _resolved(hosts[0])
+    address, port = _resolved(hosts[0]), tracker_port(os.environ.get("TRAINING_JOB_NAME"))
     first = host == hosts[0]
     tracker = None
     if first:
-        tracker = RabitTracker(host_ip=address, port=TRACKER_PORT, n_workers=len(hosts), sortby="task")
+        tracker = _tracker(address, port, len(hosts))
         tracker.start()
-    else:
-        _await_tracker(address)
     settings = {
         "dmlc_communicator": "rabit",
         "dmlc_tracker_uri": address,
-        "dmlc_tracker_port": TRACKER_PORT,
+        "dmlc_tracker_port": port,
         "dmlc_task_id": f"{hosts.index(host):04d}",
-        "dmlc_retry": 60,
+        # The library waits 2, 4, 6 ... seconds between attempts: the first host may still be loading its image.
+        "dmlc_retry": 15,
     }
     with collective.CommunicatorContext(**settings):
         yield first
@@ -59,11 +61,24 @@ def _resolved(host: str) -> str:
             time.sleep(0.2)
 
 
-def _await_tracker(address: str) -> None:
-    """Wait until the first host has loaded the library and listens; the collective's own retries are too few for that."""
-    deadline = time.monotonic() + _RESOLVE_S
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection((address, TRACKER_PORT), timeout=2):
-            return
-        time.sleep(0.1)
-    raise TimeoutError(f"no tracker at {address}:{TRACKER_PORT} after {_RESOLVE_S} s")
+def tracker_port(job: str | None) -> int:
+    """Return the port that all hosts of a job expect the tracker at.
+
+    Jobs that share a machine's network, as under the process runner, must not meet: the name decides.
+    """
+    return PORTS[zlib.crc32(job.encode()) % len(PORTS)] if job else PORTS[0]
+
+
+def _tracker(address: str, port: int, hosts: int) -> Any:
+    """Bind the tracker; a job that is tried again waits for the port of its first attempt to be free."""
+    from xgboost.core import XGBoostError
+    from xgboost.tracker import RabitTracker
+
+    deadline = time.monotonic() + _BIND_S
+    while True:
+        try:
+            return RabitTracker(host_ip=address, port=port, n_workers=hosts, sortby="task")
+        except XGBoostError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
@@ -71,21 +72,19 @@ class BoosterScorer:
     def __init__(self, paths: list[Path]) -> None:
         self._boosters = [_booster(path) for path in paths]
         self.features = int(self._boosters[0].num_features())
-        self._objective = _objective(self._boosters[0])
+        self._objective, self._is_linear = _nature(self._boosters[0])
         _log.info("loaded %s", ", ".join(path.name for path in paths))
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Return [n] or [n, k], the mean over the boosters."""
-        scores = [booster.inplace_predict(rows, validate_features=False) for booster in self._boosters]
+        scores = [self._predicted(booster, rows, margin=False) for booster in self._boosters]
         return np.asarray(scores[0] if len(scores) == 1 else np.mean(scores, axis=0))
 
     def content(self, rows: np.ndarray) -> dict[str, list[Any]]:
         """Return what the objective has: class labels, probabilities and margins, or a score."""
         if not self._objective.startswith(("binary:", "multi:")):
             return {"predicted_score": self.score(rows).tolist()}
-        margin = np.mean(
-            [b.inplace_predict(rows, predict_type="margin", validate_features=False) for b in self._boosters], axis=0
-        )
+        margin = np.mean([self._predicted(booster, rows, margin=True) for booster in self._boosters], axis=0)
         if self._objective.startswith("binary:"):
             return _binary_content(margin, hinge=self._objective == "binary:hinge")
         exponentials = np.exp(margin - margin.max(axis=1, keepdims=True))
@@ -99,6 +98,15 @@ class BoosterScorer:
             "raw_score": margin.max(axis=1).tolist(),
             "raw_scores": margin.tolist(),
         }
+
+    def _predicted(self, booster: Any, rows: np.ndarray, *, margin: bool) -> np.ndarray:
+        if self._is_linear:
+            # The library predicts in place for trees only.
+            import xgboost
+
+            return np.asarray(booster.predict(xgboost.DMatrix(rows), output_margin=margin, validate_features=False))
+        kind = "margin" if margin else "value"
+        return np.asarray(booster.inplace_predict(rows, predict_type=kind, validate_features=False))
 
 
 def default_model(directory: str) -> Any:
@@ -144,10 +152,10 @@ def _booster(path: Path) -> Any:
     return xgboost.Booster(model_file=bytearray(path.read_bytes()))
 
 
-def _objective(booster: Any) -> str:
-    import json
-
-    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+def _nature(booster: Any) -> tuple[str, bool]:
+    """Return the objective and whether the booster is linear."""
+    learner = json.loads(booster.save_config())["learner"]
+    return str(learner["objective"]["name"]), learner["gradient_booster"]["name"] == "gblinear"
 
 
 def _binary_content(margin: np.ndarray, *, hinge: bool) -> dict[str, list[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,19 @@ def train() -> None:
     _check_channels(tree)
     host, hosts = tree.hosts()
     with communicator(host, hosts) as stores_model:
-        _train(tree, values, stores_model=stores_model)
+        boosters, matrix = _train(tree, values, stores_model=stores_model)
+    if not stores_model:
+        return
+    tree.model.mkdir(parents=True, exist_ok=True)
+    for name, booster in boosters.items():
+        save(booster, tree.model / name)
+    if len(boosters) == 1:
+        # Outside the group: a matrix made inside it is an exchange between all hosts, and only this one exports.
+        _export(next(iter(boosters.values())), matrix, tree.model / "model.onnx")
 
 
-def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> None:
+def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> tuple[dict[str, Any], Any]:
+    """Return the boosters by artifact name, and the training matrix."""
     import xgboost
 
     channels = tree.channels()
@@ -53,6 +63,7 @@ def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> None:
     print(f"Train matrix has {matrices['train'].num_row()} rows and {matrices['train'].num_col()} columns", flush=True)
     if "validation" in matrices:
         print(f"Validation matrix has {matrices['validation'].num_row()} rows", flush=True)
+    _check_labels(matrices, values.get("objective", ""))
     try:
         if "_kfold" in values:
             from containers.xgboost import cross_validation
@@ -63,13 +74,7 @@ def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> None:
     except xgboost.core.XGBoostError as problem:
         # What the library refuses at this point is the data or a parameter: labels out of range, too few classes ...
         raise ClientError(_first_sentence(str(problem))) from problem
-    if not stores_model:
-        return
-    tree.model.mkdir(parents=True, exist_ok=True)
-    for name, booster in boosters.items():
-        save(booster, tree.model / name)
-    if len(boosters) == 1:
-        _export(next(iter(boosters.values())), matrices["train"], tree.model / "model.onnx")
+    return boosters, matrices["train"]
 
 
 def boost(tree: OptMl, values: dict[str, Any], matrices: dict[str, Any], *, stores_model: bool) -> Any:
@@ -170,6 +175,16 @@ def _check_channels(tree: OptMl) -> None:
             data.content_type_of(channel.content_type)
 
 
+def _check_labels(matrices: dict[str, Any], objective: str) -> None:
+    """Say it as the library used to; newer ones complain of a base_score that the user never set."""
+    if objective not in ("binary:logistic", "reg:logistic"):
+        return
+    for matrix in matrices.values():
+        label = matrix.get_label()
+        if label.size and (label.min() < 0 or label.max() > 1):
+            raise ClientError("label must be in [0,1] for logistic regression")
+
+
 def _export(booster: Any, matrix: Any, path: Path) -> None:
     """Add model.onnx beside the native model where it can be had; the job succeeds either way."""
     from containers.xgboost.onnx_export import NotExportableError, export
@@ -188,6 +203,6 @@ def _export(booster: Any, matrix: Any, path: Path) -> None:
 
 
 def _first_sentence(text: str) -> str:
-    """Return the library's message without its C++ stack."""
+    """Return the library's message without its C++ file, line and stack."""
     lines = [line.strip() for line in text.split("Stack trace", maxsplit=1)[0].splitlines() if line.strip()]
-    return " ".join(line.split("] ", 1)[-1] if line.startswith("[") else line for line in lines)
+    return re.sub(r"^(\[[\d:]+\] )?\S+\.\w+:\d+: ", "", " ".join(lines))

@@ -1,0 +1,1 @@
+"""What runs inside jobs, run as a job would."""

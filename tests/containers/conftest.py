@@ -90,6 +90,19 @@ class Job:
             cwd=self.base,
         )
 
+    @contextlib.contextmanager
+    def training(self, python: Path, recipe: str) -> Iterator[subprocess.Popen[str]]:
+        """Run `train` beside the block; stdout and stderr are one pipe."""
+        command = [*RECIPES[recipe].train_command(python), "--base-dir", str(self.base)]
+        out, err = subprocess.PIPE, subprocess.STDOUT
+        with subprocess.Popen(
+            command, env=self._environment(), stdout=out, stderr=err, text=True, cwd=self.base
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     @property
     def failure(self) -> str:
         """The failure file's text, "" where there is none."""

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +28,8 @@ LINE = re.compile(r".*\[[0-9]+\].*#011validation-error:(\S+)")
 
 
 def metric(output: str, pattern: re.Pattern[str] = LINE) -> float:
-    """Return the last value of a metric, by the regex of the SDK's own metric definitions."""
-    return float(pattern.findall(output.replace("\t", "#011"))[-1])
+    """Return the last value of a metric, by the regex of the documented metric definitions; `#011` stands for a tab."""
+    return float(re.findall(pattern.pattern.replace("#011", "\t"), output, pattern.flags)[-1])
 
 
 def libsvm(data: Data, part: slice) -> bytes:
@@ -220,7 +221,8 @@ def test_two_hosts_train_one_model(
     data = data_set("breast_cancer")
     lines = data.csv("train").splitlines()
     hosts = ["127.0.0.1", "127.0.0.2"]
-    jobs = [NewJob(tmp_path / host) for host in hosts]
+    jobs = [NewJob(tmp_path / host, {"TRAINING_JOB_NAME": tmp_path.name + str(time.time_ns())}) for host in hosts]
+    jobs[1].environment.update(jobs[0].environment)
     for number, (host, each) in enumerate(zip(hosts, jobs, strict=True)):
         each.base.mkdir()
         each.write(

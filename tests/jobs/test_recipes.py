@@ -30,6 +30,7 @@ class TinyRecipe(Recipe):
     directory: Path = Path()
 
     def requirements(self, *, cuda: bool) -> Path:
+        """Return the test's lock, for CPU and CUDA alike."""
         del cuda
         return self.directory / "requirements.txt"
 
