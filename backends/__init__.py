@@ -15,9 +15,17 @@ COMPONENTS = (
     "backends.models.operations",
     "backends.training.operations",
     "backends.training.engine",
+    "backends.endpoints.operations",
+    "backends.endpoints.engine",
+    "backends.endpoints.invoke",
+    "backends.endpoints.asynchronous",
     "backends.aws.sts",
     "backends.aws.iam",
     "backends.aws.logs",
+    "backends.aws.s3.buckets",
+    "backends.aws.s3.listings",
+    "backends.aws.s3.objects",
+    "backends.aws.s3.tags",
     "backends.aws.moto",
 )
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from server.gateway import Receive, Scope, Send
     from server.types import HttpResponse
 
@@ -42,17 +40,33 @@ def _too_large(limit: int) -> AwsError:
     return AwsError("RequestEntityTooLargeException", f"The request body exceeds {limit} bytes.", status=413)
 
 
-async def stream(_scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
-    """Yield a body as it arrives; raise ClientGoneError when it ends early."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunk = message.get("body", b"")
-        if chunk:
-            yield chunk
-        if not message.get("more_body"):
-            return
+class BodyStream:
+    """A body as it arrives; raises ClientGoneError when it ends early. `started`: somebody has asked for it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.started = self._ended = False
+
+    def __aiter__(self) -> BodyStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Give the next chunk."""
+        self.started = True
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            self._ended = not message.get("more_body")
+            chunk: bytes = message.get("body", b"")
+            if chunk:
+                return chunk
+        raise StopAsyncIteration
+
+
+def stream(receive: Receive) -> BodyStream:
+    """Give a request's body as a stream."""
+    return BodyStream(receive)
 
 
 async def send(response: HttpResponse, method: str, send: Send) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from api_specs import model, validate
 from backends.core import errors
-from server import body, identify, moto_door, route, waiters
+from server import body, identify, moto_door, presigned, route, waiters
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -60,9 +60,10 @@ class Exchange:
     def context(self) -> Context:
         """Make the context that the handler acts in."""
         assert self.identity is not None
-        return self.kernel.context(
+        cx = self.kernel.context(
             self.identity.account, self.identity.region, caller=self.identity.caller, request_id=self.request_id
         )
+        return replace(cx, headers=self.request.headers) if self.service == "s3" else cx
 
 
 async def identify_caller(exchange: Exchange) -> None:
@@ -82,8 +83,7 @@ async def route_service(exchange: Exchange) -> None:
         exchange.service = exchange.service or route.service_of(request, exchange.identity)
     if exchange.service == "s3":
         route.virtual_host(request)
-        if not request.body:
-            request.stream = body.stream(exchange.scope, exchange.receive)
+        presigned.check_expiry(request)
 
 
 async def route_operation(exchange: Exchange) -> None:
@@ -92,9 +92,20 @@ async def route_operation(exchange: Exchange) -> None:
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
         return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
+    if exchange.service == "s3" and not exchange.request.body:
+        if exchange.operation.has_streaming_input:
+            exchange.request.stream = body.stream(exchange.receive)
+        elif has_body(exchange.request):
+            limit = exchange.kernel.settings.max_body_bytes
+            exchange.request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
     key = (exchange.service, exchange.operation.name)
     if key not in exchange.kernel.operations and exchange.service in route.SHARED_WITH_MOTO:
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
+
+
+def has_body(request: HttpRequest) -> bool:
+    """Tell whether a body follows the headers."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 async def parse(exchange: Exchange) -> None:
@@ -159,6 +170,8 @@ async def answer(exchange: Exchange) -> HttpResponse:
                 return exchange.response
     except errors.AwsError as error:
         return failure(exchange, error)
+    except body.ClientGoneError:
+        return failure(exchange, errors.AwsError("IncompleteBody", "The request body terminated unexpectedly"))
     except Exception as error:
         if errors.is_disk_full(error):
             return failure(exchange, errors.disk_full())
@@ -174,6 +187,10 @@ def failure(exchange: Exchange, error: errors.AwsError) -> HttpResponse:
     response: HttpResponse = exchange.protocol.serialize_error(service, exchange.operation, error, exchange.request_id)
     if exchange.request.method == "HEAD":
         response.body = b""
+    stream = exchange.request.stream
+    if isinstance(stream, body.BodyStream) and not stream.started and "expect" in exchange.request.headers:
+        # The client waits for leave to send its body, and will not: the connection cannot carry another request.
+        response.headers.append(("Connection", "close"))
     return response
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
@@ -39,6 +39,8 @@ class Context:
     caller: Caller = Caller()
     request_id: str = ""
     tx: Transaction | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """S3 only: the request's headers (lower-case names), for what says how a body is coded and is no member."""
 
     @property
     def db(self) -> Connection:

@@ -66,7 +66,7 @@ def serialize(operation: OperationModel, result: dict[str, Any] | bytes, request
         return HttpResponse(status, [*headers, XML_HEADER], result)
     if shape is None:
         return HttpResponse(status, headers, b"")
-    status = rest_bindings.write(shape, result, headers) or status
+    status = rest_bindings.write(shape, result, headers) or (206 if "ContentRange" in result else status)
     if operation.http["method"] == "HEAD" or status in BODYLESS:
         return HttpResponse(status, headers, b"")
     if operation.name in TEXT_ROOT:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 FICLONE = 0x40049409
@@ -59,15 +59,22 @@ class Blobs:
         """Remove a blob's file."""
         self.path(blob).unlink(missing_ok=True)
 
-    def sweep_temporary(self) -> None:
-        """Remove what an earlier server left unfinished; only before requests are answered."""
+    def sweep_temporary(self, before: float) -> None:
+        """Remove what an earlier server left unfinished: files not written to since `before` (epoch seconds)."""
         for file in self._temporary.iterdir():
-            file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if file.stat().st_mtime < before:
+                    file.unlink()
 
-    def names(self) -> Iterator[str]:
-        """Yield the name of every blob on disk."""
+    def names(self, before: float) -> Iterator[list[str]]:
+        """Yield, folder by folder, the names of blobs that were in place before `before` (epoch seconds)."""
         for folder in sorted(self._files.iterdir()):
-            yield from (file.name for file in folder.iterdir())
+            found = []
+            for file in os.scandir(folder):
+                with suppress(FileNotFoundError):
+                    if file.stat().st_ctime < before:  # renaming stamps it
+                        found.append(file.name)
+            yield found
 
 
 class BlobWriter:
@@ -86,6 +93,13 @@ class BlobWriter:
             view = view[self._file.write(view) :]
         self.md5.update(chunk)
         self.size += len(chunk)
+
+    def write_all(self, chunks: Iterable[bytes], also: Callable[[bytes], None] | None = None) -> None:
+        """Append and hash chunks; `also` sees each (a second digest)."""
+        for chunk in chunks:
+            self.write(chunk)
+            if also is not None:
+                also(chunk)
 
     def finish(self) -> str:
         """Make the file a blob; give its name."""

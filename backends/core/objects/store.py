@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from backends.core import errors
 from backends.core.objects import blobs as blob_files
 from backends.core.objects.blobs import Blobs, BlobWriter
-from backends.core.objects.tables import buckets, garbage, objects
+from backends.core.objects.tables import buckets, garbage, objects, parts, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +35,19 @@ _HEAD = select(objects).where(
     objects.c.is_delete_marker.is_(False),
 )
 _BUCKET = select(buckets).where(buckets.c.name == bindparam("name"))
+_INSERT = insert(objects)
+_DELETE = (
+    delete(objects)
+    .where(
+        objects.c.bucket == bindparam("in_bucket"),
+        objects.c.key == bindparam("of_key"),
+        objects.c.version_id == "null",
+    )
+    .returning(objects.c.blob)
+)
+_SUMMARY = select(objects.c.key, objects.c.size, objects.c.etag, objects.c.modified, objects.c.info).where(
+    objects.c.bucket == bindparam("bucket"), objects.c.is_latest.is_(True), objects.c.is_delete_marker.is_(False)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,17 @@ class StoredObject:
     inline: bytes | None
     info: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a listing tells about an object."""
+
+    key: str
+    size: int
+    etag: str
+    modified: float
+    info: dict[str, Any]
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
@@ -113,6 +137,21 @@ class ObjectStore:
         )
         return [stored_object(row) for row in cx.db.execute(query.order_by(objects.c.key).limit(limit))]
 
+    def summaries(
+        self, cx: Context, bucket: str, prefix: str, after: str, limit: int, *, included: bool = False
+    ) -> list[Summary]:
+        """List under a prefix beyond the key `after` (from it on where `included`), without the objects' bytes."""
+        query = _SUMMARY.where(*within(prefix))
+        if after > prefix or (after == prefix and not included):
+            query = query.where(objects.c.key >= after if included else objects.c.key > after)
+        rows = cx.db.execute(query.order_by(objects.c.key).limit(limit), {"bucket": bucket})
+        return [Summary(row.key, row.size, row.etag, row.modified, orjson.loads(row.info)) for row in rows]
+
+    def lock_bucket(self, cx: Context, bucket: str) -> None:
+        """Hold off other writers of the bucket until the transaction ends; SQLite has but one writer anyway."""
+        if not cx.kernel.db.is_sqlite:
+            cx.db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"s3 {bucket}", 0))))
+
     def record(
         self,
         cx: Context,
@@ -123,6 +162,7 @@ class ObjectStore:
         tags: dict[str, str] | None = None,
     ) -> StoredObject:
         """Name stored bytes by a key, in the running transaction; what the key named before becomes garbage."""
+        self.lock_bucket(cx, bucket)
         self.delete(cx, bucket, key)
         modified = cx.clock.now()
         row = {
@@ -139,7 +179,7 @@ class ObjectStore:
             "info": orjson.dumps(info or {}),
             "tags": orjson.dumps(tags) if tags else None,
         }
-        cx.db.execute(insert(objects), row)
+        cx.db.execute(_INSERT, row)
         return StoredObject(
             bucket,
             key,
@@ -154,8 +194,7 @@ class ObjectStore:
 
     def delete(self, cx: Context, bucket: str, key: str) -> bool:
         """Remove an object, in the running transaction; tell whether there was one."""
-        mine = (objects.c.bucket == bucket) & (objects.c.key == key) & (objects.c.version_id == "null")
-        row = cx.db.execute(delete(objects).where(mine).returning(objects.c.blob)).first()
+        row = cx.db.execute(_DELETE, {"in_bucket": bucket, "of_key": key}).first()
         if row is not None and row.blob is not None:
             self.discard(cx, [row.blob])
         return row is not None
@@ -165,6 +204,12 @@ class ObjectStore:
         rows = [{"blob": name, "since": time.time()} for name in names]
         if rows:
             cx.db.execute(insert(garbage), rows)
+
+    def forget_upload(self, cx: Context, upload_id: str) -> None:
+        """Remove a multipart upload and its parts."""
+        gone = cx.db.execute(delete(parts).where(parts.c.upload_id == upload_id).returning(parts.c.blob))
+        self.discard(cx, gone.scalars().all())
+        cx.db.execute(delete(uploads).where(uploads.c.upload_id == upload_id))
 
     def set_tags(self, cx: Context, stored: StoredObject, tags: dict[str, str]) -> None:
         """Replace an object's tags."""

@@ -36,10 +36,11 @@ objects = Table(
     Column("etag", Text, nullable=False),
     Column("modified", Double, nullable=False),
     Column("blob", Text),
-    Column("inline", LargeBinary),
-    # JSON: content headers, user metadata, checksums, part sizes; see ObjectInfo.
+    # JSON: content headers, user metadata, checksums, part sizes.
     Column("info", LargeBinary, nullable=False),
     Column("tags", LargeBinary),
+    # Last: a listing, which does not read it, then need not walk a row's overflow pages.
+    Column("inline", LargeBinary),
     Index(None, "bucket", "key", "version_id", unique=True),
     Index("ix_s3_objects_latest", "bucket", "is_latest", "key"),
 )

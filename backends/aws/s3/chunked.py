@@ -1,0 +1,81 @@
+"""aws-chunked bodies: `<size>[;chunk-signature=...]`, the bytes, at the end trailers. Signatures are not verified here.
+
+Source: Amazon S3 API Reference, "Signature Calculations for the Authorization Header: Transferring Payload in Multiple
+Chunks" and "... Including Trailing Headers".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backends.aws.s3 import failures
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+LINE_BYTES = 16 * 1024
+
+
+def is_chunked(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request's body is in this coding."""
+    return headers.get("x-amz-content-sha256", "").startswith("STREAMING-") or "aws-chunked" in headers.get(
+        "content-encoding", ""
+    )
+
+
+def without_coding(content_encoding: str) -> str:
+    """Take aws-chunked out of a Content-Encoding: it belongs to the transfer, not to the object."""
+    kept = [coding.strip() for coding in content_encoding.split(",")]
+    return ",".join(coding for coding in kept if coding and coding.lower() != "aws-chunked")
+
+
+class _Reader:
+    """Lines and counted bytes from a stream of chunks."""
+
+    def __init__(self, source: AsyncIterator[bytes]) -> None:
+        self._source, self._rest = source, b""
+
+    async def more(self) -> None:
+        try:
+            self._rest += await anext(self._source)
+        except StopAsyncIteration:
+            raise failures.incomplete_body() from None
+
+    async def line(self) -> bytes:
+        while (end := self._rest.find(b"\r\n")) < 0:
+            if len(self._rest) > LINE_BYTES:
+                raise failures.incomplete_body()
+            await self.more()
+        found, self._rest = self._rest[:end], self._rest[end + 2 :]
+        return found
+
+    async def some(self, most: int) -> bytes:
+        if not self._rest:
+            await self.more()
+        found, self._rest = self._rest[:most], self._rest[most:]
+        return found
+
+
+async def decode(source: AsyncIterator[bytes], declared: int | None, trailers: dict[str, str]) -> AsyncIterator[bytes]:
+    """Yield the bytes inside; fill `trailers` (lower-case names) at the end. IncompleteBody when it is cut short."""
+    reader, total = _Reader(source), 0
+    while True:
+        header = await reader.line()
+        try:
+            left = int(header.partition(b";")[0], 16)
+        except ValueError:
+            raise failures.invalid_request("A chunk of the body does not begin with its size.") from None
+        if left == 0:
+            break
+        total += left
+        while left:
+            piece = await reader.some(left)
+            left -= len(piece)
+            yield piece
+        if await reader.line():
+            raise failures.incomplete_body()
+    while line := await reader.line():
+        name, _, value = line.decode("latin-1").partition(":")
+        trailers[name.strip().lower()] = value.strip()
+    if declared not in {None, total}:
+        raise failures.incomplete_body()

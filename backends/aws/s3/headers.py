@@ -1,0 +1,82 @@
+"""What an object carries beside its bytes: content headers, user metadata, encryption, storage class; in and out."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from backends.aws.s3 import checksums, chunked
+from backends.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from backends.core.objects import StoredObject
+
+CONTENT = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
+KEPT = (*CONTENT, "WebsiteRedirectLocation")
+ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
+OVERRIDES = {f"Response{name}": name for name in CONTENT}
+DEFAULT_TYPE = "binary/octet-stream"
+DEFAULT_ENCRYPTION = "AES256"  # since January 2023 S3 encrypts, and says so, whether asked to or not
+METADATA_BYTES = 2048
+
+
+def info_of(request: dict[str, Any]) -> dict[str, Any]:
+    """Read what a PutObject, CopyObject or CreateMultipartUpload wants an object to carry."""
+    info = {name: request[name] for name in (*KEPT, *ENCRYPTION) if name in request}
+    info.setdefault("ContentType", DEFAULT_TYPE)
+    if "ContentEncoding" in info:
+        info["ContentEncoding"] = chunked.without_coding(info["ContentEncoding"])
+        if not info["ContentEncoding"]:
+            del info["ContentEncoding"]
+    if request.get("StorageClass", "STANDARD") != "STANDARD":
+        info["StorageClass"] = request["StorageClass"]
+    if request.get("Metadata"):
+        info["Metadata"] = _metadata(request["Metadata"])
+    return info
+
+
+def _metadata(given: dict[str, str]) -> dict[str, str]:
+    found = {name.lower(): _ascii(value) for name, value in given.items()}
+    if sum(len(name) + len(value) for name, value in found.items()) > METADATA_BYTES:
+        text = "Your metadata headers exceed the maximum allowed metadata size"
+        raise AwsError("MetadataTooLarge", text, 400, {"MaxSizeAllowed": METADATA_BYTES})
+    return found
+
+
+def _ascii(value: str) -> str:
+    """Write a value beyond ASCII as S3 gives it back (RFC 2047); header bytes come in as latin-1."""
+    if value.isascii():
+        return value
+    raw = value.encode("latin-1", "replace")
+    return f"=?UTF-8?B?{base64.b64encode(raw).decode()}?="
+
+
+def encryption(info: dict[str, Any]) -> dict[str, Any]:
+    """Give the response members about an object's encryption."""
+    found = {name: info[name] for name in ENCRYPTION if name in info}
+    found.setdefault("ServerSideEncryption", DEFAULT_ENCRYPTION)
+    return found
+
+
+def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
+    """Give the members that GetObject and HeadObject share."""
+    info = stored.info
+    found = {
+        "AcceptRanges": "bytes",
+        "LastModified": stored.modified,
+        "ETag": f'"{stored.etag}"',
+        **{name: info[name] for name in KEPT if name in info},
+        **{name: request[asked] for asked, name in OVERRIDES.items() if asked in request},
+        **encryption(info),
+    }
+    found.setdefault("ContentType", DEFAULT_TYPE)
+    for name in ("Metadata", "StorageClass"):
+        if name in info:
+            found[name] = info[name]
+    if stored.tags:
+        found["TagCount"] = len(stored.tags)
+    if "PartNumber" in request and "Parts" in info:
+        found["PartsCount"] = len(info["Parts"])
+    if request.get("ChecksumMode") == "ENABLED" and "Range" not in request and "PartNumber" not in request:
+        found |= checksums.members(info)
+    return found

@@ -1,0 +1,175 @@
+"""ListObjects and ListObjectsV2: one walk over the key index, which jumps over what a delimiter rolls up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from backends.aws.s3 import access, failures
+from backends.aws.s3.buckets import read_token, write_token
+from backends.core.operation import operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.context import Context
+    from backends.core.objects import Summary
+
+MOST_KEYS = 1000
+BATCH = 128
+"""Rows read at once where a delimiter may roll most of them up; it adapts to what was of use."""
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of a listing. `end` is the last key or common prefix on it, where the next page goes on."""
+
+    found: list[Summary] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    truncated: bool = False
+    end: str = ""
+
+    def __len__(self) -> int:
+        return len(self.found) + len(self.prefixes)
+
+
+def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Page:
+    """List keys and common prefixes beyond `after`, in the order of their UTF-8 bytes."""
+    page = Page()
+    if limit == 0:
+        return page
+    start, included = after, False
+    rolled = _rolled_up(after, prefix, delimiter)
+    if rolled is not None:  # its keys belong to a common prefix that is not beyond `after`
+        start, included = _beyond(rolled), True
+    batch = min(BATCH, limit + 1) if delimiter else limit + 1
+    while True:
+        rows = cx.objects.summaries(cx, bucket, prefix, start, batch, included=included)
+        taken = len(page)
+        skipped: str | None = None
+        for row in rows:
+            if skipped is not None and row.key.startswith(skipped):
+                continue
+            skipped = _rolled_up(row.key, prefix, delimiter)
+            if len(page) == limit:
+                page.truncated = True
+                return page
+            if skipped is None:
+                page.found.append(row)
+            else:
+                page.prefixes.append(skipped)
+            page.end = skipped or row.key
+        if len(rows) < batch:
+            return page
+        start, included = (_beyond(skipped), True) if skipped is not None else (rows[-1].key, False)
+        useful = len(page) - taken
+        batch = (
+            max(2, min(batch * 2, limit + 1 - len(page), MOST_KEYS)) if useful * 2 > len(rows) else max(2, useful * 2)
+        )
+
+
+def _rolled_up(key: str, prefix: str, delimiter: str) -> str | None:
+    """Give the common prefix that a key belongs to, None when it stands for itself."""
+    if not delimiter or not key.startswith(prefix):
+        return None
+    end = key.find(delimiter, len(prefix))
+    return key[: end + len(delimiter)] if end >= 0 else None
+
+
+def _beyond(prefix: str) -> str:
+    """Give the least text above everything that begins with `prefix`."""
+    head = prefix.rstrip("\U0010ffff")
+    following = ord(head[-1]) + 1
+    return head[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
+
+
+@operation("ListObjectsV2", service="s3")
+def list_objects_v2(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List a bucket, a page at a time, by continuation token."""
+    limit = _limit(request)
+    token = request.get("ContinuationToken")
+    if token == "":
+        raise failures.invalid_argument("The continuation token provided is incorrect", "continuation-token")
+    after = read_token(token) if token is not None else request.get("StartAfter", "")
+    page = _walk(cx, request, after, limit)
+    spell = _speller(request)
+    answer = _common(request, page, limit, spell, owners=bool(request.get("FetchOwner")), account=cx.account)
+    answer["KeyCount"] = len(page)
+    if token is not None:
+        answer["ContinuationToken"] = token
+    if "StartAfter" in request:
+        answer["StartAfter"] = spell(request["StartAfter"])
+    if page.truncated:
+        answer["NextContinuationToken"] = write_token(page.end)
+    return answer
+
+
+@operation("ListObjects", service="s3")
+def list_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List a bucket, a page at a time, by marker."""
+    limit, marker = _limit(request), request.get("Marker", "")
+    page = _walk(cx, request, marker, limit)
+    spell = _speller(request)
+    answer = _common(request, page, limit, spell, owners=True, account=cx.account)
+    answer["Marker"] = spell(marker)
+    if page.truncated and request.get("Delimiter"):  # without one, the last key is the next marker
+        answer["NextMarker"] = spell(page.end)
+    return answer
+
+
+def _limit(request: dict[str, Any]) -> int:
+    asked: int = request.get("MaxKeys", MOST_KEYS)
+    if asked < 0:
+        raise failures.invalid_argument(
+            "Argument maxKeys must be an integer between 0 and 2147483647", "maxKeys", asked
+        )
+    return min(asked, MOST_KEYS)
+
+
+def _walk(cx: Context, request: dict[str, Any], after: str, limit: int) -> Page:
+    bucket = access.bucket_of(cx, request).name
+    return walk(cx, bucket, request.get("Prefix", ""), request.get("Delimiter", ""), after, limit)
+
+
+def _speller(request: dict[str, Any]) -> Callable[[str], str]:
+    """Give how keys are written: percent-encoded where the client asked, since XML cannot hold every character."""
+    return (lambda text: quote(text, safe="/")) if request.get("EncodingType") == "url" else str
+
+
+def _common(
+    request: dict[str, Any], page: Page, limit: int, spell: Callable[[str], str], *, owners: bool, account: str
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "Name": request["Bucket"],
+        "Prefix": spell(request.get("Prefix", "")),
+        "MaxKeys": min(request.get("MaxKeys", limit), MOST_KEYS),
+        "IsTruncated": page.truncated,
+    }
+    if request.get("Delimiter"):
+        answer["Delimiter"] = spell(request["Delimiter"])
+    if "EncodingType" in request:
+        answer["EncodingType"] = request["EncodingType"]
+    owner = access.owner(account) if owners else None
+    if page.found:
+        answer["Contents"] = [_content(found, spell, owner) for found in page.found]
+    if page.prefixes:
+        answer["CommonPrefixes"] = [{"Prefix": spell(prefix)} for prefix in page.prefixes]
+    return answer
+
+
+def _content(found: Summary, spell: Callable[[str], str], owner: dict[str, str] | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "Key": spell(found.key),
+        "LastModified": found.modified,
+        "ETag": f'"{found.etag}"',
+        "Size": found.size,
+        "StorageClass": found.info.get("StorageClass", "STANDARD"),
+    }
+    kept = found.info.get("Checksums")
+    if kept:
+        entry["ChecksumAlgorithm"] = list(kept)
+        entry["ChecksumType"] = found.info.get("ChecksumType", "FULL_OBJECT")
+    if owner is not None:
+        entry["Owner"] = owner
+    return entry

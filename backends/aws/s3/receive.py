@@ -1,0 +1,138 @@
+"""Bodies on their way in: constant memory, hashed and written in a thread, one block behind the socket.
+
+Up to 16 KiB never touch the disk: making and renaming a file costs more than everything else of a small PutObject.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from backends.aws.s3 import checksums, chunked, failures
+from backends.core.objects.store import INLINE_BYTES, Content
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from backends.core.context import Context
+    from backends.core.objects.blobs import BlobWriter
+
+T = TypeVar("T")
+BLOCK_BYTES = 1 << 20
+MOST_BYTES = 5 << 30
+
+
+@dataclass(slots=True)
+class Received:
+    """A body that is stored and verified, and its checksum (base64) by algorithm."""
+
+    content: Content
+    checksums: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Intake:
+    """One body as it comes: where from, and what is computed over it."""
+
+    source: AsyncIterator[bytes]
+    plan: checksums.Asked | None
+    digest: checksums.Digest | None
+    trailers: dict[str, str] = field(default_factory=dict)
+
+    def verify(self, request: dict[str, Any], etag: str, algorithm: str | None) -> dict[str, str]:
+        """Check what the client said about the body; give the checksum to keep."""
+        checksums.check_md5(request, etag)
+        if self.digest is None:
+            return {}
+        plan = self.plan or checksums.Asked(algorithm or "", None, None)
+        return {plan.algorithm: checksums.check(plan, self.digest, self.trailers)}
+
+
+async def receive(
+    cx: Context, request: dict[str, Any], algorithm: str | None = None, *, inline: bool = True
+) -> Received:
+    """Store the body of a request. `algorithm`: the checksum to compute even when the client sent none."""
+    intake = _intake(cx, request, algorithm)
+    chunks, size, ended = await _gather(intake.source, INLINE_BYTES + 1 if inline else BLOCK_BYTES)
+    if ended and inline and size <= INLINE_BYTES:
+        data = b"".join(chunks)
+        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if intake.digest is not None:
+            intake.digest.update(data)
+        return Received(Content(size, etag, inline=data), intake.verify(request, etag, algorithm))
+    writer = cx.objects.blobs.writer()
+    loop = asyncio.get_running_loop()
+    try:
+        await _pump(writer, intake, chunks, ended=ended)
+        found = intake.verify(request, writer.md5.hexdigest(), algorithm)
+        blob = await loop.run_in_executor(None, writer.finish)
+    finally:
+        writer.abandon()
+    return Received(Content(writer.size, writer.md5.hexdigest(), blob=blob), found)
+
+
+async def keep(cx: Context, content: Content, record: Callable[[Context], T]) -> T:
+    """Run `record`, which names stored bytes by a row; throw the bytes away when it refuses."""
+    try:
+        return await cx.transact(record)
+    except Exception:  # a cancelled request may have been committed: then the sweep decides
+        if content.blob is not None:
+            cx.objects.blobs.remove(content.blob)
+        raise
+
+
+def _intake(cx: Context, request: dict[str, Any], algorithm: str | None) -> _Intake:
+    plan = checksums.asked(cx.headers, request)
+    name = plan.algorithm if plan is not None else algorithm
+    digest = checksums.maker(name)() if name is not None else None
+    intake = _Intake(_source(request.get("Body", b"")), plan, digest)
+    length = cx.headers.get("content-length", "")
+    if chunked.is_chunked(cx.headers):
+        length = cx.headers.get("x-amz-decoded-content-length", "")
+        declared = int(length) if length.isdigit() else None
+        intake.source = chunked.decode(intake.source, declared, intake.trailers)
+    if length.isdigit() and int(length) > MOST_BYTES:
+        raise failures.entity_too_large(int(length), MOST_BYTES)
+    return intake
+
+
+async def _source(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        if body:
+            yield body
+        return
+    async for chunk in body:
+        yield chunk
+
+
+async def _gather(source: AsyncIterator[bytes], most: int) -> tuple[list[bytes], int, bool]:
+    """Give chunks of at least `most` bytes together (fewer at the end), their size, and whether the body ended."""
+    chunks, size = [], 0
+    async for chunk in source:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size >= most:
+            return chunks, size, False
+    return chunks, size, True
+
+
+async def _pump(writer: BlobWriter, intake: _Intake, chunks: list[bytes], *, ended: bool) -> None:
+    """Write and hash one block in a thread while the next one arrives."""
+    loop = asyncio.get_running_loop()
+    also = intake.digest.update if intake.digest is not None else None
+    while True:
+        writing = loop.run_in_executor(None, writer.write_all, chunks, also)
+        try:
+            if not ended:
+                chunks, _, ended = await _gather(intake.source, BLOCK_BYTES)
+                finished = False
+            else:
+                finished = True
+        finally:
+            await asyncio.shield(writing)
+        if writer.size > MOST_BYTES:
+            raise failures.entity_too_large(writer.size, MOST_BYTES)
+        if finished:
+            return

@@ -1,0 +1,57 @@
+"""Presigned URLs: their signature is not verified here, but their end is honoured, by real time.
+
+Sources: S3 API Reference, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)"; S3 User Guide,
+"Signing and authenticating REST requests (AWS signature version 2)", query string authentication.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from backends.core.errors import AwsError
+from server.protocol import rest_route, timestamps
+
+if TYPE_CHECKING:
+    from server.types import HttpRequest
+
+MOST_S = 604_800
+
+
+def check_expiry(request: HttpRequest) -> None:
+    """Raise AccessDenied for a presigned URL that has run out, AuthorizationQueryParametersError for a bad one."""
+    if b"Expires=" not in request.query_string:
+        return
+    query = {name: values[0] for name, values in rest_route.query_of(request).items()}
+    ends = None
+    if "X-Amz-Expires" in query and "X-Amz-Signature" in query:
+        ends = _ends_v4(query)
+    elif "AWSAccessKeyId" in query and "Expires" in query:
+        if not query["Expires"].isdigit():
+            raise AwsError("AccessDenied", f"Invalid date (should be seconds since epoch): {query['Expires']}", 403)
+        ends = float(query["Expires"])
+    now = time.time()
+    if ends is not None and now > ends:
+        members = {"Expires": timestamps.iso8601(int(ends)), "ServerTime": timestamps.iso8601(int(now))}
+        raise AwsError("AccessDenied", "Request has expired", 403, members)
+
+
+def _ends_v4(query: dict[str, str]) -> float:
+    try:
+        signed = datetime.strptime(query.get("X-Amz-Date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise _bad("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"") from None
+    text = query["X-Amz-Expires"]
+    if not text.lstrip("-").isdigit():
+        raise _bad("X-Amz-Expires should be a number")
+    if int(text) < 0:
+        raise _bad("X-Amz-Expires must be non-negative")
+    if int(text) > MOST_S:
+        raise _bad("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less "
+                   "than 604800 seconds")  # fmt: skip
+    return signed.timestamp() + int(text)
+
+
+def _bad(message: str) -> AwsError:
+    return AwsError("AuthorizationQueryParametersError", message, 400)

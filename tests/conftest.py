@@ -1,0 +1,121 @@
+"""One real server for the session, in a process of its own; every test that asks gets a fresh account on it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from backends.core.settings import variable_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+READY_S = 30.0
+STOP_S = 10.0
+REGION = "us-east-1"
+START = "from backends.core.settings import Settings; from server.serve import serve; serve(Settings.read())"
+ACCOUNTS = itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 1_000_000 + 1)
+
+
+@dataclass
+class LiveServer:
+    """A server on a free port. `kill` is kill -9; `start` after it takes the same data directory up again."""
+
+    data_dir: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    url: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers; raises with the log when it does not."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        given = {"data_dir": self.data_dir, "port": 0, "runner": "process", **self.settings}
+        environment = {**os.environ, **{variable_of(name): str(value) for name, value in given.items()}}
+        state = self.data_dir / "server.json"
+        state.unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([sys.executable, "-c", START], env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if state.exists() and (text := state.read_text()):
+                self.url = json.loads(text)["url"]
+                if self._healthy():
+                    return
+            time.sleep(0.02)  # another process: there is nothing to wait on
+        self.kill()
+        raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/_localmaker/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+    @property
+    def log(self) -> Path:
+        """The file that holds what the server printed."""
+        return self.data_dir / "server.log"
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        """End it as an operator would."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def client(self, service: str, account: str, region: str = REGION, **options: Any) -> Any:
+        """Give a boto3 client of an account, without retries."""
+        settings = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 60, **options}
+        session = boto3.session.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name=region)
+        return session.client(service, endpoint_url=self.url, config=Config(**settings))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Give the server that all tests of the session share."""
+    live = LiveServer(tmp_path_factory.mktemp("server") / "data")
+    live.start()
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def account() -> str:
+    """Give a 12-digit account that no other test uses."""
+    return f"{next(ACCOUNTS):012d}"
+
+
+@pytest.fixture
+def aws(server: LiveServer, account: str) -> Iterator[Callable[..., Any]]:
+    """Give `aws("s3")`: a boto3 client of the test's account; `region` and botocore options may follow."""
+    made = []
+
+    def client(service: str, region: str = REGION, **options: Any) -> Any:
+        made.append(server.client(service, options.pop("account", account), region, **options))
+        return made[-1]
+
+    yield client
+    for each in made:
+        each.close()
