@@ -8,6 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from containers.toolkit import gpu
 from containers.toolkit.opt_ml import opt_ml
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def main(train: Callable[[], None] | None, serve: Callable[[], None]) -> None:
 def run_training(train: Callable[[], None]) -> int:
     """Call `train`; return the exit code, having written the failure file where it failed."""
     try:
+        gpu.check()
         train()
     except ClientError as error:
         opt_ml().write_failure(f"ClientError: {error}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from containers.toolkit import recordio, tables
-from containers.toolkit.command_line import ClientError
+from containers.toolkit.command_line import ClientError, run_training
 from containers.toolkit.opt_ml import OptMl
 from containers.xgboost.hyperparameters import checked, is_maximized
 from containers.xgboost.metrics import METRICS
@@ -156,3 +156,17 @@ def test_the_first_failure_stays_and_is_cut(tmp_path_factory: pytest.TempPathFac
     tree.write_failure("x" * 3000)
     tree.write_failure("later")
     assert (tree.output / "failure").read_text() == "x" * 1024
+
+
+def test_a_job_that_asked_for_gpus_does_not_run_without(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = OptMl(tmp_path_factory.mktemp("opt"))
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tree.base))
+    monkeypatch.setenv("LOCALMAKER_REQUIRED_GPUS", "99")
+    trained: list[bool] = []
+    assert run_training(lambda: trained.append(True)) == 1
+    assert trained == []
+    assert (tree.output / "failure").read_text().startswith("CapacityError: the job was given 99 GPU(s) and sees ")
+    monkeypatch.delenv("LOCALMAKER_REQUIRED_GPUS")
+    assert run_training(lambda: trained.append(True)) == 0
