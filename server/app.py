@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from api_specs import model
 from backends.core import events, reset
+from backends.jobs import places, queue
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -44,7 +46,7 @@ def make_app(kernel: Kernel) -> FastAPI:
         return {
             "status": "ready",
             "services": services,
-            "runner": await _runner(kernel),
+            "runner": await asyncio.to_thread(places.describe, kernel),
             "version": version("localmaker"),
             "versions": {"localmaker": version("localmaker"), "botocore": version("botocore")},
             "parked_events": await kernel.db.read(events.parked),
@@ -67,6 +69,11 @@ def make_app(kernel: Kernel) -> FastAPI:
             "sagemaker_operations_known": len(model.operations("sagemaker")),
             "endpoint_addresses": kernel.state.get("addresses", []),
         }
+
+    @app.get("/_localmaker/jobs")
+    async def jobs() -> dict[str, Any]:
+        """List what is being driven: training jobs and endpoints, of all accounts."""
+        return {"jobs": queue.of(kernel).overview()}
 
     @app.get("/_localmaker/clock")
     async def read_clock(account: str = "000000000000") -> dict[str, float]:
@@ -93,8 +100,3 @@ def make_app(kernel: Kernel) -> FastAPI:
         return {"reset": account or "all"}
 
     return app
-
-
-async def _runner(kernel: Kernel) -> dict[str, Any]:
-    describe = kernel.state.get("describe_runner")
-    return dict(describe()) if describe is not None else {}

@@ -91,6 +91,12 @@ def runner(kernel: Kernel, name: str) -> Runner:
     return found
 
 
+def describe(kernel: Kernel) -> dict[str, str | None]:
+    """Tell which runners there are, each with the reason why it cannot be used (None when it can)."""
+    chosen = RUNNERS if kernel.settings.runner == "auto" else (kernel.settings.runner,)
+    return {name: runner(kernel, name).available() for name in chosen}
+
+
 def is_started(kernel: Kernel, handle: Handle) -> bool:
     """Tell whether a job's runner has it already: the server was killed between the start and its record."""
     if not handle.runner:

@@ -167,9 +167,13 @@ class Queue:
             if run is not None and run.arn == arn:
                 run.ring()
 
-    def active(self) -> list[Run]:
+    def overview(self) -> list[dict[str, str]]:
         """Give the jobs being driven, for the command line."""
-        return [run for run, _ in list(self._runs.values()) if run is not None]
+        runs = [run for run, _ in list(self._runs.values()) if run is not None]
+        return [
+            {"id": run.id, "kind": run.kind, "arn": run.arn, "phase": run.phase, "runner": run.state.get("runner", "")}
+            for run in runs
+        ]
 
     def close(self) -> None:
         """Let every driver go, wherever it is; jobs run on."""

@@ -1,0 +1,285 @@
+"""The command line: start, stop, look at and clean up one server and what it made."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from server import control
+
+if TYPE_CHECKING:
+    from backends.core.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Amazon SageMaker on your own machine.")
+images_app = typer.Typer(no_args_is_help=True, help="The environments and images that recipes are made into.")
+app.add_typer(images_app, name="images")
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of state, objects and jobs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+START_S = 30
+POLL_S = 0.05
+
+
+def settings_of(data_dir: Path | None = None, **given: Any) -> Settings:
+    """Read the settings; a bad one ends the command with its sentence."""
+    from backends.core.settings import Settings
+
+    try:
+        return Settings.read(data_dir=data_dir.absolute() if data_dir is not None else None, **given)
+    except ValueError as error:
+        stop_with(str(error))
+
+
+def stop_with(message: str, code: int = 1) -> NoReturn:
+    """Say what is wrong and end."""
+    typer.secho(message, fg=typer.colors.RED, err=True)
+    raise typer.Exit(code)
+
+
+def tell(answer: Any, text: str, *, as_json: bool) -> None:
+    """Print an answer as JSON or as a sentence."""
+    typer.echo(json.dumps(answer, indent=2) if as_json else text)
+
+
+def table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(*columns)
+    for row in rows:
+        made.add_row(*row)
+    Console().print(made)
+
+
+@app.command()
+def start(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background; return when ready.")] = False,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (LOCALMAKER_PORT, 4566).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (LOCALMAKER_HOST, 127.0.0.1).")] = None,
+    runner: Annotated[str | None, typer.Option(help="auto, docker or process (LOCALMAKER_RUNNER).")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Start the server."""
+    settings = settings_of(data_dir, port=port, host=host, runner=runner)
+    if detach:
+        _start_detached(settings)
+        return
+    from backends.core.lease import LeaseHeldError
+    from server.serve import serve
+
+    try:
+        serve(settings)
+    except (LeaseHeldError, OSError) as error:
+        stop_with(str(error))
+
+
+def _start_detached(settings: Settings) -> None:
+    running = control.running(settings)
+    if running is not None:
+        stop_with(f"A server is running already: {running.url} (pid {running.pid})")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "server.cli", "start", "--port", str(settings.port), "--host", settings.host]
+    command += ["--runner", settings.runner, "--data-dir", str(settings.data_dir)]
+    with control.log_file(settings).open("ab") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, close_fds=True
+        )
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        found = control.running(settings)
+        if found is not None and found.pid == process.pid:
+            typer.secho(f"Ready at {found.url}", fg=typer.colors.GREEN)
+            typer.echo(f'Point your clients at it:  eval "$({_myself()} env)"')
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(POLL_S)
+    tail = control.log_file(settings).read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+    stop_with("The server did not start:\n  " + "\n  ".join(tail))
+
+
+def _myself() -> str:
+    return shlex.quote(sys.argv[0]) if sys.argv[0].endswith("localmaker") else "localmaker"
+
+
+@app.command()
+def stop(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Stop the server. Jobs and endpoints run on; the next start adopts them."""
+    settings = settings_of(data_dir)
+    found = control.running(settings)
+    if found is None:
+        stop_with("No server is running.", 3)
+    control.end(found)
+    tell({"stopped": found.url}, f"Stopped {found.url}", as_json=as_json)
+
+
+@app.command()
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show whether a server runs, and what it can do. Exit code 3 when none does."""
+    found = control.running(settings_of(data_dir))
+    if found is None:
+        stop_with("No server is running.", 3)
+    health, info = control.ask(found.url, "health"), control.ask(found.url, "info")
+    if as_json:
+        typer.echo(json.dumps({"url": found.url, "pid": found.pid, "health": health, "info": info}, indent=2))
+        return
+    operations = {service: len(names) for service, names in info["operations"].items()}
+    runners = [[f"runner {name}", reason or "ready"] for name, reason in health["runner"].items()]
+    rows = [
+        ["URL", found.url],
+        ["process", str(found.pid)],
+        ["data", info["data_dir"]],
+        ["database", f"{info['database']}, durability {info['durability']}"],
+        *runners,
+        ["operations", ", ".join(f"{service} {count}" for service, count in operations.items())],
+    ]
+    table(["LocalMaker", health["version"]], rows)
+
+
+@app.command()
+def env(data_dir: DataDir = None, account: str = "000000000000", as_json: AsJson = False) -> None:
+    """Print the variables that point AWS clients at the server: `eval "$(localmaker env)"`."""
+    settings = settings_of(data_dir)
+    found = control.running(settings)
+    url = found.url if found is not None else f"http://{settings.host}:{settings.port}"
+    variables = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_SECRET_ACCESS_KEY": "localmaker",
+        "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        "AWS_REGION": os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    tell(variables, "\n".join([*lines, "unset AWS_SESSION_TOKEN AWS_PROFILE"]), as_json=as_json)
+
+
+@app.command()
+def logs(
+    job: Annotated[
+        str | None, typer.Argument(help="A training job or endpoint; without one, the server's log.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more lines.")] = False,
+    account: str = "000000000000",
+    data_dir: DataDir = None,
+) -> None:
+    """Print the log of a job or endpoint, or of the server itself."""
+    settings = settings_of(data_dir)
+    if job is None:
+        lines = control.server_lines(settings, follow=follow)
+    else:
+        found = control.running(settings)
+        if found is None:
+            stop_with("No server is running.", 3)
+        lines = control.job_lines(found.url, account, job, follow=follow)
+    try:
+        for line in lines:
+            typer.echo(line)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+@app.command()
+def jobs(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show what runs now: training jobs and endpoints, of all accounts."""
+    found = control.running(settings_of(data_dir))
+    if found is None:
+        stop_with("No server is running.", 3)
+    listed = control.ask(found.url, "jobs")
+    if as_json:
+        typer.echo(json.dumps(listed, indent=2))
+        return
+    table(["job", "phase", "runner", "ARN"], [[j["id"], j["phase"], j["runner"], j["arn"]] for j in listed["jobs"]])
+
+
+@app.command()
+def reset(
+    account: Annotated[str | None, typer.Option(help="Forget only this account.")] = None,
+    data_dir: DataDir = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Stop the jobs and endpoints of one account (or all) and forget what it has: objects, jobs, models, logs."""
+    found = control.running(settings_of(data_dir))
+    if found is None:
+        stop_with("No server is running.", 3)
+    whose = f"account {account}" if account is not None else "all accounts"
+    if not yes:
+        typer.confirm(f"Forget everything of {whose} on {found.url}?", abort=True)
+    answer = control.ask(found.url, "reset", {"account": account})
+    tell(answer, f"Forgot {whose}.", as_json=as_json)
+
+
+@app.command()
+def prune(
+    data_dir: DataDir = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove cached environments and images of recipes that have changed since. The server may run."""
+    from server import pruning
+
+    settings = settings_of(data_dir)
+    found = pruning.superfluous(settings)
+    if not found:
+        tell({"removed": []}, "Nothing to remove.", as_json=as_json)
+        return
+    if not yes:
+        typer.echo("\n".join(found))
+        typer.confirm("Remove these?", abort=True)
+    removed = pruning.remove(found)
+    tell({"removed": removed}, f"Removed {len(removed)}.", as_json=as_json)
+
+
+@images_app.command("list")
+def images_list(as_json: AsJson = False) -> None:
+    """Show the recipes, the official images they stand for, and what is made of them already."""
+    from server import pruning
+
+    rows = pruning.recipes_made(settings_of())
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table(
+        ["recipe", "stands for", "environment", "Docker image"],
+        [
+            [r["recipe"], ", ".join(r["images"]), r["environment"] or "not made", r["docker"] or "not made"]
+            for r in rows
+        ],
+    )
+
+
+@images_app.command("build")
+def images_build(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or `all`.")] = "all",
+    runner: Annotated[str, typer.Option(help="process (a virtual environment) or docker (an image).")] = "process",
+    cuda: Annotated[bool, typer.Option("--cuda", help="With the CUDA libraries.")] = False,
+) -> None:
+    """Make environments or images now, so that no job waits for them."""
+    from backends.jobs import images
+    from server import pruning
+
+    names = list(images.RECIPES) if recipe == "all" else [recipe]
+    if unknown := [name for name in names if name not in images.RECIPES]:
+        stop_with(f"No recipe is named {unknown[0]}; there are {', '.join(images.RECIPES)}.")
+    for name in names:
+        try:
+            made = pruning.build(
+                settings_of(), name, runner=runner, cuda=cuda, say=lambda text: typer.echo(f"  {text}")
+            )
+        except RuntimeError as error:
+            stop_with(str(error))
+        typer.secho(f"{name}: {made}", fg=typer.colors.GREEN)
+
+
+if __name__ == "__main__":
+    app()

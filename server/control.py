@@ -1,0 +1,124 @@
+"""How the command line finds, asks and ends a running server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from backends.core.settings import Settings
+
+STOP_S = 20.0
+POLL_S = 0.05
+FOLLOW_S = 0.5
+LOG_GROUPS = ("/aws/sagemaker/TrainingJobs",)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    pid: int
+
+
+def log_file(settings: Settings) -> Path:
+    """Where a detached server logs to."""
+    return settings.data_dir / "server.log"
+
+
+def running(settings: Settings) -> Running | None:
+    """Find the server of a data directory; None when it does not answer."""
+    try:
+        written = json.loads((settings.data_dir / "server.json").read_text(encoding="utf-8"))
+        found = Running(written["url"], written["pid"])
+        ask(found.url, "health")
+    except (OSError, ValueError, KeyError):
+        return None
+    return found
+
+
+def ask(url: str, what: str, body: dict[str, Any] | None = None) -> Any:
+    """Ask the admin API; a body makes it a POST."""
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"{url}/_localmaker/{what}", data, {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own http URL
+        return json.load(answer)
+
+
+def end(found: Running) -> None:
+    """Ask a server to stop and wait until it has; kill it when it does not."""
+    os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    while time.monotonic() < deadline:
+        try:
+            os.kill(found.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(POLL_S)
+    os.kill(found.pid, signal.SIGKILL)
+
+
+def server_lines(settings: Settings, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a detached server's log."""
+    path = log_file(settings)
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while True:
+            line = file.readline()
+            if line:
+                yield line.rstrip("\n")
+            elif follow:
+                time.sleep(FOLLOW_S)
+            else:
+                return
+
+
+def job_lines(url: str, account: str, name: str, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a training job or endpoint from CloudWatch Logs."""
+    import boto3
+
+    client = boto3.client(
+        "logs", endpoint_url=url, region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        aws_access_key_id=account, aws_secret_access_key="localmaker",  # noqa: S106 - any secret passes
+    )  # fmt: skip
+    tokens: dict[tuple[str, str], str] = {}
+    while True:
+        for group, stream in _streams(client, name):
+            yield from _new_lines(client, group, stream, tokens)
+        if not follow:
+            return
+        time.sleep(FOLLOW_S)
+
+
+def _streams(client: Any, name: str) -> list[tuple[str, str]]:
+    found = []
+    for group, prefix in (*((group, f"{name}/") for group in LOG_GROUPS), (f"/aws/sagemaker/Endpoints/{name}", "")):
+        given = {"logStreamNamePrefix": prefix} if prefix else {}
+        try:
+            streams = client.describe_log_streams(logGroupName=group, **given)["logStreams"]
+        except client.exceptions.ResourceNotFoundException:
+            continue
+        found += [(group, stream["logStreamName"]) for stream in streams]
+    return found
+
+
+def _new_lines(client: Any, group: str, stream: str, tokens: dict[tuple[str, str], str]) -> Iterator[str]:
+    while True:
+        given = {"nextToken": tokens[group, stream]} if (group, stream) in tokens else {}
+        page = client.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, **given)
+        tokens[group, stream] = page["nextForwardToken"]
+        for event in page["events"]:
+            yield f"{stream.rpartition('/')[2]}  {event['message']}"
+        if not page["events"]:
+            return
