@@ -51,6 +51,7 @@ def virtual_environment(recipe: Recipe, *, cuda: bool, cache_dir: Path, say: Cal
             if not (directory / _COMPLETE).exists():
                 _make(recipe, recipe.requirements(cuda=cuda), directory, say)
     _link_containers(directory)
+    _write_scripts(recipe, directory / "bin")
     return python
 
 
@@ -131,6 +132,23 @@ def _link_containers(directory: Path) -> None:
     temporary = link.with_name(f".containers-{os.getpid()}-{time.monotonic_ns()}")
     temporary.symlink_to(CONTAINERS)
     temporary.rename(link)
+
+
+def _write_scripts(recipe: Recipe, directory: Path) -> None:
+    """Put `train` and `serve` on the environment's PATH, so that a job's command is the same as with Docker.
+
+    sagemaker-training brings a `train` of its own, which knows no built-in algorithm: ours takes its place.
+    """
+    for word in ("train", "serve"):
+        # $0 and not a fixed path: a job may see the environment at another place, under a layer of its own.
+        text = f'#!/bin/sh\nexec "${{0%/*}}/python" -P -m containers.{recipe.name} {word} "$@"\n'
+        path = directory / word
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        temporary = directory / f".{word}-{os.getpid()}-{time.monotonic_ns()}"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.rename(path)
 
 
 @contextlib.contextmanager

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backends.jobs.images import RECIPES, Recipe
+from backends.jobs.images import CONTAINERS, RECIPES, Recipe
 from backends.jobs.recipes import RecipeError, docker_image, lock_hash, virtual_environment
+from backends.jobs.runners.process import ProcessRunner
+from backends.jobs.spec import HostSpec, ImageRef, JobSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +56,8 @@ def test_an_environment_is_made_once_and_sees_only_containers(tiny: TinyRecipe, 
         [python, "-P", "-c", source], capture_output=True, text=True, check=True, cwd=ROOT, timeout=30
     )
     assert done.stdout == "1.17.0 None\n"
+    word = subprocess.run([python.parent / "train"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
+    assert (word.returncode, word.stderr) == (1, "this image serves models; it has no training\n")
     said.clear()
     assert virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", say=said.append) == python
     assert said == []
@@ -156,3 +161,26 @@ def test_a_build_that_fails_says_why(engine: Any) -> None:
             base_image="localmaker/nowhere:none",
             say=lambda _: None,
         )
+
+
+@pytest.mark.slow
+def test_the_process_runner_trains_with_the_word_train(tmp_path: Path) -> None:
+    from tests.containers.conftest import CACHE, Job
+
+    python = virtual_environment(RECIPES["xgboost"], cuda=False, cache_dir=CACHE, say=print)
+    job = Job(tmp_path / "opt")
+    rows = "\n".join(f"{i % 2},{i % 2 + i / 1000},{i}" for i in range(200)).encode()
+    job.write({"num_round": "5", "objective": "binary:logistic"}, {"train": {"a.csv": rows}}, "text/csv")
+    runner = ProcessRunner(tmp_path / "runner")
+    image = ImageRef(None, python.parent.parent, (CONTAINERS,))
+    handle = runner.start(JobSpec("job-xgb", tmp_path / "job", (HostSpec("algo-1", job.base),), image, ("train",)))
+    try:
+        deadline = time.monotonic() + 60
+        while (done := runner.poll(handle)) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert done.ok, (done, job.failure)
+        assert (job.base / "model" / "xgboost-model").exists()
+        assert (job.base / "model" / "model.onnx").exists()
+    finally:
+        runner.remove(handle)
