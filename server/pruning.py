@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,7 @@ def _docker_images() -> list[str]:
     from docker.errors import DockerException
 
     try:
-        with docker.from_env(timeout=5) as client:
+        with closing(docker.from_env(timeout=5)) as client:
             found = client.images.list(filters={"label": "localmaker.recipe"})
     except DockerException:
         return []

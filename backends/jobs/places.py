@@ -7,6 +7,7 @@ gets the job. An image that only Docker can run says so in the failure.
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,7 @@ def _on_docker(kernel: Kernel, wanted: Wanted, recipe: Recipe | None, say: Say, 
 def _recipe_image(kernel: Kernel, recipe: Recipe, wanted: Wanted, say: Say) -> str:
     import docker
 
-    with docker.from_env() as client:
+    with closing(docker.from_env()) as client:
         return recipes.docker_image(
             recipe, cuda=wanted.cuda, docker_client=client, base_image=kernel.settings.base_image, say=say
         )
