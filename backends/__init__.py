@@ -23,8 +23,13 @@ COMPONENTS = (
     "backends.aws.iam",
     "backends.aws.logs",
     "backends.aws.s3.buckets",
+    "backends.aws.s3.configuration",
+    "backends.aws.s3.copies",
     "backends.aws.s3.listings",
+    "backends.aws.s3.multipart",
+    "backends.aws.s3.multipart_listings",
     "backends.aws.s3.objects",
+    "backends.aws.s3.sweep",
     "backends.aws.s3.tags",
     "backends.aws.moto",
 )

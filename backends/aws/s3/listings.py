@@ -40,7 +40,7 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
     if limit == 0:
         return page
     start, included = after, False
-    rolled = _rolled_up(after, prefix, delimiter)
+    rolled = rolled_up(after, prefix, delimiter)
     if rolled is not None:  # its keys belong to a common prefix that is not beyond `after`
         start, included = _beyond(rolled), True
     batch = min(BATCH, limit + 1) if delimiter else limit + 1
@@ -51,7 +51,7 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
         for row in rows:
             if skipped is not None and row.key.startswith(skipped):
                 continue
-            skipped = _rolled_up(row.key, prefix, delimiter)
+            skipped = rolled_up(row.key, prefix, delimiter)
             if len(page) == limit:
                 page.truncated = True
                 return page
@@ -69,7 +69,7 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
         )
 
 
-def _rolled_up(key: str, prefix: str, delimiter: str) -> str | None:
+def rolled_up(key: str, prefix: str, delimiter: str) -> str | None:
     """Give the common prefix that a key belongs to, None when it stands for itself."""
     if not delimiter or not key.startswith(prefix):
         return None
@@ -93,7 +93,7 @@ def list_objects_v2(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         raise failures.invalid_argument("The continuation token provided is incorrect", "continuation-token")
     after = read_token(token) if token is not None else request.get("StartAfter", "")
     page = _walk(cx, request, after, limit)
-    spell = _speller(request)
+    spell = speller(request)
     answer = _common(request, page, limit, spell, owners=bool(request.get("FetchOwner")), account=cx.account)
     answer["KeyCount"] = len(page)
     if token is not None:
@@ -105,12 +105,28 @@ def list_objects_v2(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+@operation("ListObjectVersions", service="s3")
+def list_object_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List a bucket that was never versioned: every object is its only version, `null`."""
+    limit, marker = _limit(request), request.get("KeyMarker", "")
+    page = _walk(cx, request, marker, limit)
+    spell = speller(request)
+    answer = _common(request, page, limit, spell, owners=True, account=cx.account)
+    answer |= {"KeyMarker": spell(marker), "VersionIdMarker": request.get("VersionIdMarker", "")}
+    if "Contents" in answer:
+        answer["Versions"] = [{**e, "VersionId": "null", "IsLatest": True} for e in answer.pop("Contents")]
+    if page.truncated:
+        answer["NextKeyMarker"] = spell(page.end)
+        answer["NextVersionIdMarker"] = "null"
+    return answer
+
+
 @operation("ListObjects", service="s3")
 def list_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List a bucket, a page at a time, by marker."""
     limit, marker = _limit(request), request.get("Marker", "")
     page = _walk(cx, request, marker, limit)
-    spell = _speller(request)
+    spell = speller(request)
     answer = _common(request, page, limit, spell, owners=True, account=cx.account)
     answer["Marker"] = spell(marker)
     if page.truncated and request.get("Delimiter"):  # without one, the last key is the next marker
@@ -132,7 +148,7 @@ def _walk(cx: Context, request: dict[str, Any], after: str, limit: int) -> Page:
     return walk(cx, bucket, request.get("Prefix", ""), request.get("Delimiter", ""), after, limit)
 
 
-def _speller(request: dict[str, Any]) -> Callable[[str], str]:
+def speller(request: dict[str, Any]) -> Callable[[str], str]:
     """Give how keys are written: percent-encoded where the client asked, since XML cannot hold every character."""
     return (lambda text: quote(text, safe="/")) if request.get("EncodingType") == "url" else str
 

@@ -6,6 +6,7 @@ is read-only; the files are without write permission all the same.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -54,6 +55,19 @@ class Blobs:
     def temporary(self) -> Path:
         """Give a fresh name for a file that will be adopted."""
         return self._temporary / uuid.uuid4().hex
+
+    def join(self, names: list[str]) -> str:
+        """Make one blob of several, end to end; where the file system can, without copying."""
+        target = self.temporary()
+        try:
+            with target.open("xb", buffering=0) as made:
+                for name in names:
+                    with self.path(name).open("rb", buffering=0) as origin:
+                        _append(origin, made)
+            return self.adopt(target)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
     def remove(self, blob: str) -> None:
         """Remove a blob's file."""
@@ -116,9 +130,13 @@ def copy(source: Path, target: Path) -> None:
     """Copy a file's bytes: a reflink where the file system has them, else a copy inside the kernel."""
     with source.open("rb") as origin, target.open("xb") as made:
         try:
-            fcntl.ioctl(made.fileno(), FICLONE, origin.fileno())
-        except OSError:
-            shutil.copyfileobj(origin, made, 1 << 20) if not hasattr(os, "sendfile") else _send(origin, made)
+            try:
+                fcntl.ioctl(made.fileno(), FICLONE, origin.fileno())
+            except OSError:
+                shutil.copyfileobj(origin, made, 1 << 20) if not hasattr(os, "sendfile") else _send(origin, made)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -131,6 +149,22 @@ def link_or_copy(source: Path, target: Path) -> None:
         raise
     except OSError:
         copy(source, target)
+
+
+def _append(origin: Any, made: Any) -> None:
+    """Append a file to another inside the kernel, or by hand where it cannot."""
+    left = os.fstat(origin.fileno()).st_size
+    try:
+        while left > 0 and hasattr(os, "copy_file_range"):
+            moved = os.copy_file_range(origin.fileno(), made.fileno(), left)
+            if moved == 0:
+                break
+            left -= moved
+    except OSError as error:
+        if error.errno not in {errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP}:
+            raise
+    if left > 0:  # both files stand where the kernel stopped
+        shutil.copyfileobj(origin, made, 1 << 20)
 
 
 def _send(origin: Any, made: Any) -> None:

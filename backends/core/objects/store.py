@@ -205,10 +205,10 @@ class ObjectStore:
         if rows:
             cx.db.execute(insert(garbage), rows)
 
-    def forget_upload(self, cx: Context, upload_id: str) -> None:
-        """Remove a multipart upload and its parts."""
-        gone = cx.db.execute(delete(parts).where(parts.c.upload_id == upload_id).returning(parts.c.blob))
-        self.discard(cx, gone.scalars().all())
+    def forget_upload(self, cx: Context, upload_id: str, keeping: str | None = None) -> None:
+        """Remove a multipart upload and its parts, but for the blob `keeping`."""
+        gone = cx.db.execute(delete(parts).where(parts.c.upload_id == upload_id).returning(parts.c.blob)).scalars()
+        self.discard(cx, [blob for blob in gone if blob != keeping])
         cx.db.execute(delete(uploads).where(uploads.c.upload_id == upload_id))
 
     def set_tags(self, cx: Context, stored: StoredObject, tags: dict[str, str]) -> None:
@@ -226,6 +226,14 @@ class ObjectStore:
             return content_of(writer)
         finally:
             writer.abandon()
+
+    def copy_content(self, stored: StoredObject) -> Content:
+        """Duplicate an object's bytes: a reflink where the file system has them; blocks."""
+        if stored.blob is None:
+            return Content(stored.size, stored.etag, inline=stored.inline)
+        copied = self.blobs.temporary()
+        blob_files.copy(self.blobs.path(stored.blob), copied)
+        return Content(stored.size, stored.etag, blob=self.blobs.adopt(copied))
 
     def store_file(self, path: Path, *, move: bool = False) -> Content:
         """Store a file's bytes; `move` takes the file itself where it lies on the same file system."""
@@ -291,17 +299,17 @@ def content_of(writer: BlobWriter) -> Content:
     return Content(writer.size, writer.md5.hexdigest(), blob=writer.finish())
 
 
-def within(prefix: str) -> list[Any]:
+def within(prefix: str, column: Any = objects.c.key) -> list[Any]:
     """Give the conditions of a key prefix, as a range that the index serves."""
     if not prefix:
         return []
-    conditions = [objects.c.key >= prefix]
+    conditions = [column >= prefix]
     last = prefix.rstrip("\U0010ffff")
     if last:
         following = ord(last[-1]) + 1
         if 0xD800 <= following <= 0xDFFF:  # surrogates are no characters
             following = 0xE000
-        conditions.append(objects.c.key < last[:-1] + chr(following))
+        conditions.append(column < last[:-1] + chr(following))
     return conditions
 
 

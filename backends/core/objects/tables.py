@@ -6,7 +6,7 @@ built every object is the version `null`.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, Table, Text, text
 
 from backends.core.tables import METADATA, ROW_ID
 
@@ -43,6 +43,10 @@ objects = Table(
     Column("inline", LargeBinary),
     Index(None, "bucket", "key", "version_id", unique=True),
     Index("ix_s3_objects_latest", "bucket", "is_latest", "key"),
+    # For the sweep at start; a small object has no blob, and no entry here.
+    Index(
+        "ix_s3_objects_blob", "blob", sqlite_where=text("blob IS NOT NULL"), postgresql_where=text("blob IS NOT NULL")
+    ),
 )
 
 uploads = Table(
@@ -67,7 +71,9 @@ parts = Table(
     Column("etag", Text, nullable=False),
     Column("modified", Double, nullable=False),
     Column("blob", Text, nullable=False),
+    # JSON: checksums (base64) by algorithm.
     Column("info", LargeBinary, nullable=False),
+    Index("ix_s3_parts_blob", "blob"),
 )
 
 # Blobs that no row names any more; a loop removes their files, so that a crash leaves neither loss nor litter.

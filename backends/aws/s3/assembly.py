@@ -1,0 +1,159 @@
+"""What CompleteMultipartUpload checks and makes: the chosen parts, the object's ETag, its checksum, its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import select
+
+from backends.aws.s3 import access, checksums, failures
+from backends.core.errors import AwsError
+from backends.core.objects.store import Content
+from backends.core.objects.tables import parts, uploads
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+
+LEAST_PART_BYTES = 5 << 20
+MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that goes on. `algorithm`, `kind`: the checksum it was begun with (COMPOSITE or FULL_OBJECT)."""
+
+    upload_id: str
+    bucket: str
+    key: str
+    account: str
+    created: float
+    info: dict[str, Any]
+    tags: dict[str, str]
+    algorithm: str | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stored part; `checksums` (base64) by algorithm."""
+
+    number: int
+    size: int
+    etag: str
+    modified: float
+    blob: str
+    checksums: dict[str, str]
+
+
+def upload_of(cx: Context, request: dict[str, Any]) -> Upload:
+    """Find the upload that a request names; NoSuchUpload unless bucket and key are its own."""
+    bucket = access.bucket_of(cx, request).name
+    mine = uploads.c.upload_id == request["UploadId"]
+    row = cx.db.execute(select(uploads).where(mine)).first()
+    if row is None or (row.bucket, row.key) != (bucket, request["Key"]):
+        raise failures.no_such_upload(request["UploadId"])
+    return upload_from(row)
+
+
+def upload_from(row: Any) -> Upload:
+    """Read a row of s3_uploads."""
+    info = orjson.loads(row.info)
+    begun = info.pop("Upload", {})
+    return Upload(
+        row.upload_id,
+        row.bucket,
+        row.key,
+        row.account,
+        row.created,
+        info,
+        orjson.loads(row.tags) if row.tags else {},
+        begun.get("Algorithm"),
+        begun.get("Type", ""),
+    )
+
+
+def parts_of(cx: Context, upload_id: str, after: int = 0, limit: int | None = None) -> list[Part]:
+    """List an upload's parts by number."""
+    query = select(parts).where(parts.c.upload_id == upload_id, parts.c.number > after).order_by(parts.c.number)
+    return [
+        Part(row.number, row.size, row.etag, row.modified, row.blob, orjson.loads(row.info))
+        for row in cx.db.execute(query.limit(limit))
+    ]
+
+
+def choose(cx: Context, request: dict[str, Any]) -> tuple[Upload, list[Part]]:
+    """Give the upload and the parts that the request lists; raise what S3 says about wrong ones."""
+    upload = upload_of(cx, request)
+    listed = request.get("MultipartUpload", {}).get("Parts", [])
+    if not listed or any("PartNumber" not in entry or "ETag" not in entry for entry in listed):
+        raise AwsError("MalformedXML", MALFORMED, 400)
+    numbers = [entry["PartNumber"] for entry in listed]
+    if any(after <= before for before, after in itertools.pairwise(numbers)):
+        text = "The list of parts was not in ascending order. Parts must be ordered by part number."
+        raise AwsError("InvalidPartOrder", text, 400, {"UploadId": upload.upload_id})
+    stored = {part.number: part for part in parts_of(cx, upload.upload_id)}
+    chosen = [_chosen(upload, entry, stored.get(entry["PartNumber"])) for entry in listed]
+    for part in chosen[:-1]:
+        if part.size < LEAST_PART_BYTES:
+            members = {
+                "ProposedSize": part.size,
+                "MinSizeAllowed": LEAST_PART_BYTES,
+                "PartNumber": part.number,
+                "ETag": part.etag,
+            }
+            text = "Your proposed upload is smaller than the minimum allowed size"
+            raise AwsError("EntityTooSmall", text, 400, members)
+    return upload, chosen
+
+
+def _chosen(upload: Upload, entry: dict[str, Any], part: Part | None) -> Part:
+    given = {name: entry[f"Checksum{name}"] for name in checksums.NAMES if f"Checksum{name}" in entry}
+    if (
+        part is None
+        or entry["ETag"].strip('"') != part.etag
+        or any(part.checksums.get(name) != value for name, value in given.items())
+    ):
+        text = (
+            "One or more of the specified parts could not be found.  The part may not have been uploaded, or the "
+            "specified entity tag may not match the part's entity tag."
+        )
+        members = {"UploadId": upload.upload_id, "PartNumber": entry["PartNumber"], "ETag": entry["ETag"].strip('"')}
+        raise AwsError("InvalidPart", text, 400, members)
+    return part
+
+
+def object_info(upload: Upload, chosen: list[Part], request: dict[str, Any]) -> dict[str, Any]:
+    """Give what the object will carry: the upload's headers, part sizes and the checksum of the whole."""
+    size = sum(part.size for part in chosen)
+    if request.get("MpuObjectSize", size) != size:
+        raise failures.invalid_request("The provided 'x-amz-mp-object-size' header does not match what was computed.")
+    info = {**upload.info, "Parts": [part.size for part in chosen]}
+    algorithm = upload.algorithm
+    if request.get("ChecksumType", upload.kind) != upload.kind:
+        raise failures.invalid_request(
+            f"The upload was created using the {upload.kind or 'null'} checksum mode. The complete request must use "
+            "the same checksum mode."
+        )
+    if algorithm is None:
+        return info
+    if upload.kind == "FULL_OBJECT":
+        value = checksums.full_crc32([(part.checksums[algorithm], part.size) for part in chosen])
+    else:
+        value = checksums.composite(algorithm, [part.checksums[algorithm] for part in chosen])
+    expected = request.get(f"Checksum{algorithm}")
+    if expected is not None and expected not in {value, value.partition("-")[0]}:
+        raise failures.bad_digest(algorithm)
+    return {**info, "Checksums": {algorithm: value}, "ChecksumType": upload.kind}
+
+
+def join(cx: Context, chosen: list[Part]) -> Content:
+    """Make one blob of the parts' blobs; blocks. A single part's blob is taken as it is."""
+    digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in chosen), usedforsecurity=False).hexdigest()
+    etag, size = f"{digest}-{len(chosen)}", sum(part.size for part in chosen)
+    if len(chosen) == 1:
+        return Content(size, etag, blob=chosen[0].blob)
+    return Content(size, etag, blob=cx.objects.blobs.join([part.blob for part in chosen]))

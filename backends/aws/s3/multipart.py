@@ -1,0 +1,165 @@
+"""Multipart uploads: create, parts, copied parts, complete, abort. What lists them is in `multipart_listings`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import delete, insert
+
+from backends.aws.s3 import access, assembly, checksums, conditions, copies, failures, headers, tags
+from backends.aws.s3.receive import Received, keep, receive
+from backends.core.objects.tables import parts, uploads
+from backends.core.operation import operation
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.objects import StoredObject
+
+MOST_PARTS = 10_000
+
+
+@operation("CreateMultipartUpload", service="s3")
+def create_multipart_upload(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Begin an upload; its id begins with its time, so that ids sort as uploads began."""
+    bucket, key = access.bucket_of(cx, request).name, request["Key"]
+    access.check_key(key)
+    access.check_options(request)
+    info = headers.info_of(request)
+    algorithm, kind = _checksum(request)
+    if algorithm is not None:
+        info["Upload"] = {"Algorithm": algorithm, "Type": kind}
+    tagging = tags.read_header(request.get("Tagging"))
+    row = {
+        "upload_id": f"{time.time_ns():016x}{secrets.token_hex(24)}",
+        "bucket": bucket,
+        "key": key,
+        "account": cx.account,
+        "created": cx.clock.now(),
+        "info": orjson.dumps(info),
+        "tags": orjson.dumps(tagging) if tagging else None,
+    }
+    cx.db.execute(insert(uploads), row)
+    answer = {"Bucket": bucket, "Key": key, "UploadId": row["upload_id"], **headers.encryption(info)}
+    return answer | ({"ChecksumAlgorithm": algorithm, "ChecksumType": kind} if algorithm is not None else {})
+
+
+def _checksum(request: dict[str, Any]) -> tuple[str | None, str]:
+    algorithm, kind = request.get("ChecksumAlgorithm"), request.get("ChecksumType")
+    if algorithm is None:
+        if kind is not None:
+            raise failures.invalid_request(
+                "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+            )
+        return None, ""
+    checksums.maker(algorithm)
+    if kind == "FULL_OBJECT" and algorithm not in checksums.FULL_CAPABLE:
+        raise failures.invalid_request(
+            f"The FULL_OBJECT checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
+        )
+    return algorithm, kind or "COMPOSITE"
+
+
+@operation("UploadPart", service="s3")
+async def upload_part(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Store one part; the same number again replaces it."""
+    _check_number(request)
+    upload = await cx.read(lambda inside: assembly.upload_of(inside, request))
+    asked = checksums.asked(cx.headers, request)
+    if upload.algorithm is not None and asked is not None and asked.algorithm != upload.algorithm:
+        raise failures.invalid_request(
+            f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, actual checksum "
+            f"Type: {asked.algorithm.lower()}"
+        )
+    received = await receive(cx, request, upload.algorithm, inline=False)
+    await keep(cx, received.content, lambda inside: _record_part(inside, request, received))
+    answer = {"ETag": f'"{received.content.etag}"', **headers.encryption(upload.info)}
+    return answer | {f"Checksum{name}": value for name, value in received.checksums.items()}
+
+
+@operation("UploadPartCopy", service="s3")
+async def upload_part_copy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Store a span of an object as a part."""
+    _check_number(request)
+    access.check_options(request)
+
+    def look(inside: Context) -> tuple[assembly.Upload, StoredObject]:
+        return assembly.upload_of(inside, request), copies.source(inside, request)
+
+    upload, stored = await cx.read(look)
+    span = copies.source_span(stored, request.get("CopySourceRange"))
+    received = await asyncio.get_running_loop().run_in_executor(
+        None, lambda: copies.rewrite(cx, stored, span, upload.algorithm, inline=False)
+    )
+    modified = await keep(cx, received.content, lambda inside: _record_part(inside, request, received))
+    result = {"ETag": f'"{received.content.etag}"', "LastModified": modified}
+    result |= {f"Checksum{name}": value for name, value in received.checksums.items()}
+    return {"CopyPartResult": result, **headers.encryption(upload.info)}
+
+
+def _check_number(request: dict[str, Any]) -> None:
+    if not 1 <= request["PartNumber"] <= MOST_PARTS:
+        text = f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive"
+        raise failures.invalid_argument(text, "partNumber", request["PartNumber"])
+
+
+def _record_part(cx: Context, request: dict[str, Any], received: Received) -> float:
+    """Name a part's bytes, if the upload still goes on; give the time."""
+    upload_id = assembly.upload_of(cx, request).upload_id
+    cx.objects.lock_bucket(cx, request["Bucket"])
+    mine = (parts.c.upload_id == upload_id) & (parts.c.number == request["PartNumber"])
+    before = cx.db.execute(delete(parts).where(mine).returning(parts.c.blob)).scalar()
+    if before is not None:
+        cx.objects.discard(cx, [before])
+    modified = cx.clock.now()
+    row = {
+        "upload_id": upload_id,
+        "number": request["PartNumber"],
+        "size": received.content.size,
+        "etag": received.content.etag,
+        "modified": modified,
+        "blob": received.content.blob,
+        "info": orjson.dumps(received.checksums),
+    }
+    cx.db.execute(insert(parts), row)
+    return modified
+
+
+@operation("CompleteMultipartUpload", service="s3")
+async def complete_multipart_upload(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make one object of the listed parts; they are joined inside the kernel, and hashed no second time."""
+    upload, chosen = await cx.read(lambda inside: assembly.choose(inside, request))
+    info = assembly.object_info(upload, chosen, request)
+    content = await asyncio.get_running_loop().run_in_executor(None, assembly.join, cx, chosen)
+    single = content.blob == chosen[0].blob
+
+    def record(inside: Context) -> StoredObject:
+        again, still = assembly.choose(inside, request)  # aborted, completed or changed while the parts were joined?
+        if [part.blob for part in still] != [part.blob for part in chosen]:
+            raise failures.no_such_upload(again.upload_id)
+        conditions.check_write(inside.objects.head(inside, upload.bucket, upload.key), upload.key, request)
+        inside.objects.forget_upload(inside, upload.upload_id, keeping=content.blob)
+        return inside.objects.record(inside, upload.bucket, upload.key, content, info, upload.tags)
+
+    if single:
+        await cx.transact(record)  # the part's own bytes: a refusal must not remove them
+    else:
+        await keep(cx, content, record)
+    host = cx.headers.get("host", "localhost")
+    answer = {
+        "Location": f"http://{host}/{upload.bucket}/{upload.key}",
+        "Bucket": upload.bucket,
+        "Key": upload.key,
+        "ETag": f'"{content.etag}"',
+    }
+    return answer | checksums.members(info) | headers.encryption(info)
+
+
+@operation("AbortMultipartUpload", service="s3")
+def abort_multipart_upload(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Throw an upload and its parts away."""
+    cx.objects.forget_upload(cx, assembly.upload_of(cx, request).upload_id)
+    return {}
