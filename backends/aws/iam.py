@@ -14,13 +14,13 @@ from sqlalchemy import Column, Double, LargeBinary, Table, Text, delete, insert,
 
 from backends.core import arn as arns
 from backends.core import errors
+from backends.core.keys import SEEDED_ROLE
 from backends.core.operation import operation
 from backends.core.tables import METADATA
 
 if TYPE_CHECKING:
     from backends.core.context import Context
 
-SEEDED_ROLE = "SageMakerExecutionRole"
 FULL_ACCESS = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
 TRUST = {
     "Version": "2012-10-17",

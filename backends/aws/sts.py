@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.iam import SEEDED_ROLE
 from backends.core import arn as arns
 from backends.core import errors, keys
+from backends.core.keys import SEEDED_ROLE
 from backends.core.operation import operation
 
 if TYPE_CHECKING:

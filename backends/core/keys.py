@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PREFIX = "ASIALM"  # AWS's temporary keys begin with ASIA and have 20 characters
 ALPHABET = string.ascii_uppercase + "234567"
+SEEDED_ROLE = "SageMakerExecutionRole"
+"""The role that every account has from the start; whoever signs with a plain key is a session of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,213 @@
+"""House rules that no linter knows. Each failure message says what to do."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import backends
+from api_specs import model
+from backends.core.kernel import Kernel
+from backends.core.lifecycle import Machine
+from backends.core.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(backends.__file__).resolve().parents[1]
+PACKAGES = ("api_specs", "backends", "containers", "server")
+LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL = 500, 300, 2500
+# Floors, from the lowest: a module imports from floors below its own and from its own room.
+CORE, JOBS, ROOM, SERVER = 1, 2, 3, 4
+
+
+def sources(*packages: str) -> list[Path]:
+    """Give every Python file of some packages."""
+    return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    """Give a file's module name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sources(*PACKAGES)}
+
+
+def floor_of(module: str) -> tuple[int, str]:
+    """Give a module's floor and its room."""
+    parts = module.split(".")
+    if parts[0] == "api_specs":
+        return 0, "api_specs"
+    if parts[0] == "server":
+        return SERVER, "server"
+    room = ".".join(parts[: 3 if parts[1:2] == ["aws"] else 2])
+    return {"backends.core": CORE, "backends.jobs": JOBS}.get(room, ROOM), room
+
+
+@cache
+def imports(module: str) -> tuple[tuple[str, bool], ...]:
+    """Give the modules of ours that a module imports, each with whether that happens while it is being imported."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+    return tuple(_imports(tree, package, at_once=True))
+
+
+def _imports(node: ast.AST, package: str, *, at_once: bool) -> Iterator[tuple[str, bool]]:
+    for child in ast.iter_child_nodes(node):
+        inside = at_once and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            inside = False
+        if isinstance(child, ast.Import):
+            yield from ((name.name, at_once) for name in child.names if name.name in MODULES)
+        elif isinstance(child, ast.ImportFrom):
+            up = package.rsplit(".", child.level - 1)[0] if child.level else ""
+            base = ".".join(filter(None, [up, child.module]))
+            for name in child.names:
+                found = f"{base}.{name.name}" if f"{base}.{name.name}" in MODULES else base
+                if found in MODULES:
+                    yield found, at_once
+        else:
+            yield from _imports(child, package, at_once=inside)
+
+
+def test_imports_point_downwards_and_no_room_imports_a_room() -> None:
+    broken = []
+    for module in MODULES:
+        if module.split(".")[0] == "containers" or module == "backends":
+            continue
+        floor, room = floor_of(module)
+        for found, _ in imports(module):
+            if found == "backends" and floor == SERVER:
+                continue  # the door loads the components
+            their_floor, their_room = floor_of(found)
+            if their_room != room and their_floor >= floor:
+                broken.append(f"{module} imports {found}")
+    assert broken == [], "a room reaches another through cx.call or an event"
+
+
+def test_containers_import_nothing_of_ours_and_nobody_imports_containers() -> None:
+    for module in MODULES:
+        inside = module.split(".")[0] == "containers"
+        for found, _ in imports(module):
+            assert (found.split(".")[0] == "containers") == inside, f"{module} imports {found}"
+
+
+def test_the_model_imports_botocore_only() -> None:
+    taken = set()
+    for path in sources("api_specs"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                taken |= {name.name.split(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                taken.add((node.module or "").split(".")[0])
+    standard = importlib.import_module("sys").stdlib_module_names
+    assert taken - set(standard) <= {"api_specs", "botocore"}
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in done:
+            return
+        for found, at_once in imports(module):
+            if at_once and found != module:
+                visit(found, (*path, module))
+        done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
+
+
+def test_only_what_runs_at_import_makes_a_circle() -> None:
+    at_once = {"import server.cli": True, "def later():\n    import server.cli": False}
+    at_once["if TYPE_CHECKING:\n    import server.cli"] = False
+    for text, expected in at_once.items():
+        assert list(_imports(ast.parse(text), "server", at_once=True)) == [("server.cli", expected)]
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests", "examples", "bench", "docs"])
+def test_no_file_is_longer_than_500_lines(package: str) -> None:
+    long = {str(path.relative_to(ROOT)): _length(path) for path in sources(package) if _length(path) > LONGEST_FILE}
+    assert long == {}, "split it along its concerns"
+
+
+def test_the_kernel_stays_small() -> None:
+    """The kernel is `core` without the schema's history and the storage engine of S3, which hides behind its package."""
+    apart = {"migrations", "objects"}
+    lengths = {
+        str(path.relative_to(ROOT)): _length(path) for path in sources("backends/core") if not apart & set(path.parts)
+    }
+    assert {name: size for name, size in lengths.items() if size > LONGEST_KERNEL_FILE} == {}
+    assert sum(lengths.values()) < LARGEST_KERNEL
+
+
+def _length(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    settings = Settings.read({}, data_dir=tmp_path_factory.mktemp("house"))
+    return Kernel(settings, backends.load_components())
+
+
+def test_every_component_is_there_and_declares_something(kernel: Kernel) -> None:
+    names = {module.__name__ for module in kernel.modules}
+    assert names == set(backends.COMPONENTS)
+    assert len(backends.COMPONENTS) == len(set(backends.COMPONENTS))
+
+
+def test_every_module_with_handlers_is_announced(kernel: Kernel) -> None:
+    marks = ("@operation(", "@on(", "@loop(", "@drives(")
+    announced = {module.__name__ for module in kernel.modules}
+    forgotten = [
+        module
+        for module, path in MODULES.items()
+        if module.startswith("backends.")
+        and floor_of(module)[0] == ROOM
+        and any(line.startswith(marks) for line in path.read_text(encoding="utf-8").splitlines())
+        and module not in announced
+    ]
+    assert forgotten == [], "add it to COMPONENTS in backends/__init__.py"
+
+
+def test_every_operation_has_one_handler_and_is_the_models() -> None:
+    places = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for service, name in _marked(node):
+                places[service, name].append(module)
+    assert {key: where for key, where in places.items() if len(where) > 1} == {}
+    assert len(places) > 20
+    assert [key for key in places if not model.has_operation(key[1], key[0])] == []
+
+
+def _marked(node: ast.AST) -> Iterator[tuple[str, str]]:
+    for mark in getattr(node, "decorator_list", ()):
+        if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "operation":
+            given = {keyword.arg: keyword.value for keyword in mark.keywords}
+            service = ast.literal_eval(given["service"]) if "service" in given else "sagemaker"
+            yield from ((service, ast.literal_eval(name)) for name in mark.args)
+
+
+def test_every_noun_is_the_models_and_its_states_are_too(kernel: Kernel) -> None:
+    assert kernel.resources
+    for noun, declared in kernel.resources.items():
+        assert noun in model.nouns()
+        if declared.machine is None:
+            assert declared.status_member == ""
+            continue
+        assert isinstance(declared.machine, Machine)
+        shown = model.operation(f"Describe{noun}").output_shape
+        allowed = set(shown.members[declared.status_member].enum)
+        assert declared.machine.states <= allowed, f"{noun} has states that AWS does not know"
