@@ -1,0 +1,1 @@
+"""S3 on disk, through boto3 against a real server."""
