@@ -8,6 +8,7 @@ idempotent. A failing listener backs off (1 s, 2 s, 4 s, ...), is parked after t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 Listener = TypeVar("Listener", bound="Callable[..., None]")
 MAX_ATTEMPTS = 10
 BATCH = 100
+IDLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,10 @@ class Deliverer:
         while True:
             self._wake.clear()
             if not await self.deliver_due():
-                try:
-                    await asyncio.wait_for(self._wake.wait(), timeout=1.0)
-                except TimeoutError:
-                    continue
+                # Not wait_for: on Python 3.11 it can swallow a cancellation that comes together with the wake.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_S):
+                        await self._wake.wait()
 
     async def deliver_due(self) -> bool:
         """Deliver what is due; tell whether anything was."""

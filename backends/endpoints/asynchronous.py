@@ -8,6 +8,7 @@ Source: developer guide "Asynchronous inference" (2026-11).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ DEFAULT_TTL_S = 21_600
 DEFAULT_TIMEOUT_S = 900
 DEFAULT_CONCURRENCY = 4  # AWS chooses by itself when MaxConcurrentInvocationsPerInstance is not given
 LOOK_EVERY_S = 0.5
+IDLE_S = 5.0
 
 
 @operation("InvokeEndpointAsync", service="sagemaker-runtime")
@@ -132,10 +134,9 @@ async def _answer_all(kernel: Kernel) -> None:
             fleet = fleets(kernel).get((row.account, row.region, row.endpoint))
             if row.id not in running and fleet is not None and fleet.async_config and busy < _room(fleet):
                 running[row.id] = (row.arn, asyncio.create_task(_answer_one(kernel, row, bell)))
-        try:
-            await asyncio.wait_for(bell.wait(), LOOK_EVERY_S if rows else 5.0)
-        except TimeoutError:
-            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S if rows else IDLE_S):
+                await bell.wait()
 
 
 def _room(fleet: Fleet) -> int:

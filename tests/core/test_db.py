@@ -1,0 +1,97 @@
+"""Units of work: each is whole or nothing, whoever shares its turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from backends.core.tables import clocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.db import Transaction
+    from backends.core.kernel import Kernel
+
+
+def put(name: str) -> Callable[[Transaction], str]:
+    def work(tx: Transaction) -> str:
+        tx.connection.execute(insert(clocks), {"account": name, "offset_s": 1.0})
+        return name
+
+    return work
+
+
+def names(tx: Transaction) -> list[str]:
+    return sorted(tx.connection.execute(select(clocks.c.account)).scalars())
+
+
+def test_one_failure_in_a_shared_turn_undoes_only_itself(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        def fail(tx: Transaction) -> None:
+            put("half")(tx)
+            raise ValueError("no")
+
+        results = await asyncio.gather(
+            kernel.db.write(put("a")), kernel.db.write(fail), kernel.db.write(put("b")), return_exceptions=True
+        )
+        assert results[0] == "a"
+        assert results[2] == "b"
+        assert isinstance(results[1], ValueError)
+        assert await kernel.db.read(names) == ["a", "b"]
+
+    with_kernel(work)
+
+
+def test_what_follows_a_commit_never_follows_a_rollback(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        done: list[str] = []
+
+        def good(tx: Transaction) -> None:
+            put("good")(tx)
+            tx.after_commit.append(lambda: done.append("good"))
+
+        def bad(tx: Transaction) -> None:
+            tx.after_commit.append(lambda: done.append("bad"))
+            raise ValueError
+
+        await asyncio.gather(kernel.db.write(good), kernel.db.write(bad), return_exceptions=True)
+        assert done == ["good"]
+
+    with_kernel(work)
+
+
+def test_a_thread_writes_through_the_loop_and_sees_its_write(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        def in_thread() -> list[str]:
+            kernel.db.write_blocking(put("from a thread"))
+            return kernel.db.read_blocking(names)
+
+        assert await asyncio.to_thread(in_thread) == ["from a thread"]
+
+    with_kernel(work)
+
+
+def test_many_threads_and_the_loop_write_at_once(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        threads = [asyncio.to_thread(kernel.db.write_blocking, put(f"t{n}")) for n in range(20)]
+        await asyncio.gather(*threads, *(kernel.db.write(put(f"l{n}")) for n in range(20)))
+        assert len(await kernel.db.read(names)) == 40
+
+    with_kernel(work)
+
+
+def test_an_abandoned_write_is_still_committed(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        task = asyncio.create_task(kernel.db.write(put("kept")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await kernel.db.write(put("next"))
+        assert await kernel.db.read(names) == ["kept", "next"]
+
+    with_kernel(work)

@@ -1,0 +1,194 @@
+"""Statuses change only along the table, and never without their event."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+from backends.core import events, lifecycle
+from backends.core.errors import AwsError
+from backends.core.resource import resource
+from backends.core.tables import deliveries
+from backends.core.tables import events as event_rows
+from tests.core.conftest import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.context import Context
+    from backends.core.db import Transaction
+    from backends.core.events import Event
+    from backends.core.kernel import Kernel
+
+ROOM = sys.modules[__name__]
+JOB = resource(
+    "TrainingJob",
+    arn_path="training-job",
+    status_member="TrainingJobStatus",
+    machine=lifecycle.machine(InProgress={"Completed", "Failed", "Stopping"}, Stopping={"Stopped"}),
+    exists="a job with this name already exists ({arn})",
+)
+HEARD: list[tuple[str, str]] = []
+FAILURES: dict[str, int] = {}
+
+
+@events.on("TrainingJob", to=("Completed", "Stopping", "Stopped"))
+def listen(_cx: Context, event: Event) -> None:
+    """Note what was heard; fail as often as the test wants."""
+    if FAILURES.get(event.new, 0):
+        FAILURES[event.new] -= 1
+        raise RuntimeError("not yet")
+    HEARD.append((event.arn, event.new))
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    HEARD.clear()
+    FAILURES.clear()
+
+
+async def make(kernel: Kernel, name: str = "job") -> Any:
+    cx = kernel.context(ACCOUNT, REGION)
+    return await cx.transact(lambda inside: JOB.insert(inside, name, {"TrainingJobName": name}, status="InProgress"))
+
+
+async def move(kernel: Kernel, to: str, name: str = "job", **changes: Any) -> Any:
+    cx = kernel.context(ACCOUNT, REGION)
+    return await cx.transact(lambda inside: lifecycle.transition(inside, JOB, JOB.get(inside, name), to, **changes))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def test_a_legal_move_changes_the_document_and_writes_one_event(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        made = await make(kernel)
+        row = await move(kernel, "Completed", TrainingTimeInSeconds=3)
+        assert row.document["TrainingJobStatus"] == "Completed"
+        assert row.document["TrainingTimeInSeconds"] == 3
+        assert row.version == made.version + 1
+        written = await kernel.db.read(lambda tx: tx.connection.execute(select(event_rows)).all())
+        assert [(e.old, e.new, e.arn) for e in written] == [("InProgress", "Completed", row.arn)]
+
+    with_kernel(work, ROOM)
+
+
+def test_an_illegal_move_is_refused_and_changes_nothing(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        await make(kernel)
+        await move(kernel, "Completed")
+        with pytest.raises(AwsError, match="ConflictException"):
+            await move(kernel, "Stopping")
+        cx = kernel.context(ACCOUNT, REGION)
+        row = await cx.read(lambda inside: JOB.get(inside, "job"))
+        assert row.status == "Completed"
+
+    with_kernel(work, ROOM)
+
+
+def test_a_stale_row_is_refused(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        old = await make(kernel)
+        await move(kernel, "Stopping")
+        cx = kernel.context(ACCOUNT, REGION)
+        with pytest.raises(AwsError, match="ConflictException"):
+            await cx.transact(lambda inside: lifecycle.transition(inside, JOB, old, "Completed"))
+
+    with_kernel(work, ROOM)
+
+
+def test_a_rolled_back_move_leaves_no_event(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        await make(kernel)
+        cx = kernel.context(ACCOUNT, REGION)
+
+        def half(inside: Context) -> None:
+            lifecycle.transition(inside, JOB, JOB.get(inside, "job"), "Completed")
+            raise ValueError
+
+        with pytest.raises(ValueError, match="^$"):
+            await cx.transact(half)
+        assert not await kernel.db.read(lambda tx: tx.connection.execute(select(event_rows)).all())
+
+    with_kernel(work, ROOM)
+
+
+def test_listeners_hear_after_the_commit_and_deliveries_end(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        await make(kernel)
+        row = await move(kernel, "Completed")
+        await until(lambda: (row.arn, "Completed") in HEARD)
+        await asyncio.sleep(0.05)
+        assert not await kernel.db.read(lambda tx: tx.connection.execute(select(deliveries)).all())
+
+    with_kernel(work, ROOM)
+
+
+def test_a_failing_listener_is_tried_again_and_order_is_kept(with_kernel: Callable[..., Any]) -> None:
+    FAILURES["Stopping"] = 1
+
+    async def work(kernel: Kernel) -> None:
+        await make(kernel)
+        await move(kernel, "Stopping")
+        await move(kernel, "Stopped")
+        await until(lambda: len(HEARD) == 2)
+        assert [new for _, new in HEARD] == ["Stopping", "Stopped"]
+
+    with_kernel(work, ROOM)
+
+
+def test_an_event_written_before_a_crash_is_delivered_after_it(with_kernel: Callable[..., Any]) -> None:
+    async def crash(kernel: Kernel) -> None:
+        for task in kernel._tasks:  # the server dies before it delivers
+            task.cancel()
+        await asyncio.sleep(0)
+        await make(kernel)
+        await move(kernel, "Completed")
+
+    async def later(_kernel: Kernel) -> None:
+        await until(lambda: len(HEARD) == 1)
+
+    with_kernel(crash, ROOM)
+    assert not HEARD
+    with_kernel(later, ROOM)
+
+
+def test_a_listener_that_always_fails_is_parked(
+    with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FAILURES["Completed"] = 99
+    monkeypatch.setattr(events, "MAX_ATTEMPTS", 1)
+
+    async def work(kernel: Kernel) -> None:
+        await make(kernel)
+        await move(kernel, "Completed")
+        parked: list[Any] = []
+        async with asyncio.timeout(10):
+            while not parked:
+                await asyncio.sleep(0.01)
+                parked = await kernel.db.read(_parked)
+        assert "not yet" in parked[0]["error"]
+
+    with_kernel(work, ROOM)
+
+
+def _parked(tx: Transaction) -> list[Any]:
+    return events.parked(tx)
+
+
+def test_the_same_name_is_refused_in_one_account_and_free_in_another(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        await make(kernel)
+        with pytest.raises(AwsError, match="ResourceInUse"):
+            await make(kernel, "JOB")
+        other = kernel.context("999900001111", REGION)
+        await other.transact(lambda inside: JOB.insert(inside, "job", {}, status="InProgress"))
+
+    with_kernel(work, ROOM)
