@@ -11,29 +11,35 @@ if TYPE_CHECKING:
     from server.types import HttpResponse
 
 
+DRAIN_FACTOR = 32
+
+
 class ClientGoneError(ConnectionError):
     """The client closed the connection before its body had arrived."""
 
 
 async def read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Read a body of at most `limit` bytes; raise 413 beyond, before reading the rest."""
+    """Read a body of at most `limit` bytes; raise 413 for a larger one.
+
+    A larger one is read on and thrown away, so that the client, which is still sending, gets its 413 and not a reset
+    connection; one that never ends is cut.
+    """
     declared = next((int(v) for k, v in scope["headers"] if k == b"content-length" and v.isdigit()), 0)
-    if declared > limit:
-        raise _too_large(limit)
     message = await receive()
-    whole: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return whole
-    chunks, size = [whole], len(whole)
+    chunks: list[bytes] = [message.get("body", b"")]
+    size = len(chunks[0])
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > limit:
-            raise _too_large(limit)
-    return b"".join(chunks)
+        size += len(message.get("body", b""))
+        if size <= limit and declared <= limit:
+            chunks.append(message.get("body", b""))
+        elif size > DRAIN_FACTOR * limit:
+            break
+    if size > limit:
+        raise _too_large(limit)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_large(limit: int) -> AwsError:

@@ -182,7 +182,7 @@ async def answer(exchange: Exchange) -> HttpResponse:
 
 def failure(exchange: Exchange, error: errors.AwsError) -> HttpResponse:
     """Write an error in the protocol of the service that was asked."""
-    exchange.service = exchange.service or "sagemaker"
+    exchange.service = exchange.service or route.spoken_like(exchange.request)
     service = model.load_service(exchange.service)
     response: HttpResponse = exchange.protocol.serialize_error(service, exchange.operation, error, exchange.request_id)
     if exchange.request.method == "HEAD":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
+from backends.core import errors
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
@@ -13,8 +15,12 @@ if TYPE_CHECKING:
     from server.types import HttpRequest
 
 
+log = logging.getLogger(__name__)
+WHAT = "this request (moto, which answers for this service, does not support it)"
+
+
 async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None) -> HttpResponse:
-    """Let moto answer; its state lives in memory, on a thread of its own."""
+    """Let moto answer; its state lives in memory, on a thread of its own. What it cannot answer is a 501 of ours."""
     from backends.aws import moto
 
     assert identity is not None
@@ -26,5 +32,14 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
         request.body,
         identity.account,
     )
-    status, headers, content = await asyncio.wrap_future(moto.submit(kernel, sent))
+    try:
+        status, headers, content = await asyncio.wrap_future(moto.submit(kernel, sent))
+    except Exception as error:  # moto's own failures: nobody gets its traceback
+        log.warning("moto failed on %s %s: %r", request.method, request.path, error)
+        raise errors.not_implemented(WHAT) from error
+    if status >= 500:
+        log.warning("moto answered %d to %s %s", status, request.method, request.path)
+        raise errors.not_implemented(WHAT)
+    if any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers):
+        raise errors.AwsError("UnknownOperationException", "No operation answers this method and path.", status=404)
     return HttpResponse(status, headers, content)

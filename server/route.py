@@ -34,6 +34,7 @@ VIRTUAL_HOST = re.compile(r"^(?P<bucket>[a-z0-9][a-z0-9.-]+?)\.(?:s3[.-][a-z0-9.
 AWS_HOST = re.compile(r"^(?P<name>[a-z0-9.-]+?)\.(?:[a-z]{2}(?:-[a-z]+)+-\d\.)?amazonaws\.com(?:\.cn)?$")
 HOST_SERVICES = {"sts": "sts", "iam": "iam", "logs": "logs", "s3": "s3", "api.sagemaker": "sagemaker"}
 OTHER = ""
+FORM = "application/x-www-form-urlencoded"
 
 
 def service_of(request: HttpRequest, identity: Identity) -> str:
@@ -60,9 +61,7 @@ def _unsigned(request: HttpRequest) -> str:
     host = AWS_HOST.match(request.host.partition(":")[0])
     if host is not None and host["name"] in HOST_SERVICES:
         return HOST_SERVICES[host["name"]]
-    if request.method == "POST" and request.headers.get("content-type", "").startswith(
-        "application/x-www-form-urlencoded"
-    ):
+    if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
         return _query_service(request.body)
     return "s3"
 
@@ -99,6 +98,11 @@ def operation_of(service: str, request: HttpRequest) -> OperationModel:
         code = "InvalidAction" if protocol == "query" else "UnknownOperationException"
         raise errors.AwsError(code, f"The requested operation {name!r} is not recognized by the service.")
     return model.operation(name, service)
+
+
+def spoken_like(request: HttpRequest) -> str:
+    """Give a service of ours that speaks as the asked one does, to write the errors of services that are moto's."""
+    return "iam" if request.headers.get("content-type", "").startswith(FORM) else "sagemaker"
 
 
 def virtual_host(request: HttpRequest) -> None:

@@ -128,8 +128,8 @@ def test_a_page_token_belongs_to_its_request(aws: Callable[..., Any]) -> None:
     for n in range(3):
         create(client, f"m{n}")
     token = client.list_models(MaxResults=1)["NextToken"]
-    for given in ({"NextToken": "nonsense"}, {"NextToken": token, "NameContains": "m"}):
-        assert refused(lambda given=given: client.list_models(**given))["Code"] == "ValidationException"
+    for wrong in ({"NextToken": "nonsense"}, {"NextToken": token, "NameContains": "m"}):
+        assert refused(lambda wrong=wrong: client.list_models(**wrong))["Code"] == "ValidationException"
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
