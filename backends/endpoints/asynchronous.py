@@ -171,8 +171,8 @@ async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> tuple[str | None,
     body = await asyncio.to_thread(cx.objects.read_bytes, stored)
     names = {header: member for member, header in invoke.FORWARDED.items()}
     request = {names[header]: value for header, value in kept["headers"].items()} | {"Body": body}
-    variant = invoke.pick_variant(fleet, {"TargetVariant": kept["variant"]} if kept["variant"] else {})
     try:
+        variant = invoke.pick_variant(fleet, {"TargetVariant": kept["variant"]} if kept["variant"] else {})
         content, headers = await invoke.call_through(cx, fleet, variant, request, kept["timeout_s"])
     except AwsError as error:
         return kept["failure"], error.message.encode(), "text/plain"

@@ -75,6 +75,7 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
         environment={
             "AWS_REGION": cx.region,
             "AWS_DEFAULT_REGION": cx.region,
+            **({"LOCALMAKER_REQUIRED_GPUS": str(len(plan.gpus))} if plan.gpus else {}),
             **access,
             **plan.container.get("Environment", {}),
         },

@@ -11,12 +11,15 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sql
+
 from backends.core import errors, events
 from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.endpoints import fleet as fleets
 from backends.endpoints.deployment import Deployment, DeploymentError
 from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary
+from backends.endpoints.tables import async_invocations
 from backends.jobs import queue
 from backends.jobs.queue import Run, drives
 
@@ -88,8 +91,16 @@ class _Endpoint:
                 self.run.save(**{which: None})
         current = self._deployment("current")
         if current is not None:
-            current.revive()
+            try:
+                current.revive()
+            except DeploymentError:
+                log.exception("endpoint %s: it could not be started again; it is tried again", self.run.arn)
             self._publish(current)
+
+    def _serves(self, config: str) -> bool:
+        """Tell whether a configuration has arrived already: the server was killed before it could write so."""
+        current = self._deployment("current")
+        return current is not None and current.config == config
 
     def _publish(self, deployment: Deployment) -> None:
         config = self.run.cx.look(lambda cx: ENDPOINT_CONFIG.find(cx, deployment.config))
@@ -111,7 +122,8 @@ class _Endpoint:
     def create(self, row: Row) -> None:
         """First deployment: InService, or Failed with the reason."""
         try:
-            self._switch(self._deploy(row.document["EndpointConfigName"]))
+            if not self._serves(row.document["EndpointConfigName"]):
+                self._switch(self._deploy(row.document["EndpointConfigName"]))
         except (DeploymentError, errors.AwsError) as error:
             self._fail(error)
             return
@@ -121,9 +133,9 @@ class _Endpoint:
         """Another configuration, or other weights and counts of the same one."""
         pending = row.document.get("PendingDeploymentSummary")
         try:
-            if pending is not None:
+            if pending is not None and not self._serves(pending["EndpointConfigName"]):
                 self._switch(self._deploy(pending["EndpointConfigName"]))
-            else:
+            elif pending is None:
                 self._rescale(row)
         except (DeploymentError, errors.AwsError) as error:
             self._roll_back(error)
@@ -227,6 +239,8 @@ class _Endpoint:
         def work(cx: Context) -> None:
             if row is not None and (found := ENDPOINT.find_arn(cx, self.run.arn)) is not None:
                 ENDPOINT.delete(cx, found)
+                # A later endpoint of this name must not be asked what was meant for this one.
+                cx.db.execute(sql.delete(async_invocations).where(async_invocations.c.arn == found.arn))
                 events.emit(cx, "Endpoint", found.arn, found.status, "Deleted", "", {"name": found.key})
             self.run.finish_in(cx)
 

@@ -7,6 +7,7 @@ answer; what it refuses comes back as ModelError with its status, its body and a
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 6_291_456
 TIMEOUT_S = 60.0
+KEEP_ALIVE_S = 1.5  # less than gunicorn's 2 s and uvicorn's 5: whoever hangs up first must be us, or a request is lost
+APPEAR_EVERY_S = 0.05
+APPEAR_S = 15.0  # after a restart, what was InService is found again within this time
 # Members of the request -> headers that the container gets; everything else is dropped, as AWS does.
 FORWARDED = {
     "ContentType": "Content-Type",
@@ -74,8 +78,12 @@ async def invoke_endpoint_with_response_stream(cx: Context, request: dict[str, A
     container = instance.containers[0]
     instance.outstanding += 1
     try:
-        reply = await _post(cx.kernel, container, request.get("Body", b""), container_headers(request), TIMEOUT_S)
-        await _check_reply(cx, fleet, container, reply)
+        async with asyncio.timeout(TIMEOUT_S):
+            reply = await _post(cx.kernel, container, request.get("Body", b""), container_headers(request))
+            await _check_reply(cx, fleet, container, reply)
+    except TimeoutError as error:
+        instance.outstanding -= 1
+        raise _timed_out(cx, fleet, container) from error
     except BaseException:
         instance.outstanding -= 1
         raise
@@ -107,9 +115,17 @@ async def find_fleet(cx: Context, name: str) -> Fleet:
     found = fleets(cx.kernel).get((cx.account, cx.region, name))
     if found is not None:
         return found
-    row = await cx.read(lambda inside: ENDPOINT.find(inside, name))
-    if row is None:
-        raise _invalid(f"Endpoint {name} of account {cx.account} not found.")
+    deadline = time.monotonic() + APPEAR_S
+    while True:
+        row = await cx.read(lambda inside: ENDPOINT.find(inside, name))
+        if row is None:
+            raise _invalid(f"Endpoint {name} of account {cx.account} not found.")
+        if row.status not in {"InService", "Updating"} or time.monotonic() > deadline:
+            break
+        await asyncio.sleep(APPEAR_EVERY_S)
+        found = fleets(cx.kernel).get((cx.account, cx.region, name))
+        if found is not None:
+            return found
     raise _invalid(f"Endpoint {name} of account {cx.account} is in status {row.status}, not InService.")
 
 
@@ -156,29 +172,28 @@ async def call_through(
     instance.outstanding += 1
     try:
         for container in instance.containers:
-            reply = await _post(cx.kernel, container, body, headers, timeout_s)
-            async with reply:
-                body, received = await reply.read(), reply.headers
+            async with asyncio.timeout(timeout_s):
+                reply = await _post(cx.kernel, container, body, headers)
+                async with reply:
+                    body, received = await reply.read(), reply.headers
             if reply.status >= 300:
                 raise model_error(cx, fleet, container, reply.status, body)
             if "Content-Type" in received:
                 headers = {**headers, "Content-Type": received["Content-Type"]}
     except TimeoutError as error:
-        text = f"Your invocation timed out while waiting for a response from container {container.name}."
-        raise model_error(cx, fleet, container, 0, text.encode()) from error
+        raise _timed_out(cx, fleet, container) from error
+    except aiohttp.ClientPayloadError as error:
+        raise model_error(cx, fleet, container, 0, b"The container broke its answer off.") from error
     finally:
         instance.outstanding -= 1
     return body, received
 
 
-async def _post(
-    kernel: Kernel, container: Container, body: bytes, headers: dict[str, str], timeout_s: float
-) -> aiohttp.ClientResponse:
-    """Ask a container; ModelError's class of failure (status 0) when it cannot be reached."""
+async def _post(kernel: Kernel, container: Container, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    """Ask a container; ServiceUnavailable when it cannot be reached."""
     url = f"http://{container.host}:{container.port}/invocations"
     try:
-        async with asyncio.timeout(timeout_s):
-            return await session(kernel).post(url, data=body, headers=headers, allow_redirects=False)
+        return await session(kernel).post(url, data=body, headers=headers, allow_redirects=False)
     except aiohttp.ClientError as error:
         raise AwsError("ServiceUnavailable", f"The container did not answer: {error}", status=503) from error
 
@@ -187,7 +202,7 @@ def session(kernel: Kernel) -> aiohttp.ClientSession:
     """Give the loop's HTTP client, with its open connections to all containers."""
     found: aiohttp.ClientSession | None = kernel.state.get("http")
     if found is None:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60, use_dns_cache=False)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, use_dns_cache=False)
         found = kernel.state["http"] = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None),
@@ -203,6 +218,11 @@ def stop(kernel: Kernel) -> None:
     found = kernel.state.pop("http", None)
     if found is not None:
         asyncio.run_coroutine_threadsafe(found.close(), kernel.state["loop"]).result(timeout=5)
+
+
+def _timed_out(cx: Context, fleet: Fleet, container: Container) -> AwsError:
+    text = f"Your invocation timed out while waiting for a response from container {container.name}."
+    return model_error(cx, fleet, container, 0, text.encode())
 
 
 def model_error(cx: Context, fleet: Fleet, container: Container, status: int, body: bytes) -> AwsError:

@@ -142,7 +142,7 @@ def _deliver(
         mounts.append(Mount(target, f"{DATA}/{channel.name}", read_only=True))
     found = cx.look(lambda inside: channels.objects_of(inside, channel))
     make_open(target, above=target.parent)
-    for delivery in channels.share(found, channel, index, len(plan.hosts)):
+    for delivery in channels.share(found, channel, *_place_among(plan, channel, index)):
         check()
         path = target / delivery.path
         try:
@@ -152,6 +152,12 @@ def _deliver(
             raise channels.DataError(f"{delivery.stored.key!r} is a file and a folder at once") from error
         except FileNotFoundError as error:
             raise channels.DataError(f"{delivery.stored.key!r} was deleted while it was downloaded") from error
+
+
+def _place_among(plan: Plan, channel: Channel, index: int) -> tuple[int, int]:
+    """Give a host's number among those that get the channel, and how many they are."""
+    sharing = [n for n, host in enumerate(plan.hosts) if not channel.groups or host.group in channel.groups]
+    return sharing.index(index), len(sharing)
 
 
 def _file_system(cx: Context, channel: Channel, data: Path) -> Mount:
@@ -177,7 +183,7 @@ def _pipe(cx: Context, plan: Plan, channel: Channel, index: int, check: Callable
         lines = [(d.stored,) for d in cx.look(lambda inside: channels.objects_of(inside, channel))]
     count = 0
     entries: list[tuple[Path | str, ...]] = []
-    for line in channels.share(lines, channel, index, len(plan.hosts)):
+    for line in channels.share(lines, channel, *_place_among(plan, channel, index)):
         parts: list[Path | str] = []
         for part in line:
             if isinstance(part, str):

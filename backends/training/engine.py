@@ -209,7 +209,7 @@ class _Job:
             image=place.image,
             command=place.command,
             entrypoint=place.entrypoint,
-            environment=plans.job_environment(plan, run.arn, run.cx.region, access),
+            environment=plans.job_environment(plan, run.arn, run.cx.region, access, len(run.state["gpus"])),
             isolated=plan.isolated,
             cpus=limits.cpus,
             memory_mb=limits.memory_mb,
@@ -229,7 +229,9 @@ class _Job:
     def watch(self) -> None:
         """Carry logs and checkpoints over until the hosts have ended; enforce the limits."""
         runner, handle = self._runner(), self._handle()
-        if self.row.document["SecondaryStatus"] in {"Starting", "Pending", "Downloading"}:
+        if "stop_cause" in self.run.state:  # killed between that record and the stop itself
+            runner.stop(handle, plans.STOP_GRACE_S)
+        elif self.row.document["SecondaryStatus"] in {"Starting", "Pending", "Downloading"}:
             self._update("Training")
         while True:
             end = runner.wait(handle, POLL_S)
@@ -239,6 +241,7 @@ class _Job:
                 self.run.save("ending", exit=end.to_json())
                 return
             self.run.check()
+            self._row()  # gone when its account was reset
             self._enforce(runner, handle)
 
     def _enforce(self, runner: Runner, handle: Handle) -> None:

@@ -115,9 +115,10 @@ def model_uri(plan: TrainingPlan) -> str | None:
     return f"{base}/model.tar.gz" if plan.compressed else f"{base}/model/"
 
 
-def job_environment(plan: TrainingPlan, arn: str, region: str, access: dict[str, str]) -> dict[str, str]:
+def job_environment(plan: TrainingPlan, arn: str, region: str, access: dict[str, str], gpus: int = 0) -> dict[str, str]:
     """Give the variables of every host: the service's own, the way back to this server, then the request's."""
     return {
+        **({"LOCALMAKER_REQUIRED_GPUS": str(gpus)} if gpus else {}),
         "TRAINING_JOB_NAME": plan.name,
         "TRAINING_JOB_ARN": arn,
         "AWS_REGION": region,

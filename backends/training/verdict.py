@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from backends.jobs.spec import Exit
 
 FAILURE_CHARACTERS = 1024
+# What a container may say itself: our recipes check the user's configuration as the service does.
+OWN_CLASSES = ("ClientError: ", "CapacityError: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +42,11 @@ def verdict(end: Exit, stop_cause: str | None, failure_text: str) -> Verdict:
     if end.ok:
         return Verdict("Completed", "Completed")
     code, oom = next(((host.code, host.oom) for host in end.hosts.values() if host.code), (1, False))
-    text = failure_text[:FAILURE_CHARACTERS] or ("Out of memory: the container was killed" if oom else "")
-    return Verdict("Failed", "Failed", f"AlgorithmError: {text}, exit code: {code}")
+    text = failure_text or ("Out of memory: the container was killed" if oom else "")
+    told = text if text.startswith(OWN_CLASSES) else f"AlgorithmError: {text}"
+    return Verdict("Failed", "Failed", fitted(told, f", exit code: {code}"))
+
+
+def fitted(text: str, end: str) -> str:
+    """Shorten a text so that it and its end keep to FailureReason's 1,024 characters."""
+    return text[: FAILURE_CHARACTERS - len(end)] + end

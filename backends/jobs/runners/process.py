@@ -24,7 +24,7 @@ from backends.jobs.supervisor import cgroup, files
 from backends.jobs.supervisor.process import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from backends.jobs.runners.base import Handle
     from backends.jobs.spec import HostSpec, ImageRef, JobSpec
@@ -34,6 +34,12 @@ _GROUPS = "root:x:0:\nsagemaker:x:1000:\nnogroup:x:65534:\n"
 _PLAIN_NOTE = (
     "LocalMaker: neither bubblewrap nor namespaces work here, so this job is a plain subprocess: it sees this "
     "machine's files and network, and its /opt/ml is {path} (SAGEMAKER_BASE_DIR)."
+)
+_PACKAGE_FILES = ("PIP_FIND_LINKS", "PIP_CERT", "PIP_CONFIG_FILE", "SSL_CERT_FILE")
+_PACKAGE_SOURCES = (
+    *_PACKAGE_FILES,
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 _NETWORKS = 224 * 256  # 127.16.0 to 127.239.255
 _PORT_RANGE = (20_000, 32_000)  # below the range from which Linux takes ports for outgoing connections
@@ -153,6 +159,10 @@ class ProcessRunner(SupervisedRunner):
             ]
         box = sandbox.Box(self.mode, host.name, scratch, binds, etc, bool(spec.gpus))
         command = sandbox.command(box, argv)
+        if not spec.isolated:  # no network to install anything from
+            inherited, shown = _inherited(os.environ)
+            environment |= inherited
+            binds += shown
         environment |= {"HOSTNAME": host.name, **spec.environment, **host.environment, **_port_environment(spec, ports)}
         environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)), MARK: f"{spec.id}-{host.name}"}
         return {
@@ -182,6 +192,14 @@ def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tu
     if image.python_path:
         environment["PYTHONPATH"] = ":".join(map(str, image.python_path))
     return binds, environment
+
+
+def _inherited(variables: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[Path, str, bool]]]:
+    """Give how this machine's pip reaches packages, and the files that this names, for a script's requirements.txt."""
+    found = {name: variables[name] for name in _PACKAGE_SOURCES if name in variables}
+    words = [word for name in _PACKAGE_FILES for word in found.get(name, "").split()]
+    paths = [Path(word) for word in words if word.startswith("/") and not word.startswith(("/etc/", "/usr/"))]
+    return found, [(path, str(path), True) for path in dict.fromkeys(paths) if path.exists()]
 
 
 def _in_layer(word: str, shared: Path | None, own: Path) -> str:
@@ -243,6 +261,7 @@ def _free_port() -> int:
 def _port_environment(spec: JobSpec, ports: dict[int, tuple[str, int]]) -> dict[str, str]:
     if spec.isolated or not ports:
         return {}
-    first = next(iter(ports.values()))[1]
+    address, first = next(iter(ports.values()))
     named = {f"LOCALMAKER_PORT_{port}": str(place[1]) for port, place in ports.items()}
-    return {"SAGEMAKER_BIND_TO_PORT": str(first), **named}
+    # On all addresses of a network that is this machine's own, the model would answer strangers.
+    return {"SAGEMAKER_BIND_TO_PORT": str(first), "LOCALMAKER_BIND_TO_HOST": address, **named}
