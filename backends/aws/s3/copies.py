@@ -128,7 +128,9 @@ def rewrite(
             try:
                 while first < after:
                     block = file.read(min(BLOCK_BYTES, after - first))
-                    writer.write_all([block], digest.update if digest is not None else None)
+                    writer.write(block)
+                    if digest is not None:
+                        digest.update(block)
                     first += len(block)
                 content = Content(writer.size, writer.md5.hexdigest(), blob=writer.finish())
             finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from backends.aws.s3 import access, failures
+from backends.aws.s3 import access, failures, listing_xml
 from backends.aws.s3.buckets import read_token, write_token
 from backends.core.operation import operation
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from backends.core.objects import Summary
 
 MOST_KEYS = 1000
+PLAIN = re.compile(r"[A-Za-z0-9/._~-]*")
 BATCH = 128
 """Rows read at once where a delimiter may roll most of them up; it adapts to what was of use."""
 
@@ -85,7 +87,7 @@ def _beyond(prefix: str) -> str:
 
 
 @operation("ListObjectsV2", service="s3")
-def list_objects_v2(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def list_objects_v2(cx: Context, request: dict[str, Any]) -> bytes:
     """List a bucket, a page at a time, by continuation token."""
     limit = _limit(request)
     token = request.get("ContinuationToken")
@@ -102,7 +104,7 @@ def list_objects_v2(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         answer["StartAfter"] = spell(request["StartAfter"])
     if page.truncated:
         answer["NextContinuationToken"] = write_token(page.end)
-    return answer
+    return listing_xml.document(answer)
 
 
 @operation("ListObjectVersions", service="s3")
@@ -122,7 +124,7 @@ def list_object_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]
 
 
 @operation("ListObjects", service="s3")
-def list_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def list_objects(cx: Context, request: dict[str, Any]) -> bytes:
     """List a bucket, a page at a time, by marker."""
     limit, marker = _limit(request), request.get("Marker", "")
     page = _walk(cx, request, marker, limit)
@@ -131,7 +133,7 @@ def list_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     answer["Marker"] = spell(marker)
     if page.truncated and request.get("Delimiter"):  # without one, the last key is the next marker
         answer["NextMarker"] = spell(page.end)
-    return answer
+    return listing_xml.document(answer)
 
 
 def _limit(request: dict[str, Any]) -> int:
@@ -150,7 +152,11 @@ def _walk(cx: Context, request: dict[str, Any], after: str, limit: int) -> Page:
 
 def speller(request: dict[str, Any]) -> Callable[[str], str]:
     """Give how keys are written: percent-encoded where the client asked, since XML cannot hold every character."""
-    return (lambda text: quote(text, safe="/")) if request.get("EncodingType") == "url" else str
+    return _encoded if request.get("EncodingType") == "url" else str
+
+
+def _encoded(text: str) -> str:
+    return text if PLAIN.fullmatch(text) else quote(text, safe="/")
 
 
 def _common(

@@ -119,20 +119,28 @@ async def _gather(source: AsyncIterator[bytes], most: int) -> tuple[list[bytes],
 
 
 async def _pump(writer: BlobWriter, intake: _Intake, chunks: list[bytes], *, ended: bool) -> None:
-    """Write and hash one block in a thread while the next one arrives."""
+    """Write one block, and hash it, in two threads while the next one arrives."""
     loop = asyncio.get_running_loop()
     also = intake.digest.update if intake.digest is not None else None
-    while True:
-        writing = loop.run_in_executor(None, writer.write_all, chunks, also)
+    while chunks:
+        working = [
+            loop.run_in_executor(None, _each, chunks, writer.append, also),
+            loop.run_in_executor(None, _each, chunks, writer.md5.update, None),  # costs more than all the rest
+        ]
+        chunks = []
         try:
             if not ended:
                 chunks, _, ended = await _gather(intake.source, BLOCK_BYTES)
-                finished = False
-            else:
-                finished = True
         finally:
-            await asyncio.shield(writing)
+            await asyncio.wait(working)  # no thread may touch the file once it is given up
+        for work in working:
+            work.result()
         if writer.size > MOST_BYTES:
             raise failures.entity_too_large(writer.size, MOST_BYTES)
-        if finished:
-            return
+
+
+def _each(chunks: list[bytes], first: Callable[[bytes], None], second: Callable[[bytes], None] | None) -> None:
+    for chunk in chunks:
+        first(chunk)
+        if second is not None:
+            second(chunk)

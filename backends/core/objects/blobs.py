@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 FICLONE = 0x40049409
@@ -102,18 +102,15 @@ class BlobWriter:
 
     def write(self, chunk: bytes) -> None:
         """Append and hash a chunk."""
+        self.append(chunk)
+        self.md5.update(chunk)
+
+    def append(self, chunk: bytes) -> None:
+        """Append a chunk; whoever calls this updates `md5` too, perhaps from another thread at the same time."""
         view = memoryview(chunk)
         while view:
             view = view[self._file.write(view) :]
-        self.md5.update(chunk)
         self.size += len(chunk)
-
-    def write_all(self, chunks: Iterable[bytes], also: Callable[[bytes], None] | None = None) -> None:
-        """Append and hash chunks; `also` sees each (a second digest)."""
-        for chunk in chunks:
-            self.write(chunk)
-            if also is not None:
-                also(chunk)
 
     def finish(self) -> str:
         """Make the file a blob; give its name."""

@@ -10,7 +10,7 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -85,9 +85,8 @@ class StoredObject:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a listing tells about an object."""
+class Summary(NamedTuple):
+    """What a listing tells about an object. A tuple: a page has a thousand of them."""
 
     key: str
     size: int
@@ -145,7 +144,10 @@ class ObjectStore:
         if after > prefix or (after == prefix and not included):
             query = query.where(objects.c.key >= after if included else objects.c.key > after)
         rows = cx.db.execute(query.order_by(objects.c.key).limit(limit), {"bucket": bucket})
-        return [Summary(row.key, row.size, row.etag, row.modified, orjson.loads(row.info)) for row in rows]
+        return [
+            Summary(key, size, etag, modified, orjson.loads(info))
+            for key, size, etag, modified, info in rows.tuples().all()
+        ]
 
     def lock_bucket(self, cx: Context, bucket: str) -> None:
         """Hold off other writers of the bucket until the transaction ends; SQLite has but one writer anyway."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api_specs import model
+from backends.aws.s3 import listing_xml
+from server.protocol import rest_xml
 from tests.aws.s3.refusal import refused
 
 if TYPE_CHECKING:
@@ -70,6 +73,24 @@ def test_members_of_a_listing(s3: Any, filled: str) -> None:
     assert refused(s3.list_objects_v2, **bad) == ("InvalidArgument", 400)
     versions = s3.list_object_versions(Bucket=filled, Prefix="a/b")["Versions"]
     assert {(v["VersionId"], v["IsLatest"]) for v in versions} == {("null", True)}
+
+
+def test_the_quick_writer_writes_what_the_general_one_writes() -> None:
+    entry = {
+        "Key": 'a<&>"\r ü',
+        "LastModified": 1_700_000_000.007,
+        "ETag": '"00"',
+        "Size": 7,
+        "StorageClass": "STANDARD",
+    }
+    more = {"ChecksumAlgorithm": ["CRC32"], "ChecksumType": "FULL_OBJECT", "Owner": {"ID": "0" * 64}}
+    answer = {
+        "Name": "b", "Prefix": "a&", "MaxKeys": 2, "IsTruncated": True, "Delimiter": "/", "EncodingType": "url",
+        "Contents": [entry, {**entry, **more, "LastModified": 0.0}], "CommonPrefixes": [{"Prefix": "p<"}, {"Prefix": "q"}],
+        "KeyCount": 4,
+    }  # fmt: skip
+    general = rest_xml.serialize(model.operation("ListObjectsV2", "s3"), answer, "id").body
+    assert general == listing_xml.document(answer)
 
 
 @pytest.mark.slow
