@@ -117,3 +117,9 @@ def test_what_is_not_built_says_so(s3: Any, bucket: str) -> None:
     assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **customer) == ("NotImplemented", 501)
     public = {"Bucket": bucket, "Key": "k", "Body": b"x", "ACL": "public-read"}
     assert refused(s3.put_object, **public) == ("AccessControlListNotSupported", 400)
+
+
+def test_what_the_model_forbids_is_an_invalid_argument(s3: Any, bucket: str) -> None:
+    beyond = {"CreateBucketConfiguration": {"LocationConstraint": "moon-1"}}
+    assert refused(s3.create_bucket, Bucket=fresh(), **beyond) == ("InvalidArgument", 400)
+    assert refused(s3.list_objects_v2, Bucket=bucket, EncodingType="base64") == ("InvalidArgument", 400)
