@@ -18,6 +18,8 @@ import pytest
 from botocore.config import Config
 
 from backends.core.settings import variable_of
+from tests.engine import base_image, docker_reason
+from tests.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,15 +29,21 @@ READY_S = 30.0
 STOP_S = 10.0
 REGION = "us-east-1"
 START = "from backends.core.settings import Settings; from server.serve import serve; serve(Settings.read())"
+BASE_IMAGE = base_image()
 ACCOUNTS = itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 1_000_000 + 1)
 
 
 @dataclass
 class LiveServer:
-    """A server on a free port. `kill` is kill -9; `start` after it takes the same data directory up again."""
+    """A server on a free port. `kill` is kill -9; `start` after it takes the same data directory up again.
+
+    `environment` is added to its environment; `prefix` goes before its command (setpriv and the like).
+    """
 
     data_dir: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
     url: str = ""
     process: subprocess.Popen[bytes] | None = None
 
@@ -43,11 +51,13 @@ class LiveServer:
         """Start and wait until it answers; raises with the log when it does not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         given = {"data_dir": self.data_dir, "port": 0, "runner": "process", **self.settings}
-        environment = {**os.environ, **{variable_of(name): str(value) for name, value in given.items()}}
+        environment = {**os.environ, **BASE_IMAGE, **{variable_of(name): str(value) for name, value in given.items()}}
+        environment |= self.environment
         state = self.data_dir / "server.json"
         state.unlink(missing_ok=True)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", START], env=environment, stdout=log, stderr=log)
+            command = [*self.prefix, sys.executable, "-c", START]
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline and self.process.poll() is None:
             if state.exists() and (text := state.read_text()):
@@ -85,6 +95,17 @@ class LiveServer:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def end_jobs(self) -> None:
+        """Reset the server and wait until nothing of any job is left: jobs would outlive it otherwise."""
+        request = urllib.request.Request(f"{self.url}/_localmaker/reset", b"{}", {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+        jobs = self.data_dir / "jobs"
+        deadline = time.monotonic() + READY_S
+        while jobs.exists() and any(jobs.iterdir()):
+            assert time.monotonic() < deadline, f"left after a reset: {[*jobs.rglob('*')][:20]}"
+            time.sleep(0.05)  # another process: there is nothing to wait on
+
     def client(self, service: str, account: str, region: str = REGION, **options: Any) -> Any:
         """Give a boto3 client of an account, without retries."""
         settings = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 60, **options}
@@ -98,7 +119,48 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     live = LiveServer(tmp_path_factory.mktemp("server") / "data")
     live.start()
     yield live
+    live.end_jobs()
     live.stop()
+
+
+@pytest.fixture(scope="session", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def runner(request: pytest.FixtureRequest) -> str:
+    """Give each runner in turn; the reason why Docker cannot be used is printed."""
+    name: str = request.param
+    if name == "docker" and docker_reason():
+        pytest.skip(docker_reason())
+    return name
+
+
+@pytest.fixture(scope="session")
+def running(
+    runner: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """Give the session's server of a runner."""
+    if runner == "process":
+        yield request.getfixturevalue("server")
+        return
+    live = LiveServer(tmp_path_factory.mktemp(runner) / "data", {"runner": runner})
+    live.start()
+    yield live
+    live.end_jobs()
+    live.stop()
+
+
+@pytest.fixture
+def site(running: LiveServer, runner: str, account: str) -> Iterator[Site]:
+    """Give a fresh account on each runner's server."""
+    made = Site(running, account, runner)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def local(server: LiveServer, account: str) -> Iterator[Site]:
+    """Give a fresh account on the shared server, for what does not depend on the runner."""
+    made = Site(server, account, "process")
+    yield made
+    made.close()
 
 
 @pytest.fixture

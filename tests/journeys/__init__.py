@@ -1,0 +1,1 @@
+"""Tests of the main job, through boto3 against a real server."""
