@@ -116,7 +116,7 @@ class Kernel:
 
     def open(self) -> None:
         """Bring the schema up to date and read what the installation keeps; call before anything is asked."""
-        self.lease.acquire()
+        self.lease.acquire(self.db.engine)
         schema.upgrade(self.db.engine)
         self.db.write_blocking(self._open)
 
@@ -159,8 +159,8 @@ class Kernel:
             stop = getattr(module, "stop", None)
             if stop is not None:
                 await asyncio.to_thread(stop, self)
-        self.db.close()
         self.lease.release()
+        self.db.close()
 
     def tables(self) -> list[str]:
         """List the tables of the database, for the info page."""

@@ -1,4 +1,8 @@
-"""Reset: forget one account, or everything. Rooms end what runs first (their `reset(kernel, account)`)."""
+"""Reset: forget one account, or everything.
+
+Rooms first forget what hangs on no account column (`reset(kernel, account)`), then every row goes, then rooms end what
+still runs for it (`after_reset(kernel, account)`): drivers find their resource gone and clean up.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,19 @@ KEPT = frozenset({installation.name, "alembic_version"})
 
 
 async def reset(kernel: Kernel, account: str | None = None) -> None:
-    """Stop what runs, then delete every row of the account (None: of all accounts)."""
-    for module in kernel.modules:
-        end = getattr(module, "reset", None)
-        if end is not None:
-            await asyncio.to_thread(end, kernel, account)
+    """Delete every row of the account (None: of all accounts) and end what runs for it."""
+    await _tell(kernel, "reset", account)
     await kernel.db.write(lambda tx: _forget(tx, account))
+    await _tell(kernel, "after_reset", account)
     kernel.clocks.load_offsets({} if account is None else {account: 0.0}, replace=account is None)
     kernel.changed.notify()
+
+
+async def _tell(kernel: Kernel, what: str, account: str | None) -> None:
+    for module in kernel.modules:
+        told = getattr(module, what, None)
+        if told is not None:
+            await asyncio.to_thread(told, kernel, account)
 
 
 def _forget(tx: Transaction, account: str | None) -> None:

@@ -113,6 +113,15 @@ def runner_of(kernel: Kernel, job: str) -> str:
     return ""
 
 
+def sweep(kernel: Kernel, known: Callable[[str], bool]) -> None:
+    """Remove what runs for nobody: jobs whose row is gone because a server was killed while it reset or cleaned up."""
+    for name in RUNNERS:
+        found = runner(kernel, name)
+        for handle in found.adopt():
+            if not known(handle.job):
+                found.remove(handle)
+
+
 def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) -> Place:
     """Find where `wanted` can run, making its environment or image first. Blocks. StartError when it cannot run at all."""
     try:

@@ -8,6 +8,7 @@ the phase it had reached; each step must bear being done twice.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from sqlalchemy import delete, insert, select, update
 
 from backends.core.operation import marked
 from backends.core.tables import jobs
+from backends.jobs import places
 from backends.jobs.slots import Slots
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 Driver = TypeVar("Driver", bound="Callable[[Run], None]")
 RETRY_S = 5.0
 MAX_FAILURES = 3
+RESET_S = 60.0
 
 
 class ServerStopping(Exception):  # noqa: N818 - not an error: the next server goes on from here
@@ -153,19 +156,29 @@ class Queue:
             self._runs[job_id] = (None, thread)  # type: ignore[assignment]
             thread.start()
 
-    def take_up_all(self) -> None:
-        """Drive every job that an earlier server left."""
-        rows = self._kernel.db.read_blocking(
-            lambda tx: tx.connection.execute(select(jobs.c.id).order_by(jobs.c.created)).all()
-        )
-        for row in rows:
+    def take_up_all(self, arn: str | None = None) -> None:
+        """Drive every job that an earlier server left, or those of one resource."""
+        query = select(jobs.c.id).order_by(jobs.c.created)
+        if arn is not None:
+            query = query.where(jobs.c.arn == arn)
+        for row in self._kernel.db.read_blocking(lambda tx: tx.connection.execute(query).all()):
             self.take_up(row.id)
 
-    def ring(self, arn: str) -> None:
-        """Wake the drivers of a resource."""
-        for run, _ in list(self._runs.values()):
-            if run is not None and run.arn == arn:
+    def let_go(self, account: str | None) -> None:
+        """Wait until the drivers of an account (None: of all) have noticed that their resources are gone."""
+        mine = [(run, thread) for run, thread in list(self._runs.values()) if run is not None]
+        for run, thread in mine:
+            if account is None or run.cx.account == account:
                 run.ring()
+                thread.join(timeout=RESET_S)
+
+    def ring(self, arn: str) -> None:
+        """Wake the drivers of a resource; a job whose driver gave up gets another one."""
+        found = [run for run, _ in list(self._runs.values()) if run is not None and run.arn == arn]
+        for run in found:
+            run.ring()
+        if not found:
+            self.take_up_all(arn)
 
     def overview(self) -> list[dict[str, str]]:
         """Give the jobs being driven, for the command line."""
@@ -240,6 +253,29 @@ def start(kernel: Kernel) -> None:
 async def listening(kernel: Kernel) -> None:
     """Take up what an earlier server left, now that jobs can reach this one. Called by the kernel."""
     of(kernel).take_up_all()
+    threading.Thread(target=_sweep, args=(kernel,), name="sweep jobs", daemon=True).start()
+
+
+def _sweep(kernel: Kernel) -> None:
+    """Remove containers and directories of jobs that are in no row any more."""
+
+    def known(job: str) -> bool:
+        rows = kernel.db.read_blocking(lambda tx: tx.connection.execute(select(jobs.c.id, jobs.c.state)).all())
+        return any(job.startswith(row.id) or job.encode() in row.state for row in rows)
+
+    try:
+        places.sweep(kernel, known)
+        folder = kernel.settings.data_dir / "jobs"
+        for directory in folder.iterdir() if folder.is_dir() else ():
+            if not known(directory.name):
+                shutil.rmtree(directory, ignore_errors=True)
+    except Exception:
+        log.exception("what earlier servers left could not be swept")
+
+
+def after_reset(kernel: Kernel, account: str | None) -> None:
+    """End what ran for resources that a reset has removed. Called by the kernel, in a thread."""
+    of(kernel).let_go(account)
 
 
 def stop(kernel: Kernel) -> None:
