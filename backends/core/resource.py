@@ -20,7 +20,7 @@ from backends.core.operation import Operation
 from backends.core.tables import resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from backends.core.context import Context
     from backends.core.lifecycle import Machine
@@ -129,11 +129,11 @@ class Resource:
         self,
         cx: Context,
         name: str,
-        members: dict[str, Any],
+        members: Mapping[str, Any],
         *,
         status: str = "",
         hidden: dict[str, Any] | None = None,
-        tag_list: list[dict[str, str]] | None = None,
+        tag_list: Sequence[Any] | None = None,
     ) -> Row:
         """Store a new resource: those of `members` that Describe knows, its ARN, its times and its status."""
         self.check_free(cx, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
@@ -10,6 +10,8 @@ from backends.core import errors
 from backends.core.tables import tags
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backends.core.context import Context
 
 MAX_TAGS = 50
@@ -21,7 +23,7 @@ def of(cx: Context, arn: str) -> dict[str, str]:
     return {row.key: row.value for row in rows}
 
 
-def put(cx: Context, arn: str, tag_list: list[dict[str, str]]) -> dict[str, str]:
+def put(cx: Context, arn: str, tag_list: Sequence[Any]) -> dict[str, str]:
     """Add tags, replacing values of keys that are there; give all of them. ValidationException past 50 or for `aws:`."""
     given = {tag["Key"]: tag["Value"] for tag in tag_list}
     if len(given) != len(tag_list):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backends.core import errors
 from backends.core.operation import operation
 from backends.core.resource import resource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_sagemaker.type_defs import (
+        ContainerDefinitionOutputTypeDef,
+        ContainerDefinitionTypeDef,
+        CreateModelInputTypeDef,
+    )
+
     from backends.core.context import Context
+
+    Container = ContainerDefinitionTypeDef | ContainerDefinitionOutputTypeDef
 
 MODEL = resource(
     "Model",
@@ -27,7 +37,7 @@ LATER = {
 
 
 @operation("CreateModel")
-def create_model(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def create_model(cx: Context, request: CreateModelInputTypeDef) -> dict[str, str]:
     """Store a model. ValidationException: no container, both forms at once, a taken name, an artifact that is none."""
     for container in containers_of(request):
         _check_container(container)
@@ -42,7 +52,7 @@ def create_model(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     return {"ModelArn": row.arn}
 
 
-def containers_of(request: dict[str, Any]) -> list[dict[str, Any]]:
+def containers_of(request: CreateModelInputTypeDef) -> Sequence[Container]:
     """Give a model's containers, in the order in which a request passes them."""
     primary, several = request.get("PrimaryContainer"), request.get("Containers")
     if primary is not None and several:
@@ -56,7 +66,7 @@ def containers_of(request: dict[str, Any]) -> list[dict[str, Any]]:
     return containers
 
 
-def _check_container(container: dict[str, Any]) -> None:
+def _check_container(container: Container) -> None:
     for member, what in LATER.items():
         if container.get(member):
             raise errors.not_implemented(what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,7 +95,7 @@ def test_accounts_and_regions_do_not_see_each_other(aws: Callable[..., Any]) -> 
     create(mine, "only-here")
     for other in (aws("sagemaker", region="eu-west-1"), aws("sagemaker", account="555566667777")):
         assert "only-here" not in [m["ModelName"] for m in other.list_models()["Models"]]
-        assert refused(lambda other=other: other.describe_model(ModelName="only-here"))["Code"] == "ValidationException"
+        assert refused(partial(other.describe_model, ModelName="only-here"))["Code"] == "ValidationException"
 
 
 def test_tags_are_merged_paged_and_limited(aws: Callable[..., Any]) -> None:
@@ -129,7 +130,7 @@ def test_a_page_token_belongs_to_its_request(aws: Callable[..., Any]) -> None:
         create(client, f"m{n}")
     token = client.list_models(MaxResults=1)["NextToken"]
     for wrong in ({"NextToken": "nonsense"}, {"NextToken": token, "NameContains": "m"}):
-        assert refused(lambda wrong=wrong: client.list_models(**wrong))["Code"] == "ValidationException"
+        assert refused(partial(client.list_models, **wrong))["Code"] == "ValidationException"
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
