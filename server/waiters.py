@@ -1,7 +1,7 @@
 """Held answers for botocore's waiters: a two-second job's `wait()` takes two seconds and not two minutes.
 
 botocore marks a waiter's calls in its User-Agent (feature id `B` in `m/...`). Such a Describe is held until one of the
-operation's waiters (waiters-2.json) would stop on the answer. After some seconds the answer's header goes out, and then
+operation's waiters (waiters-2.json) would stop on the answer. After a second the answer's header goes out, and then
 a white-space byte now and then, which JSON ignores, so that the client's read time-out does not fire.
 An ordinary Describe is never held.
 """
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 FEATURES = re.compile(r"(?:^| )m/([A-Za-z0-9+,-]*)")
 WAITER = "B"
-HEADER_AFTER_S = 5.0
-SPACE_EVERY_S = 5.0
+HEADER_AFTER_S = 1.0
+SPACE_EVERY_S = 1.0
 HOLD_DELETION_S = 25.0
 HOLD_S = 3600.0
 RECHECK_S = 1.0  # another server on the same database wakes nobody here

@@ -181,11 +181,16 @@ class Site:
 
     def move_clock(self, seconds: float) -> None:
         """Move this account's clock forward."""
-        body = json.dumps({"account": self.account, "offset_s": seconds}).encode()
-        request = urllib.request.Request(
-            f"{self.live.url}/_localmaker/clock", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        self._admin("clock", {"account": self.account, "offset_s": seconds})
+
+    def reset(self) -> None:
+        """Forget this account."""
+        self._admin("reset", {"account": self.account})
+
+    def _admin(self, what: str, document: dict[str, Any]) -> None:
+        kind = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.live.url}/_localmaker/{what}", json.dumps(document).encode(), kind)
+        with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200
 
 

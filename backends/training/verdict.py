@@ -41,10 +41,17 @@ def verdict(end: Exit, stop_cause: str | None, failure_text: str) -> Verdict:
         return Verdict("Failed", "Failed", f"{end.code or 'ClientError'}: {end.message}")
     if end.ok:
         return Verdict("Completed", "Completed")
-    code, oom = next(((host.code, host.oom) for host in end.hosts.values() if host.code), (1, False))
+    code, oom = _failed_host(end)
     text = failure_text or ("Out of memory: the container was killed" if oom else "")
     told = text if text.startswith(OWN_CLASSES) else f"AlgorithmError: {text}"
     return Verdict("Failed", "Failed", fitted(told, f", exit code: {code}"))
+
+
+def _failed_host(end: Exit) -> tuple[int, bool]:
+    """Give the code of the host that failed, and whether it lacked memory; others may have been ended because it did."""
+    failed = [host for host in end.hosts.values() if host.code]
+    cause = next((host for host in failed if host.signal is None or host.oom), failed[0] if failed else None)
+    return (cause.code or 1, cause.oom) if cause is not None else (1, False)
 
 
 def fitted(text: str, end: str) -> str:
