@@ -99,7 +99,7 @@ def _start_detached(settings: Settings) -> None:
         found = control.running(settings)
         if found is not None and found.pid == process.pid:
             typer.secho(f"Ready at {found.url}", fg=typer.colors.GREEN)
-            typer.echo(f'Point your clients at it:  eval "$({_myself()} env)"')
+            typer.echo(f'Point your clients at it:  eval "$({_myself(settings)} env)"')
             return
         if process.poll() is not None:
             break
@@ -108,8 +108,13 @@ def _start_detached(settings: Settings) -> None:
     stop_with("The server did not start:\n  " + "\n  ".join(tail))
 
 
-def _myself() -> str:
-    return shlex.quote(sys.argv[0]) if sys.argv[0].endswith("localmaker") else "localmaker"
+def _myself(settings: Settings) -> str:
+    """Spell this command as the user could, with the data directory where it is not the usual one."""
+    from backends.core.settings import Settings
+
+    name = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("localmaker") else "localmaker"
+    usual = settings.data_dir == Settings.read().data_dir
+    return name if usual else f"LOCALMAKER_DATA_DIR={shlex.quote(str(settings.data_dir))} {name}"
 
 
 @app.command()

@@ -1,0 +1,92 @@
+"""The command line as a user types it: start, look, point clients at it, reset, stop, start again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def localmaker(tmp_path: Path) -> Iterator[Command]:
+    """Give `localmaker("status", "--json")`: the command on a data directory of its own."""
+    environment = {
+        **os.environ,
+        "LOCALMAKER_DATA_DIR": str(tmp_path / "data"),
+        "LOCALMAKER_CACHE_DIR": str(tmp_path / "cache"),
+        "LOCALMAKER_RUNNER": "process",
+        "LOCALMAKER_PORT": "0",
+        "COLUMNS": "200",
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "server.cli", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    yield run
+    run("stop")
+
+
+def test_a_server_is_started_asked_reset_and_stopped(localmaker: Command) -> None:
+    assert localmaker("status").returncode == 3
+    started = localmaker("start", "--detach")
+    assert started.returncode == 0, started.stderr
+    assert "Ready at http://127.0.0.1:" in started.stdout
+    again = localmaker("start", "-d")
+    assert again.returncode == 1
+    assert "running already" in again.stderr
+
+    status = json.loads(localmaker("status", "--json").stdout)
+    assert status["health"]["status"] == "ready"
+    assert "process" in localmaker("status").stdout
+
+    variables = json.loads(localmaker("env", "--json").stdout)
+    assert variables["AWS_ENDPOINT_URL"] == status["url"]
+    assert f"export AWS_ENDPOINT_URL={status['url']}" in localmaker("env").stdout
+
+    session = boto3.session.Session("000000000000", "x", region_name="us-east-1")
+    client = session.client("sagemaker", endpoint_url=status["url"])
+    role = "arn:aws:iam::000000000000:role/r"
+    client.create_model(ModelName="kept", ExecutionRoleArn=role, PrimaryContainer={"Image": "i"})
+    assert json.loads(localmaker("jobs", "--json").stdout) == {"jobs": []}
+    assert "Ready." in localmaker("logs").stdout
+
+    assert localmaker("stop").returncode == 0
+    assert localmaker("stop").returncode == 3
+    assert localmaker("start", "-d").returncode == 0
+    url = json.loads(localmaker("status", "--json").stdout)["url"]
+    client = session.client("sagemaker", endpoint_url=url)
+    assert client.describe_model(ModelName="kept")["ModelName"] == "kept"
+    assert localmaker("reset", "--yes").returncode == 0
+    assert client.list_models()["Models"] == []
+
+
+def test_a_bad_setting_is_named(localmaker: Command) -> None:
+    failed = localmaker("start", "--runner", "kubernetes")
+    assert failed.returncode == 1
+    assert failed.stderr.strip() == "LOCALMAKER_RUNNER must be one of auto, docker, process"
+
+
+def test_recipes_are_listed_and_nothing_is_pruned_from_an_empty_cache(localmaker: Command) -> None:
+    listed = json.loads(localmaker("images", "list", "--json").stdout)
+    assert {"xgboost", "scikit_learn", "pytorch", "inference"} == {row["recipe"] for row in listed}
+    assert all(row["environment"] is None for row in listed)
+    unknown = localmaker("images", "build", "tensorflow")
+    assert unknown.returncode == 1
+    assert "No recipe is named tensorflow" in unknown.stderr
+
+
+def test_whoever_works_on_it_is_told_where_an_operation_is(localmaker: Command) -> None:
+    found = localmaker("where", "CreateTrainingJob")
+    assert "training/operations.py" in found.stdout
