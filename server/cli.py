@@ -258,7 +258,11 @@ def images_list(as_json: AsJson = False) -> None:
     table(
         ["recipe", "stands for", "environment", "Docker image"],
         [
-            [r["recipe"], ", ".join(r["images"]), r["environment"] or "not made", r["docker"] or "not made"]
+            [
+                r["recipe"],
+                "\n".join(r["images"]),
+                *("made" if r[kind] else "not made" for kind in ("environment", "docker")),
+            ]
             for r in rows
         ],
     )
