@@ -1,4 +1,4 @@
-"""The servers that are compared: ours and moto's, each on a free port, with their CPU time and memory."""
+"""The servers that are compared, each on a free port, with their CPU time and memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,19 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OURS = "from backends.core.settings import Settings; from server.serve import serve; serve(Settings.read())"
+NOTHING = """
+import sys, uvicorn
+ANSWER = sys.argv[2].encode()
+HEADERS = [(b"content-type", b"application/x-amz-json-1.1"), (b"content-length", str(len(ANSWER)).encode())]
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await send({"type": "http.response.body", "body": ANSWER})
+uvicorn.run(app, port=int(sys.argv[1]), loop="uvloop", http="httptools", lifespan="off", log_level="error")
+"""
 
 
 @dataclass
@@ -32,14 +42,17 @@ class Peer:
     process: psutil.Process
     ready_s: float
 
+    def _family(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
     def cpu_s(self) -> float:
-        """Give the CPU time it has used so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Give the CPU time that it and its processes have used so far."""
+        found = [process.cpu_times() for process in self._family()]
+        return float(sum(times.user + times.system for times in found))
 
     def pss_mib(self) -> float:
         """Give its memory, shared pages counted by their share, in MiB."""
-        return float(self.process.memory_full_info().pss) / 2**20
+        return float(sum(process.memory_full_info().pss for process in self._family())) / 2**20
 
 
 def free_port() -> int:
@@ -52,10 +65,15 @@ def free_port() -> int:
 @contextmanager
 def ours(**settings: str) -> Iterator[Peer]:
     """Run our server on a temporary data directory."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         port = free_port()
-        given = {"LOCALMAKER_PORT": str(port), "LOCALMAKER_DATA_DIR": folder, "LOCALMAKER_RUNNER": "process", **settings}
-        with _running("localmaker", [sys.executable, "-c", OURS], given, port, "/_localmaker/info") as peer:
+        given = {
+            "LOCALMAKER_PORT": str(port),
+            "LOCALMAKER_DATA_DIR": folder,
+            "LOCALMAKER_RUNNER": "process",
+            **settings,
+        }
+        with running("localmaker", [sys.executable, "-c", OURS], port, "/2015/nothing", given) as peer:
             yield peer
 
 
@@ -64,29 +82,57 @@ def moto() -> Iterator[Peer]:
     """Run moto's server."""
     port = free_port()
     program = str(Path(sys.executable).with_name("moto_server"))
-    with _running("moto", [program, "-p", str(port)], {}, port, "/moto-api/") as peer:
+    with running("moto", [program, "-p", str(port)], port, "/moto-api/") as peer:
         yield peer
 
 
 @contextmanager
-def _running(name: str, command: list[str], given: dict[str, str], port: int, path: str) -> Iterator[Peer]:
+def nothing(answer: str) -> Iterator[Peer]:
+    """Run a uvicorn that gives the same JSON to everybody: the most that any server on it could do."""
+    port = free_port()
+    with running("does nothing", [sys.executable, "-c", NOTHING, str(port), answer], port) as peer:
+        yield peer
+
+
+@contextmanager
+def running(
+    name: str, command: list[str], port: int, path: str = "/", given: dict[str, str] | None = None,
+    cwd: str | None = None,
+) -> Iterator[Peer]:  # fmt: skip
+    """Start a server and wait for its first answer, whatever that is."""
+    environment = {**os.environ, **(given or {})}
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, env={**os.environ, **given}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd)
     try:
-        while True:
-            try:
-                with urllib.request.urlopen(url + path, timeout=5):
-                    break
-            except urllib.error.HTTPError:
-                break
-            except OSError:
-                if time.perf_counter() - began > 30:
-                    raise
-                time.sleep(0.005)
-        yield Peer(name, url, psutil.Process(process.pid), time.perf_counter() - began)
+        _wait(f"http://127.0.0.1:{port}{path}", process)
+        yield Peer(name, f"http://127.0.0.1:{port}", psutil.Process(process.pid), time.perf_counter() - began)
     finally:
         process.terminate()
-        process.wait(15)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    began = time.perf_counter()
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            if time.perf_counter() - began > 60 or process.poll() is not None:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+def in_turn(
+    peers: tuple[Peer, ...], measure: Callable[[Peer], float], rounds: int = 3, *, less: bool = False
+) -> list[float]:
+    """Measure the peers by turns, some rounds, and give each one's best: a neighbour's noise hits one round only."""
+    found = [[measure(peer) for peer in peers] for _ in range(rounds)]
+    best = min if less else max
+    return [best(values) for values in zip(*found, strict=True)]
