@@ -43,11 +43,16 @@ class Context:
     """S3 only: the request's headers (lower-case names), for what says how a body is coded and is no member."""
 
     @property
-    def db(self) -> Connection:
-        """The connection of the running transaction."""
+    def transaction(self) -> Transaction:
+        """The running transaction, for `Prepared` statements."""
         if self.tx is None:
             raise RuntimeError("no transaction is open here; use cx.transact, cx.read or kernel.write")
-        return self.tx.connection
+        return self.tx
+
+    @property
+    def db(self) -> Connection:
+        """The connection of the running transaction."""
+        return self.transaction.connection
 
     @property
     def clock(self) -> Clock:

@@ -25,9 +25,13 @@ THREADS = 16
 
 @dataclass(slots=True)
 class Transaction:
-    """One unit of work: its connection, and what to do once it is committed (never when it is rolled back)."""
+    """One unit of work: its connection, and what to do once it is committed (never when it is rolled back).
+
+    `driver`: the same connection as SQLite's own driver has it, for `Prepared`; None on PostgreSQL.
+    """
 
     connection: Connection
+    driver: Any = None
     after_commit: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -65,6 +69,7 @@ class Database:
         self._thread = threading.get_ident()
         self._writer: Connection | None = None
         self._reader: Connection | None = None
+        self._reader_driver: Any = None
         self._pending: list[tuple[Callable[[Transaction], Any], Future[Any] | asyncio.Future[Any]]] = []
         self._pool = None if self.is_sqlite else ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
@@ -73,6 +78,7 @@ class Database:
         self._loop, self._thread = loop, threading.get_ident()
         if self.is_sqlite:
             self._writer, self._reader = self.engine.connect(), self.engine.connect()
+            self._reader_driver = self._reader.connection.driver_connection
 
     def close(self) -> None:
         """Close every connection; what is pending is committed first."""
@@ -106,7 +112,7 @@ class Database:
     def read_on_loop(self, work: Callable[[Transaction], T]) -> T:
         """Read on the loop's own connection (SQLite; a point read costs less than a hop to a thread)."""
         assert self._reader is not None
-        return work(Transaction(self._reader))
+        return work(Transaction(self._reader, self._reader_driver))
 
     def write_blocking(self, work: Callable[[Transaction], T]) -> T:
         """Write from any thread but the loop's, and wait for the commit."""
@@ -140,7 +146,7 @@ class Database:
             driver.execute("BEGIN IMMEDIATE")
             for work, _ in batch:
                 driver.execute("SAVEPOINT work")
-                transaction = Transaction(self._writer)
+                transaction = Transaction(self._writer, driver)
                 try:
                     result = work(transaction)
                 except Exception as error:  # noqa: BLE001 - handed to the caller that asked for this work
@@ -181,7 +187,7 @@ class Database:
 
     def _read_here(self, work: Callable[[Transaction], T]) -> T:
         with self.engine.connect() as connection:
-            return work(Transaction(connection))
+            return work(Transaction(connection, connection.connection.driver_connection if self.is_sqlite else None))
 
 
 def _padded(outcomes: list[Any], size: int) -> list[Any]:

@@ -17,6 +17,7 @@ from api_specs import model
 from backends.core import arn as arns
 from backends.core import errors, listing, tags
 from backends.core.operation import Operation
+from backends.core.prepared import Prepared
 from backends.core.tables import resources
 
 if TYPE_CHECKING:
@@ -30,10 +31,23 @@ _SCOPE = (
     & (resources.c.account == bindparam("account"))
     & (resources.c.region == bindparam("region"))
 )
-_BY_KEY = select(resources).where(_SCOPE, resources.c.key == bindparam("key"))
-_DOCUMENT = select(resources.c.document).where(_SCOPE, resources.c.key == bindparam("key"))
-_BY_ARN = select(resources).where(_SCOPE, resources.c.arn == bindparam("arn"))
-_INSERT = insert(resources).returning(resources.c.id)
+_ROW = select(
+    resources.c.id,
+    resources.c.key,
+    resources.c.arn,
+    resources.c.status,
+    resources.c.created,
+    resources.c.version,
+    resources.c.document,
+    resources.c.hidden,
+    resources.c.kind,
+)
+_BY_KEY = Prepared(_ROW.where(_SCOPE, resources.c.key == bindparam("key")))
+_DOCUMENT = Prepared(select(resources.c.document).where(_SCOPE, resources.c.key == bindparam("key")))
+# By ARN alone, which names account and region: given those too, SQLite walks all of the account's rows instead.
+_BY_ARN = Prepared(_ROW.where(resources.c.arn == bindparam("arn")))
+_STORED = ("kind", "account", "region", "key", "arn", "status", "created", "modified", "version", "document", "hidden")
+_INSERT = Prepared(insert(resources).returning(resources.c.id), _STORED)
 _UPDATE = update(resources).where(resources.c.id == bindparam("row_id"), resources.c.version == bindparam("seen"))
 _DELETE = delete(resources).where(resources.c.id == bindparam("row_id"))
 
@@ -97,7 +111,7 @@ class Resource:
 
     def find(self, cx: Context, name: str) -> Row | None:
         """Read a row by name, or None."""
-        found = cx.db.execute(_BY_KEY, self._scope(cx, key=name)).first()
+        found = _BY_KEY.row(cx.transaction, self._scope(cx, key=name))
         return _row(found) if found is not None else None
 
     def get(self, cx: Context, name: str) -> Row:
@@ -109,20 +123,21 @@ class Resource:
 
     def find_arn(self, cx: Context, arn: str) -> Row | None:
         """Read a row by ARN, or None."""
-        found = cx.db.execute(_BY_ARN, self._scope(cx, arn=arn)).first()
-        return _row(found) if found is not None else None
+        found = _BY_ARN.rows(cx.transaction, {"arn": arn})
+        return next((_row(row) for row in found if row[-1] == self.noun), None)
 
     def document_bytes(self, cx: Context, name: str) -> bytes:
         """Read the document as stored: Describe's answer, ready to send."""
-        found: bytes | None = cx.db.execute(_DOCUMENT, self._scope(cx, key=name)).scalar()
+        found = _DOCUMENT.row(cx.transaction, self._scope(cx, key=name))
         if found is None:
             raise self.not_found(cx, name)
-        return found
+        document: bytes = found[0]
+        return document
 
     def check_free(self, cx: Context, name: str) -> None:
         """Raise AWS's error when the name is taken (ARNs fold case, so names that differ in case clash)."""
         arn = self.arn_of(cx, name)
-        if cx.db.execute(_BY_ARN, self._scope(cx, arn=arn)).first() is not None:
+        if any(row[-1] == self.noun for row in _BY_ARN.rows(cx.transaction, {"arn": arn})):
             raise self.duplicate(arn, name)
 
     def insert(
@@ -155,7 +170,7 @@ class Resource:
             "document": orjson.dumps(document),
             "hidden": orjson.dumps(hidden) if hidden else None,
         }
-        row_id = cx.db.execute(_INSERT, stored).scalar_one()
+        row_id: int = _INSERT.row(cx.transaction, stored)[0]
         if tag_list:
             tags.put(cx, arn, tag_list)
         return Row(row_id, name, arn, status, now, 1, document, hidden or {})
@@ -223,15 +238,9 @@ class Resource:
 
 
 def _row(found: Any) -> Row:
+    row_id, key, arn, status, created, version, document, hidden, _kind = found
     return Row(
-        found.id,
-        found.key,
-        found.arn,
-        found.status,
-        found.created,
-        found.version,
-        orjson.loads(found.document),
-        orjson.loads(found.hidden) if found.hidden else {},
+        row_id, key, arn, status, created, version, orjson.loads(document), orjson.loads(hidden) if hidden else {}
     )
 
 
