@@ -36,7 +36,7 @@ def verdict(end: Exit, stop_cause: str | None, failure_text: str) -> Verdict:
     if stop_cause is not None:
         return Verdict("Stopped", stop_cause)
     if end.reason == "lost":
-        return Verdict("Failed", "Failed", "InternalServerError: the job's supervisor ended without a record.")
+        return Verdict("Failed", "Failed", fitted(f"InternalServerError: {end.message}", ""))
     if end.reason == "start-failed":
         return Verdict("Failed", "Failed", f"{end.code or 'ClientError'}: {end.message}")
     if end.ok:

@@ -4,12 +4,14 @@ The server itself asks the engine about images and the shared network only; pull
 imported on first use. Networks: a single host that is not isolated joins the bridge `localmaker`, on whose gateway the server listens
 for jobs; several hosts get a bridge of their own, on which `algo-1 ... algo-n` resolve, and reach the same gateway
 through it. An isolated job gets no network, or an internal one if it has peers or serves a port; on one without ports
-the machine itself has no address.
+the machine itself has no address. A server that is itself a container of the engine joins the networks in which it must
+be reached or must reach a port, under a name instead of the gateway's address.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 import urllib.parse
@@ -17,15 +19,17 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.jobs.runners import own_container
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.supervised import SupervisedRunner
 from backends.jobs.supervisor import files
 from backends.jobs.supervisor.engine import Engine, EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from backends.jobs.runners.base import Handle
+    from backends.jobs.runners.own_container import OwnContainer
     from backends.jobs.spec import HostSpec, ImageRef, JobSpec
 
 SHARED_NETWORK = "localmaker"
@@ -39,17 +43,16 @@ _MAX_TAKEOVERS = 3  # then its supervisors die of something that will not go awa
 class DockerRunner(SupervisedRunner):
     """See the module.
 
-    `installation` names the data directory in labels, so that several servers can share an engine. `host_paths` maps
-    directories as this process sees them to where the engine's machine has them, when the server is in a container.
+    `installation` names the data directory in labels, so that several servers can share an engine.
     """
 
     name = "docker"
     network_interface = "eth0"
 
-    def __init__(self, root: Path, installation: str, host_paths: Mapping[Path, Path] | None = None) -> None:
+    def __init__(self, root: Path, installation: str) -> None:
         super().__init__(root)
         self.installation = installation
-        self._host_paths = dict(host_paths or {})
+        self._root = root
         self._url = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
         self._engine = Engine(self._url.replace("http://", "tcp://"))
         self._client_lock = threading.Lock()
@@ -65,9 +68,22 @@ class DockerRunner(SupervisedRunner):
             return "LocalMaker does not speak TLS to a Docker engine: jobs mount directories, so it must be local."
         try:
             self._engine.call("GET", "/version")
+            own = self._own
         except EngineError as error:
             return error.message
+        if own is not None and own.host_path(self._root) is None:
+            return f"The server runs in a container and {self._root} is on no volume: jobs could not mount it."
         return None
+
+    @functools.cached_property
+    def _own(self) -> OwnContainer | None:
+        """The container of the engine that this server is in. Raises EngineError until the engine has answered."""
+        return own_container.find(self._engine)
+
+    @property
+    def _connection(self) -> dict[str, Any] | None:
+        """How this server joins a network, if it is in a container."""
+        return self._own.connection(f"localmaker-{self.installation}") if self._own is not None else None
 
     def refusal(self, image: ImageRef) -> str | None:
         """See Runner."""
@@ -94,9 +110,13 @@ class DockerRunner(SupervisedRunner):
             raise StartError(f"Image {reference} could not be pulled: {problem}")
 
     def endpoint_host(self) -> str:
-        """See Runner: the gateway of the shared network, which is made when it is not there."""
+        """See Runner: the gateway of the shared network, which is made when it is not there, or our name in it."""
         if not self._gateway:
-            self._gateway = self._ensure_network()
+            gateway, connection = self._ensure_network(), self._connection
+            if connection is not None:
+                own_container.join(self._engine, SHARED_NETWORK, connection)
+                gateway = connection["EndpointConfig"]["Aliases"][0]
+            self._gateway = gateway
         return self._gateway
 
     def close(self) -> None:
@@ -131,16 +151,25 @@ class DockerRunner(SupervisedRunner):
         if tries >= _MAX_TAKEOVERS or not (handle.state / files.PLAN).exists():
             return False
         self._takeovers[handle.job] = tries + 1
+        plan = files.read(str(handle.state / files.PLAN))
+        with contextlib.suppress(EngineError):
+            if plan["server"] and plan["server"] != self._connection:  # another container than it was
+                files.write(str(handle.state / files.PLAN), {**plan, "server": self._connection})
         with contextlib.suppress(BlockingIOError):  # another thread was quicker
             self._spawn(handle, "resume")
         return True
 
     def _clean(self, handle: Handle) -> None:
+        from docker import errors
+
         labels = [f"{_JOB_LABEL}={handle.job}", f"{_INSTALLATION_LABEL}={self.installation}"]
         api = self._docker().api
         for container in api.containers(all=True, filters={"label": labels}):
             api.remove_container(container["Id"], v=True, force=True)
         for network in api.networks(filters={"label": labels}):
+            if self._own is not None:
+                with contextlib.suppress(errors.APIError):  # it was not in it
+                    api.disconnect_container_from_network(self._own.id, network["Id"], force=True)
             api.remove_network(network["Id"])
 
     def _plan(self, spec: JobSpec) -> dict[str, Any]:
@@ -160,6 +189,7 @@ class DockerRunner(SupervisedRunner):
             "engine": self._url.replace("http://", "tcp://"),
             "hosts": [self._host(spec, host, mode) for host in spec.hosts],
             "networks": networks,
+            "server": None if spec.isolated and not spec.ports else self._connection,
             "notes": list(spec.notes),
             "opt_ml": {host.name: str(host.opt_ml) for host in spec.hosts},
             "own": [str(host.opt_ml) for host in spec.hosts],
@@ -238,10 +268,7 @@ class DockerRunner(SupervisedRunner):
         return config
 
     def _host_path(self, path: Path) -> str:
-        for inside, outside in self._host_paths.items():
-            if path.is_relative_to(inside):
-                return str(outside / path.relative_to(inside))
-        return str(path)
+        return str((self._own and self._own.host_path(path)) or path)
 
     def _helper_images(self, spec: JobSpec) -> list[str]:
         """Give images that may lend a shell to give files back, the job's own first; none is needed by root."""

@@ -187,6 +187,8 @@ class SupervisedRunner:
         done_fd = os.open(handle.state / files.DONE, os.O_RDWR | os.O_CLOEXEC)
         try:
             _lock(lock_fd)
+            if verb == "resume" and self._recorded(handle):  # another thread's supervisor has seen it to its end
+                return
             program = [
                 sys.executable,
                 "-I",

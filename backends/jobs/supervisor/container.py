@@ -196,8 +196,9 @@ _SECONDS: dict[bytes, int] = {}
 def _epoch_ns(stamp: bytes) -> int:
     """Read `2026-11-23T16:20:57.897621727Z`; the seconds are remembered, because most lines share them."""
     whole, _, fraction = stamp.rstrip(b"Z").partition(b".")
-    if whole not in _SECONDS:
+    seconds = _SECONDS.get(whole)
+    if seconds is None:  # kept here too: the thread of another host may clear the table meanwhile
+        seconds = int(dt.datetime.fromisoformat(whole.decode()).replace(tzinfo=dt.UTC).timestamp())
         _SECONDS.clear()
-        parsed = dt.datetime.fromisoformat(whole.decode()).replace(tzinfo=dt.UTC)
-        _SECONDS[whole] = int(parsed.timestamp())
-    return _SECONDS[whole] * 10**9 + int(fraction.ljust(9, b"0") or b"0")
+        _SECONDS[whole] = seconds
+    return seconds * 10**9 + int(fraction.ljust(9, b"0") or b"0")

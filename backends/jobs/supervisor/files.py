@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import Any
 
 PLAN = "plan.json"  # what to run; written by the server before it starts the supervisor
@@ -35,7 +36,7 @@ def read(path: str) -> Any:
 
 def write(path: str, value: Any) -> None:
     """Write a JSON file that is either whole or not there."""
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}-{threading.get_ident()}"  # threads write the same file too
     with open(temporary, "w", encoding="utf-8") as file:
         json.dump(value, file)
     os.replace(temporary, path)

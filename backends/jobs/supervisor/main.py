@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -39,6 +40,7 @@ class Supervisor:
         self._hosts: list[Any] = []
         self._engine: Any = None
         self._mirror: Any = None
+        self._publishing = threading.Lock()
 
     def run(self) -> None:
         """Run the job to its end and write `exit.json`."""
@@ -113,6 +115,9 @@ class Supervisor:
         self._engine = Engine(self._plan["engine"])
         self._hosts = [ContainerHost(entry, self._log, self._ended, self._engine) for entry in self._plan["hosts"]]
         if self._resume:
+            for network in self._plan["networks"]:
+                with contextlib.suppress(EngineError):  # the server is in it still
+                    self._join(network["Name"])
             for host in self._hosts:
                 host.resume(self._publish, self._written.get(host.name, (0, 0)))
             if self._plan["pipes"]:
@@ -122,6 +127,7 @@ class Supervisor:
         try:
             for network in self._plan["networks"]:
                 self._engine.call("POST", "/networks/create", network)
+                self._join(network["Name"])
         except EngineError as error:
             self._message = error.message
             for host in self._hosts:
@@ -130,11 +136,17 @@ class Supervisor:
         for host in self._hosts:
             host.start(self._publish)
 
+    def _join(self, network: str) -> None:
+        """Put the server, if it is a container itself, where the job's hosts reach it and it reaches them."""
+        if self._plan["server"]:
+            self._engine.call("POST", f"/networks/{network}/connect", self._plan["server"])
+
     def _publish(self) -> None:
         """Tell the server where the hosts are; called whenever one more is known."""
         ports = self._plan["ports"]
-        known = {host.name: {str(port): [host.address, port] for port in ports} for host in self._hosts if host.address}
-        files.write(self._path(files.ADDRESSES), known)
+        with self._publishing:  # each host has a thread: the last one to write must know all
+            known = {h.name: {str(port): [h.address, port] for port in ports} for h in self._hosts if h.address}
+            files.write(self._path(files.ADDRESSES), known)
 
     def _wait(self) -> None:
         left = None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic())
@@ -215,6 +227,10 @@ class Supervisor:
         from .engine import EngineError
 
         for network in self._plan["networks"]:
+            if self._plan["server"]:
+                leaving = {"Container": self._plan["server"]["Container"], "Force": True}
+                with contextlib.suppress(EngineError):
+                    self._engine.call("POST", f"/networks/{network['Name']}/disconnect", leaving)
             with contextlib.suppress(EngineError):
                 self._engine.call("DELETE", f"/networks/{network['Name']}")
 
