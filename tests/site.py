@@ -131,7 +131,8 @@ class Site:
         """Give the names of log streams; none where the group is not there yet."""
         logs = self.client("logs")
         try:
-            found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
+            given = {"logStreamNamePrefix": prefix} if prefix else {}
+            found = logs.describe_log_streams(logGroupName=group, **given)["logStreams"]
         except logs.exceptions.ResourceNotFoundException:
             return []
         return [stream["logStreamName"] for stream in found]

@@ -44,7 +44,7 @@ async def invoke_endpoint_async(cx: Context, request: dict[str, Any]) -> dict[st
     invoke.check_request(request)
     if fleet.async_config is None:
         raise _invalid(f"Endpoint {fleet.endpoint} is not configured for asynchronous inference.")
-    if ("Body" in request) == ("InputLocation" in request):
+    if bool(request.get("Body")) == ("InputLocation" in request):  # a request without a body has an empty one
         raise _invalid("Exactly one of InputLocation and Body must be given.")
     if len(request.get("Body", b"")) > MAX_INLINE_BYTES:
         raise _invalid(f"The request body exceeds {MAX_INLINE_BYTES} bytes.")

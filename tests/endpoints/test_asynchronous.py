@@ -1,0 +1,104 @@
+"""InvokeEndpointAsync: accepted now, answered in S3, through crashes too (contract: inference.md §6)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.conftest import LiveServer
+from tests.endpoints.served import Served, variant
+from tests.site import Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAIT_S = 60.0
+
+
+def deployed(served: Served, **client: Any) -> Served:
+    """Deploy a model behind an asynchronous endpoint."""
+    base = f"s3://{served.site.bucket}"
+    output = {"S3OutputPath": f"{base}/answers", "S3FailurePath": f"{base}/failures"}
+    config = {"OutputConfig": output, **({"ClientConfig": client} if client else {})}
+    one = variant(served.model(served.container("async")))
+    served.deploy(served.config(one, AsyncInferenceConfig=config))
+    return served
+
+
+def ask(served: Served, **members: Any) -> dict[str, Any]:
+    """Invoke; give where the answer or the failure will be."""
+    request = {"ContentType": "text/plain", "Accept": "text/plain", **members}
+    found: dict[str, Any] = served.site.runtime.invoke_endpoint_async(EndpointName=served.name, **request)
+    return found
+
+
+def arrived(site: Site, uri: str) -> str:
+    """Wait for an object; give its text."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        try:
+            return site.read(uri).decode()
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "NoSuchKey"  # noqa: PT017 - not there yet
+        time.sleep(0.05)
+    raise AssertionError(f"{uri} never came")
+
+
+def test_answers_and_failures_are_objects(served: Served) -> None:
+    deployed(served)
+    site = served.site
+    folder = site.upload({"question": "from s3", "bad": "raise"})
+    found = ask(served, InputLocation=f"{folder}question")
+    assert found["OutputLocation"] == f"s3://{site.bucket}/answers/{found['InferenceId']}.out"
+    assert arrived(site, found["OutputLocation"]) == "from s3|async|async"
+    bad = ask(served, InputLocation=f"{folder}bad", InferenceId="mine")
+    assert bad["InferenceId"] == "mine"
+    assert "this model raises" in arrived(site, bad["FailureLocation"])
+    inline = ask(served, Body=b"inline")
+    assert arrived(site, inline["OutputLocation"]) == "inline|async|async"
+    assert not [key for key in site.keys(f"s3://{site.bucket}/answers/") if key.endswith(".input")]
+
+
+def test_what_is_refused(served_here: Served) -> None:
+    served = deployed(served_here)
+    uri = f"s3://{served.site.bucket}/nothing"
+    for members in ({"InputLocation": uri}, {}, {"Body": b"x" * 128_001}, {"Body": b"x", "InputLocation": uri}):
+        with pytest.raises(ClientError) as caught:
+            ask(served, **members)
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    with pytest.raises(ClientError, match="can only be invoked asynchronously"):
+        served.ask("x")
+
+
+def test_an_endpoint_that_is_not_asynchronous(shared: Served) -> None:
+    with pytest.raises(ClientError, match="not configured for asynchronous inference"):
+        ask(shared, Body=b"x")
+
+
+def test_a_request_expires_by_the_accounts_clock(served_here: Served) -> None:
+    served = deployed(served_here, MaxConcurrentInvocationsPerInstance=1)
+    ask(served, Body=b"sleep 2")
+    late = ask(served, Body=b"late", RequestTTLSeconds=60)
+    served.site.move_clock(100)
+    assert "expired" in arrived(served.site, late["FailureLocation"])
+
+
+def test_what_was_accepted_survives_a_crash(tmp_path: Path, account: str, runner: str) -> None:
+    live = LiveServer(tmp_path / "data", {"runner": runner})
+    live.start()
+    served = Served(Site(live, account, runner))
+    try:
+        deployed(served, MaxConcurrentInvocationsPerInstance=1)
+        accepted = [ask(served, Body=b"sleep 0.3") for _ in range(6)]
+        live.kill()
+        live.start()
+        for entry in accepted:
+            assert arrived(served.site, entry["OutputLocation"]) == "sleep 0.3|async|async"
+        served.delete()
+    finally:
+        served.site.close()
+        live.end_jobs()
+        live.stop()

@@ -1,0 +1,213 @@
+"""Endpoints from creation to deletion: updates under load, scaling, failures with their reasons (inference.md §5)."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from botocore.exceptions import ClientError, WaiterError
+
+from tests.endpoints.served import Served, variant
+from tests.site import SCIKIT_LEARN
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Load:
+    """Asks an endpoint all the time, from several threads; every answer and every failure is kept."""
+
+    def __init__(self, served: Served, threads: int = 3) -> None:
+        self._served = served
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
+        self.answers: Counter[str] = Counter()
+        self.failures: list[str] = []
+
+    def _ask(self) -> None:
+        site = self._served.site
+        client = site.live.client("sagemaker-runtime", site.account)
+        while not self._stop.is_set():
+            try:
+                answer = client.invoke_endpoint(EndpointName=self._served.name, Body=b"x", ContentType="text/plain")
+                self.answers[answer["Body"].read().decode()] += 1
+            except Exception as error:  # noqa: BLE001 - whatever it was, it must not have happened
+                self.failures.append(repr(error))
+        client.close()
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+
+def test_an_update_drops_no_request(served: Served) -> None:
+    first = served.config(variant(served.model(served.container("old"))))
+    second = served.config(variant(served.model(served.container("new"))))
+    served.deploy(first)
+    with Load(served) as load:
+        served.site.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=second)
+        during = served.describe()
+        if during["EndpointStatus"] == "Updating":
+            assert during["PendingDeploymentSummary"]["EndpointConfigName"] == second
+        found = served.settled("InService")
+        for _ in range(5):
+            assert served.ask("x") == "x|new|new"
+    assert load.failures == []
+    assert set(load.answers) == {"x|old|old", "x|new|new"}
+    assert found["EndpointConfigName"] == second
+    assert "PendingDeploymentSummary" not in found
+    with pytest.raises(ClientError, match="the configuration it already uses"):
+        served.site.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=second)
+
+
+def test_an_update_that_fails_leaves_the_old_configuration(served_here: Served) -> None:
+    served = served_here
+    good = served.config(variant(served.model(served.container("good"))))
+    bad = served.config(variant(served.model(served.container("bad", script="raise RuntimeError('cannot load')"))))
+    served.deploy(good)
+    with Load(served) as load:
+        served.site.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=bad)
+        found = served.settled("InService")
+    assert load.failures == []
+    assert set(load.answers) == {"x|good|good"}
+    assert found["EndpointConfigName"] == good
+    assert "did not pass the ping health check" in found["FailureReason"]
+
+
+def test_weights_and_capacities(served: Served) -> None:
+    models = [variant(served.model(served.container(who)), who) for who in ("a", "b")]
+    served.deploy(served.config(*models))
+    with Load(served) as load:
+        wanted = [
+            {"VariantName": "a", "DesiredWeight": 0.0},
+            {"VariantName": "b", "DesiredWeight": 2.0, "DesiredInstanceCount": 2},
+        ]
+        served.site.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=served.name, DesiredWeightsAndCapacities=wanted
+        )
+        found = served.settled("InService")
+    assert load.failures == []
+    shown = {entry["VariantName"]: entry for entry in found["ProductionVariants"]}
+    assert (shown["a"]["CurrentWeight"], shown["b"]["CurrentWeight"]) == (0.0, 2.0)
+    assert (shown["a"]["CurrentInstanceCount"], shown["b"]["CurrentInstanceCount"]) == (1, 2)
+    assert {served.ask("x") for _ in range(20)} == {"x|b|b"}
+    with Load(served) as load:
+        fewer = [{"VariantName": "b", "DesiredInstanceCount": 1}]
+        served.site.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=served.name, DesiredWeightsAndCapacities=fewer
+        )
+        served.settled("InService")
+    assert load.failures == []
+
+
+def test_describe_while_it_comes_up_and_delete(served: Served) -> None:
+    config = served.config(variant(served.model(served.container("one"))), Tags=[{"Key": "k", "Value": "v"}])
+    client = served.site.sagemaker
+    arn = client.create_endpoint(EndpointName=served.name, EndpointConfigName=config)["EndpointArn"]
+    assert arn == f"arn:aws:sagemaker:us-east-1:{served.site.account}:endpoint/{served.name}"
+    with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
+        client.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
+    client.get_waiter("endpoint_in_service").wait(EndpointName=served.name)
+    found = served.describe()
+    assert found["EndpointConfigName"] == config
+    (shown,) = found["ProductionVariants"]
+    assert shown["DeployedImages"][0]["SpecifiedImage"] == SCIKIT_LEARN
+    assert (shown["CurrentInstanceCount"], shown["DesiredInstanceCount"]) == (1, 1)
+    listed = client.list_endpoints(NameContains=served.name, StatusEquals="InService")["Endpoints"]
+    assert [entry["EndpointArn"] for entry in listed] == [arn]
+    served.delete()
+    with pytest.raises(ClientError, match="Could not find endpoint"):
+        served.describe()
+    with pytest.raises(ClientError, match="not found"):
+        served.ask("x")
+
+
+def test_a_model_that_does_not_load_fails_the_endpoint(served: Served) -> None:
+    broken = served.container("broken", script="raise RuntimeError('cannot be loaded')")
+    config = served.config(variant(served.model(broken)))
+    served.site.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
+    with pytest.raises(WaiterError):
+        served.site.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=served.name)
+    found = served.settled("Failed")
+    assert found["FailureReason"] == (
+        "The primary container for production variant AllTraffic did not pass the ping health check. "
+        "Please check CloudWatch logs for this endpoint."
+    )
+    assert any("cannot be loaded" in line for line in served.lines())
+    with pytest.raises(ClientError, match="is in status Failed"):
+        served.ask("x")
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "reason"),
+    [
+        ("gone.tar.gz", None, "Could not find model data at"),
+        ("m.tar.gz", b"no archive", "Failed to extract model data"),
+    ],
+)
+def test_model_data_that_cannot_be_delivered(served_here: Served, key: str, content: bytes | None, reason: str) -> None:
+    served = served_here
+    uri = served.site.upload({key: content} if content is not None else {})
+    config = served.config(variant(served.model(served.container("x", ModelDataUrl=f"{uri}{key}"))))
+    served.site.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
+    assert reason in served.settled("Failed")["FailureReason"]
+
+
+def test_an_archive_cannot_write_outside(served_here: Served) -> None:
+    from tests.site import packed
+
+    served = served_here
+    uri = served.site.upload({"m.tar.gz": packed({"../../../escaped": "x", "code/inference.py": ""})})
+    config = served.config(variant(served.model(served.container("x", ModelDataUrl=f"{uri}m.tar.gz"))))
+    served.site.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
+    assert "Failed to extract model data" in served.settled("Failed")["FailureReason"]
+    assert not list(served.site.live.data_dir.rglob("escaped"))
+
+
+def test_uncompressed_model_data(served_here: Served) -> None:
+    from tests.endpoints.served import SCRIPT
+
+    served = served_here
+    uri = served.site.upload({"name": "files", "code/inference.py": SCRIPT})
+    container = served.container("files")
+    del container["ModelDataUrl"]
+    source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+    container["ModelDataSource"] = {"S3DataSource": source}
+    served.deploy(served.config(variant(served.model(container))))
+    assert served.ask("x") == "x|files|files"
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ({"ShadowProductionVariants": True}, 501),
+        ({"DataCaptureConfig": True}, 501),
+        ({"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://no-such-bucket-here/x"}}}, 400),
+    ],
+)
+def test_configurations_that_are_refused(served_here: Served, members: dict[str, Any], status: int) -> None:
+    served = served_here
+    one = variant(served.model(served.container("x")))
+    given = dict(members)
+    if "ShadowProductionVariants" in given:
+        given["ShadowProductionVariants"] = [variant(one["ModelName"], "shadow")]
+    if "DataCaptureConfig" in given:
+        given["DataCaptureConfig"] = {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 50,
+            "DestinationS3Uri": f"s3://{served.site.bucket}/x",
+            "CaptureOptions": [{"CaptureMode": "Input"}],
+        }
+    with pytest.raises(ClientError) as caught:
+        served.config(one, **given)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    with pytest.raises(ClientError, match="Could not find model"):
+        served.config(variant("no-such-model"))
