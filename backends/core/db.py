@@ -145,17 +145,9 @@ class Database:
         try:
             driver.execute("BEGIN IMMEDIATE")
             for work, _ in batch:
-                driver.execute("SAVEPOINT work")
-                transaction = Transaction(self._writer, driver)
-                try:
-                    result = work(transaction)
-                except Exception as error:  # noqa: BLE001 - handed to the caller that asked for this work
-                    driver.execute("ROLLBACK TO work")
-                    outcomes.append((None, error, []))
-                else:
-                    outcomes.append((result, None, transaction.after_commit))
-                driver.execute("RELEASE work")
-            driver.execute("COMMIT")
+                outcomes.append(self._attempt(driver, work, alone=len(batch) == 1))
+            if driver.in_transaction:
+                driver.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the commit failed: nothing of the turn was kept
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
@@ -164,6 +156,27 @@ class Database:
             _settle(future, result, failure)
         for _, _, after in outcomes:
             _run_all(after)
+
+    def _attempt(
+        self, driver: Any, work: Callable[[Transaction], Any], *, alone: bool
+    ) -> tuple[Any, BaseException | None, list[Callable[[], None]]]:
+        """Run one unit of work: its result, or its exception with what it wrote undone. `alone`: no savepoint (10 µs)."""
+        assert self._writer is not None
+        transaction = Transaction(self._writer, driver)
+        if not alone:
+            driver.execute("SAVEPOINT work")
+        outcome: tuple[Any, BaseException | None, list[Callable[[], None]]]
+        try:
+            outcome = work(transaction), None, transaction.after_commit
+        except Exception as error:  # noqa: BLE001 - handed to the caller that asked for this work
+            outcome = None, error, []
+            if not alone:
+                driver.execute("ROLLBACK TO work")
+            elif driver.in_transaction:  # a full disk has ended it already
+                driver.execute("ROLLBACK")
+        if not alone:
+            driver.execute("RELEASE work")
+        return outcome
 
     def _write_now(self, work: Callable[[Transaction], T]) -> T:
         """Write outside a running loop (start-up, command line) or from within the loop's own thread."""

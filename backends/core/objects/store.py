@@ -19,6 +19,7 @@ from backends.core import errors
 from backends.core.objects import blobs as blob_files
 from backends.core.objects.blobs import Blobs, BlobWriter
 from backends.core.objects.tables import buckets, garbage, objects, parts, uploads
+from backends.core.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,20 +29,36 @@ if TYPE_CHECKING:
 
 INLINE_BYTES = 16 * 1024
 CHUNK_BYTES = 1 << 20
-_HEAD = select(objects).where(
-    objects.c.bucket == bindparam("bucket"),
-    objects.c.key == bindparam("key"),
-    objects.c.is_latest.is_(True),
-    objects.c.is_delete_marker.is_(False),
+_OBJECT = select(
+    objects.c.bucket,
+    objects.c.key,
+    objects.c.size,
+    objects.c.etag,
+    objects.c.modified,
+    objects.c.blob,
+    objects.c.inline,
+    objects.c.info,
+    objects.c.tags,
+).where(objects.c.bucket == bindparam("bucket"), objects.c.is_latest.is_(True), objects.c.is_delete_marker.is_(False))
+_HEAD = Prepared(_OBJECT.where(objects.c.key == bindparam("key")))
+_BUCKET = Prepared(
+    select(buckets.c.name, buckets.c.account, buckets.c.region, buckets.c.created).where(
+        buckets.c.name == bindparam("name")
+    )
 )
-_BUCKET = select(buckets).where(buckets.c.name == bindparam("name"))
-_INSERT = insert(objects)
-_DELETE = (
+_INSERT = Prepared(
+    insert(objects),
+    (
+        "bucket", "key", "version_id", "is_latest", "is_delete_marker", "size", "etag", "modified", "blob", "inline",
+        "info", "tags",
+    ),
+)  # fmt: skip
+_DELETE = Prepared(
     delete(objects)
     .where(
         objects.c.bucket == bindparam("in_bucket"),
         objects.c.key == bindparam("of_key"),
-        objects.c.version_id == "null",
+        objects.c.version_id == bindparam("version"),
     )
     .returning(objects.c.blob)
 )
@@ -118,23 +135,18 @@ class ObjectStore:
 
     def bucket(self, cx: Context, name: str) -> Bucket | None:
         """Find a bucket, whoever owns it."""
-        row = cx.db.execute(_BUCKET, {"name": name}).first()
-        return Bucket(row.name, row.account, row.region, row.created) if row is not None else None
+        row = _BUCKET.row(cx.transaction, {"name": name})
+        return Bucket(*row) if row is not None else None
 
     def head(self, cx: Context, bucket: str, key: str) -> StoredObject | None:
         """Find an object's current version."""
-        row = cx.db.execute(_HEAD, {"bucket": bucket, "key": key}).first()
+        row = _HEAD.row(cx.transaction, {"bucket": bucket, "key": key})
         return stored_object(row) if row is not None else None
 
     def list_keys(self, cx: Context, bucket: str, prefix: str, limit: int | None = None) -> list[StoredObject]:
         """List the objects under a prefix in the order of their keys."""
-        query = select(objects).where(
-            objects.c.bucket == bucket,
-            objects.c.is_latest.is_(True),
-            objects.c.is_delete_marker.is_(False),
-            *within(prefix),
-        )
-        return [stored_object(row) for row in cx.db.execute(query.order_by(objects.c.key).limit(limit))]
+        query = _OBJECT.where(*within(prefix)).order_by(objects.c.key).limit(limit)
+        return [stored_object(row) for row in cx.db.execute(query, {"bucket": bucket})]
 
     def summaries(
         self, cx: Context, bucket: str, prefix: str, after: str, limit: int, *, included: bool = False
@@ -181,7 +193,7 @@ class ObjectStore:
             "info": orjson.dumps(info or {}),
             "tags": orjson.dumps(tags) if tags else None,
         }
-        cx.db.execute(_INSERT, row)
+        _INSERT.run(cx.transaction, row)
         return StoredObject(
             bucket,
             key,
@@ -196,9 +208,9 @@ class ObjectStore:
 
     def delete(self, cx: Context, bucket: str, key: str) -> bool:
         """Remove an object, in the running transaction; tell whether there was one."""
-        row = cx.db.execute(_DELETE, {"in_bucket": bucket, "of_key": key}).first()
-        if row is not None and row.blob is not None:
-            self.discard(cx, [row.blob])
+        row = _DELETE.row(cx.transaction, {"in_bucket": bucket, "of_key": key, "version": "null"})
+        if row is not None and row[0] is not None:
+            self.discard(cx, [row[0]])
         return row is not None
 
     def discard(self, cx: Context, names: Iterable[str]) -> None:
@@ -316,15 +328,8 @@ def within(prefix: str, column: Any = objects.c.key) -> list[Any]:
 
 
 def stored_object(row: Any) -> StoredObject:
-    """Read an index row."""
+    """Read an index row of `_OBJECT`'s columns."""
+    bucket, key, size, etag, modified, blob, inline, info, tags = row
     return StoredObject(
-        row.bucket,
-        row.key,
-        row.size,
-        row.etag,
-        row.modified,
-        row.blob,
-        row.inline,
-        orjson.loads(row.info),
-        orjson.loads(row.tags) if row.tags else {},
+        bucket, key, size, etag, modified, blob, inline, orjson.loads(info), orjson.loads(tags) if tags else {}
     )
