@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 
 from backends.core.settings import variable_of
+from tests import postgresql
 from tests.engine import base_image, docker_reason
 from tests.site import Site
 
@@ -51,6 +52,8 @@ class LiveServer:
         """Start and wait until it answers; raises with the log when it does not."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         given = {"data_dir": self.data_dir, "port": 0, "runner": "process", **self.settings}
+        if postgresql.is_wanted():
+            given["database_url"] = postgresql.database_for(self.data_dir)
         environment = {**os.environ, **BASE_IMAGE, **{variable_of(name): str(value) for name, value in given.items()}}
         environment |= self.environment
         state = self.data_dir / "server.json"

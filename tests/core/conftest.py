@@ -9,6 +9,7 @@ import pytest
 
 from backends.core.kernel import Kernel
 from backends.core.settings import Settings
+from tests import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +26,8 @@ def with_kernel(tmp_path: Path) -> Callable[..., Any]:
 
     def run(work: Callable[[Kernel], Awaitable[Any]], *modules: ModuleType) -> Any:
         async def main() -> Any:
-            kernel = Kernel(Settings.read({}, data_dir=tmp_path), modules)
+            url = postgresql.database_for(tmp_path) if postgresql.is_wanted() else None
+            kernel = Kernel(Settings.read({}, data_dir=tmp_path, database_url=url), modules)
             kernel.open()
             await kernel.start()
             try:
