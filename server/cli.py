@@ -26,7 +26,7 @@ cli_develop.add_to(app)
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of state, objects and jobs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 START_S = 30
-POLL_S = 0.05
+POLL_S = 0.02
 
 
 def settings_of(data_dir: Path | None = None, **given: Any) -> Settings:
@@ -96,7 +96,7 @@ def _start_detached(settings: Settings) -> None:
         )
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        found = control.running(settings)
+        found = control.listening(settings)  # its first answer from the admin API would cost it FastAPI's import
         if found is not None and found.pid == process.pid:
             typer.secho(f"Ready at {found.url}", fg=typer.colors.GREEN)
             typer.echo(f'Point your clients at it:  eval "$({_myself(settings)} env)"')

@@ -36,13 +36,22 @@ def log_file(settings: Settings) -> Path:
     return settings.data_dir / "server.log"
 
 
-def running(settings: Settings) -> Running | None:
-    """Find the server of a data directory; None when it does not answer."""
+def listening(settings: Settings) -> Running | None:
+    """Find what the server of a data directory wrote down once it listened; after a crash it may be gone."""
     try:
         written = json.loads((settings.data_dir / "server.json").read_text(encoding="utf-8"))
-        found = Running(written["url"], written["pid"])
-        ask(found.url, "health")
+        return Running(written["url"], written["pid"])
     except (OSError, ValueError, KeyError):
+        return None
+
+
+def running(settings: Settings) -> Running | None:
+    """Find the server of a data directory; None when it does not answer."""
+    found = listening(settings)
+    try:
+        if found is not None:
+            ask(found.url, "health")
+    except (OSError, ValueError):
         return None
     return found
 
