@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,8 @@ def serve(settings: Settings) -> None:
         backlog=2048,
     )
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    # uvicorn raises the signal again once it is done; by the default action nothing below would run.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = Server(config, kernel)
     try:
         with suppress(KeyboardInterrupt):
