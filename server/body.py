@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from backends.core.errors import AwsError
@@ -24,10 +25,13 @@ async def read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
     A larger one is read on and thrown away, so that the client, which is still sending, gets its 413 and not a reset
     connection; one that never ends is cut.
     """
-    declared = next((int(v) for k, v in scope["headers"] if k == b"content-length" and v.isdigit()), 0)
     message = await receive()
-    chunks: list[bytes] = [message.get("body", b"")]
-    size = len(chunks[0])
+    first: bytes = message.get("body", b"")
+    size = len(first)
+    if not message.get("more_body") and size <= limit:
+        return first
+    declared = next((int(v) for k, v in scope["headers"] if k == b"content-length" and v.isdigit()), 0)
+    chunks = [first]
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -39,7 +43,7 @@ async def read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
             break
     if size > limit:
         raise _too_large(limit)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return b"".join(chunks)
 
 
 def _too_large(limit: int) -> AwsError:
@@ -75,13 +79,18 @@ def stream(receive: Receive) -> BodyStream:
     return BodyStream(receive)
 
 
+@lru_cache(1024)
+def _name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
 async def send(response: HttpResponse, method: str, send: Send) -> None:
     """Send a response. A body without a length goes out chunked; HEAD and 204/304 carry none."""
-    headers = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in response.headers]
+    headers = [(_name(name), value.encode("utf-8")) for name, value in response.headers]
     content = response.body
     if isinstance(content, bytes):
-        if not any(name == b"content-length" for name, _ in headers) and response.status not in {204, 304}:
-            headers.append((b"content-length", str(len(content)).encode()))
+        if response.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
+            headers.append((b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
         return

@@ -7,6 +7,7 @@ Sources: SigV4 (`Authorization: AWS4-HMAC-SHA256 Credential=<key>/<date>/<region
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -35,6 +36,12 @@ def identify(kernel: Kernel, request: HttpRequest) -> Identity:
     issued = kernel.issued_key(key) if key.startswith("ASIALM") else None
     if issued is not None:
         return Identity(Caller(key, issued.arn), issued.account, region, name)
+    return _plain(key, region, name)
+
+
+@lru_cache(1024)
+def _plain(key: str, region: str, name: str) -> Identity:
+    """Give who signs with a key of their own: the same few, request after request."""
     account = key if len(key) == ACCOUNT_DIGITS and key.isascii() and key.isdigit() else DEFAULT_ACCOUNT
     return Identity(Caller(key), account, region, name)
 
@@ -54,6 +61,7 @@ def _scope(request: HttpRequest) -> tuple[str, str, str]:
     return "", DEFAULT_REGION, ""
 
 
+@lru_cache(1024)
 def _credential(scope: str) -> tuple[str, str, str]:
     parts = scope.rsplit("/", 4)  # a key never holds a slash, but be forgiving about what stands before the date
     if len(parts) != 5:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -73,18 +73,22 @@ class Context:
         """Call another room's operation in this transaction, with the same checks as from outside."""
         return self.kernel.call(self, service, operation, request)
 
+    def inside(self, tx: Transaction) -> Context:
+        """Give this context in a transaction; by hand, since `dataclasses.replace` takes three times as long."""
+        return Context(self.kernel, self.account, self.region, self.caller, self.request_id, tx, self.headers)
+
     async def transact(self, work: Callable[[Context], T]) -> T:
         """Run `work` in a transaction and return after its commit; for handlers that are `async`."""
-        return await self.kernel.db.write(lambda tx: work(replace(self, tx=tx)))
+        return await self.kernel.db.write(lambda tx: work(self.inside(tx)))
 
     async def read(self, work: Callable[[Context], T]) -> T:
         """Run `work`, which only reads."""
-        return await self.kernel.db.read(lambda tx: work(replace(self, tx=tx)))
+        return await self.kernel.db.read(lambda tx: work(self.inside(tx)))
 
     def write(self, work: Callable[[Context], T]) -> T:
         """Run `work` in a transaction, from an engine's thread, and wait for the commit."""
-        return self.kernel.db.write_blocking(lambda tx: work(replace(self, tx=tx)))
+        return self.kernel.db.write_blocking(lambda tx: work(self.inside(tx)))
 
     def look(self, work: Callable[[Context], T]) -> T:
         """Run `work`, which only reads, from an engine's thread."""
-        return self.kernel.db.read_blocking(lambda tx: work(replace(self, tx=tx)))
+        return self.kernel.db.read_blocking(lambda tx: work(self.inside(tx)))

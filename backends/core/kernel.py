@@ -27,7 +27,7 @@ from backends.core.resource import Resource
 from backends.core.tables import installation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
 
     from backends.core.db import Transaction
@@ -88,10 +88,11 @@ class Kernel:
 
     def context(
         self, account: str, region: str, *, caller: Caller | None = None, request_id: str = "",
-        tx: Transaction | None = None,
+        tx: Transaction | None = None, headers: Mapping[str, str] | None = None,
     ) -> Context:  # fmt: skip
         """Make a context; without a request id, one is made."""
-        return Context(self, account, region, caller or Caller(), request_id or str(uuid.uuid4()), tx)
+        caller, request_id = caller or Caller(), request_id or str(uuid.uuid4())
+        return Context(self, account, region, caller, request_id, tx, headers or {})
 
     def issued_key(self, access_key: str) -> keys.Key | None:
         """Find a key that this server issued; keys never change, so found ones are remembered."""

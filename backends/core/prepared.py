@@ -24,23 +24,24 @@ _DIALECT = sqlite.dialect(paramstyle="named")
 class Prepared:
     """One statement with named parameters. `columns`: those that an INSERT gives a value, all that have a default too."""
 
-    __slots__ = ("_columns", "_sql", "_statement")
+    __slots__ = ("_columns", "_fixed", "_sql", "_statement")
 
     def __init__(self, statement: Select[Any] | UpdateBase, columns: Sequence[str] | None = None) -> None:
         self._statement, self._columns, self._sql = statement, columns, ""
+        self._fixed: dict[str, Any] = {}
 
     def rows(self, tx: Transaction, values: Mapping[str, Any]) -> Sequence[Any]:
         """Run it and give all rows, as tuples in the order of the statement's columns."""
         if tx.driver is None:
             return tx.connection.execute(self._statement, values).all()
-        found: list[Any] = tx.driver.execute(self._sql or self._compile(), values).fetchall()
+        found: list[Any] = self._execute(tx.driver, values).fetchall()
         return found
 
     def row(self, tx: Transaction, values: Mapping[str, Any]) -> Any:
         """Run it and give the first row, None when there is none."""
         if tx.driver is None:
             return tx.connection.execute(self._statement, values).first()
-        found = tx.driver.execute(self._sql or self._compile(), values).fetchall()  # all: an open cursor pins the WAL
+        found = self._execute(tx.driver, values).fetchall()  # all: an open cursor would keep its read transaction
         return found[0] if found else None
 
     def run(self, tx: Transaction, values: Mapping[str, Any]) -> None:
@@ -48,11 +49,12 @@ class Prepared:
         if tx.driver is None:
             tx.connection.execute(self._statement, values)
         else:
-            tx.driver.execute(self._sql or self._compile(), values)
+            self._execute(tx.driver, values)
 
-    def _compile(self) -> str:
-        compiled: Any = self._statement.compile(dialect=_DIALECT, column_keys=self._columns)
-        fixed = [name for name, bind in compiled.binds.items() if not bind.required]
-        assert not fixed, f"only what the caller gives is bound; say it with bindparam or literal_column: {fixed}"
-        self._sql = str(compiled)
-        return self._sql
+    def _execute(self, driver: Any, values: Mapping[str, Any]) -> Any:
+        if not self._sql:
+            compiled: Any = self._statement.compile(dialect=_DIALECT, column_keys=self._columns)
+            # What the statement itself fixes: a literal, the OFFSET 0 that SQLAlchemy writes for SQLite.
+            self._fixed = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
+            self._sql = str(compiled)
+        return driver.execute(self._sql, {**self._fixed, **values} if self._fixed else values)

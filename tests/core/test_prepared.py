@@ -42,12 +42,18 @@ def test_driver_and_sqlalchemy_agree(with_kernel: Callable[..., Any], *, through
     with_kernel(work)
 
 
-def test_a_value_that_no_caller_gives_is_refused(with_kernel: Callable[..., Any]) -> None:
-    fixed = Prepared(select(tags.c.key).where(tags.c.arn == "x"))
+def test_values_of_the_statement_itself_are_bound_too(with_kernel: Callable[..., Any]) -> None:
+    store = Prepared(INSERT, ("arn", "key", "value"))
+    fixed = Prepared(select(tags.c.key).where(tags.c.arn == "x", tags.c.value == bindparam("of")).limit(1))
 
     async def work(kernel: Kernel) -> None:
-        with pytest.raises(AssertionError, match="only what the caller gives"):
-            await kernel.db.read(lambda tx: fixed.rows(tx, {}))
+        def inside(tx: Transaction) -> None:
+            for key in ("a", "b"):
+                store.run(tx, {"arn": "x", "key": key, "value": "1"})
+            assert len(fixed.rows(tx, {"of": "1"})) == 1
+            assert not fixed.rows(tx, {"of": "2"})
+
+        await kernel.db.write(inside)
 
     with_kernel(work)
 
