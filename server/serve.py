@@ -95,6 +95,7 @@ def write_state(data_dir: Path, url: str) -> None:
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Jobs and endpoints run on; the next start adopts them."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # six lines at the first start
     kernel = Kernel(settings, load_components())
     kernel.open()
     config = uvicorn.Config(

@@ -1,0 +1,81 @@
+"""The migrations make exactly what the tables say: the same statements on SQLite, the same catalogue on PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, inspect, text
+
+from backends import load_components
+from backends.core import schema
+from backends.core.db import engine_for
+from backends.core.tables import METADATA
+from tests import postgresql
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CATALOGUE = """
+SELECT 'column', table_name || '.' || column_name,
+       concat_ws(' ', ordinal_position, data_type, is_nullable, column_default, collation_name, is_identity)
+FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+UNION ALL
+SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+"""
+
+
+@pytest.fixture(autouse=True)
+def every_table() -> None:
+    load_components()
+
+
+def on_sqlite(engine: Engine) -> dict[Any, str]:
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+    return {(kind, name): re.sub(r"\s+", " ", sql) for kind, name, sql in rows if "alembic" not in name}
+
+
+def on_postgresql(engine: Engine) -> dict[Any, str]:
+    with engine.connect() as connection:
+        return {(kind, name): what for kind, name, what in connection.execute(text(CATALOGUE))}
+
+
+def test_migrated_is_declared_on_sqlite(tmp_path: Path) -> None:
+    migrated = engine_for(f"sqlite:///{tmp_path / 'migrated.db'}", "process")
+    declared = create_engine(f"sqlite:///{tmp_path / 'declared.db'}")
+    schema.upgrade(migrated)
+    METADATA.create_all(declared)
+    assert on_sqlite(migrated) == on_sqlite(declared)
+    assert {name for kind, name in on_sqlite(migrated) if kind == "table"} == set(METADATA.tables)
+    schema.upgrade(migrated)  # a second start changes nothing
+    for engine in (migrated, declared):
+        engine.dispose()
+
+
+def test_migrated_is_declared_on_postgresql(tmp_path: Path) -> None:
+    if postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    migrated = create_engine(postgresql.database_for(tmp_path / "migrated"))
+    declared = create_engine(postgresql.database_for(tmp_path / "declared"))
+    schema.upgrade(migrated)
+    METADATA.create_all(declared)
+    assert on_postgresql(migrated) == on_postgresql(declared)
+    assert ("column", "s3_objects.key") in on_postgresql(migrated)
+    for engine in (migrated, declared):
+        engine.dispose()
+
+
+def test_the_way_back_leaves_nothing(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    engine = engine_for(f"sqlite:///{tmp_path / 'state.db'}", "process")
+    schema.upgrade(engine)
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.attributes["engine"] = engine
+    command.downgrade(config, "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    engine.dispose()
