@@ -21,6 +21,8 @@ from backends.core.prepared import Prepared
 from backends.core.tables import resources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.core.context import Context
     from backends.core.resource import Resource
 
@@ -43,7 +45,7 @@ FILTERS: dict[str, ColumnElement[bool]] = {
 }
 
 
-def page(cx: Context, resource: Resource, request: dict[str, Any]) -> dict[str, Any]:
+def page(cx: Context, resource: Resource, request: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a List operation: one page of summaries, and NextToken while there is more."""
     operation = model.list_operation(resource.noun)
     assert operation is not None
@@ -95,7 +97,7 @@ def _after(column: Any, *, descending: bool) -> ColumnElement[bool]:
     return or_(beyond, and_(column == value, beyond_id))
 
 
-def _binding(operation: str, request: dict[str, Any]) -> bytes:
+def _binding(operation: str, request: Mapping[str, Any]) -> bytes:
     kept = {k: v for k, v in request.items() if k not in PAGING}
     return operation.encode() + orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
 

@@ -11,6 +11,16 @@ from backends.core.operation import operation
 from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary, variants_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_sagemaker.type_defs import (
+        CreateEndpointConfigInputTypeDef,
+        CreateEndpointInputTypeDef,
+        DeleteEndpointInputTypeDef,
+        UpdateEndpointInputTypeDef,
+        UpdateEndpointWeightsAndCapacitiesInputTypeDef,
+    )
+
     from backends.core.context import Context
     from backends.core.resource import Row
 
@@ -30,13 +40,14 @@ LATER_OF_VARIANT = {
 
 
 @operation("CreateEndpointConfig")
-def create_endpoint_config(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def create_endpoint_config(cx: Context, request: CreateEndpointConfigInputTypeDef) -> dict[str, Any]:
     """Store a configuration. ValidationException for a model that is not there, a variant named twice, no weight."""
     ENDPOINT_CONFIG.check_free(cx, request["EndpointConfigName"])
     for member, what in LATER_OF_CONFIG.items():
         if request.get(member):
             raise errors.not_implemented(what)
-    if request.get("DataCaptureConfig", {}).get("EnableCapture"):
+    capture: Mapping[str, Any] = request.get("DataCaptureConfig") or {}
+    if capture.get("EnableCapture"):
         raise errors.not_implemented("data capture")
     variants = request["ProductionVariants"]
     for variant in variants:
@@ -57,7 +68,7 @@ def create_endpoint_config(cx: Context, request: dict[str, Any]) -> dict[str, An
 
 
 @operation("CreateEndpoint")
-def create_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def create_endpoint(cx: Context, request: CreateEndpointInputTypeDef) -> dict[str, Any]:
     """Accept an endpoint as Creating; its containers start from the event this writes."""
     name, config = request["EndpointName"], request["EndpointConfigName"]
     ENDPOINT.check_free(cx, name)
@@ -77,7 +88,7 @@ def create_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @operation("UpdateEndpoint")
-def update_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def update_endpoint(cx: Context, request: UpdateEndpointInputTypeDef) -> dict[str, Any]:
     """Deploy another configuration beside the old one, then switch. ValidationException unless InService."""
     row = _in_service(cx, request["EndpointName"])
     wanted = request["EndpointConfigName"]
@@ -97,7 +108,9 @@ def update_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @operation("UpdateEndpointWeightsAndCapacities")
-def update_endpoint_weights_and_capacities(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def update_endpoint_weights_and_capacities(
+    cx: Context, request: UpdateEndpointWeightsAndCapacitiesInputTypeDef
+) -> dict[str, Any]:
     """Change weights and instance counts of the variants that serve."""
     row = _in_service(cx, request["EndpointName"])
     wanted = {entry["VariantName"]: entry for entry in request["DesiredWeightsAndCapacities"]}
@@ -106,7 +119,7 @@ def update_endpoint_weights_and_capacities(cx: Context, request: dict[str, Any])
         raise errors.validation(f'The endpoint "{row.arn}" has no variant named {", ".join(missing)}.')
     variants = []
     for variant in row.document["ProductionVariants"]:
-        entry = wanted.get(variant["VariantName"], {})
+        entry: Mapping[str, Any] = wanted.get(variant["VariantName"], {})
         if entry.get("ServerlessUpdateConfig"):
             raise errors.not_implemented(LATER_OF_VARIANT["ServerlessConfig"])
         changes = {name: entry[name] for name in ("DesiredWeight", "DesiredInstanceCount") if name in entry}
@@ -118,7 +131,7 @@ def update_endpoint_weights_and_capacities(cx: Context, request: dict[str, Any])
 
 
 @operation("DeleteEndpoint")
-def delete_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def delete_endpoint(cx: Context, request: DeleteEndpointInputTypeDef) -> dict[str, Any]:
     """Stop what serves and forget the endpoint. It may be asked for at any time but while it is being deleted."""
     row = ENDPOINT.get(cx, request["EndpointName"])
     if row.status in {"Creating", "Updating"}:
@@ -135,7 +148,7 @@ def _in_service(cx: Context, name: str) -> Row:
     return row
 
 
-def _check_variant(cx: Context, variant: dict[str, Any]) -> None:
+def _check_variant(cx: Context, variant: Mapping[str, Any]) -> None:
     for member, what in LATER_OF_VARIANT.items():
         if variant.get(member):
             raise errors.not_implemented(what)
@@ -146,7 +159,7 @@ def _check_variant(cx: Context, variant: dict[str, Any]) -> None:
     cx.call("DescribeModel", {"ModelName": variant["ModelName"]})
 
 
-def _check_async(cx: Context, config: dict[str, Any] | None) -> None:
+def _check_async(cx: Context, config: Mapping[str, Any] | None) -> None:
     if config is None:
         return
     output = config["OutputConfig"]
@@ -157,7 +170,7 @@ def _check_async(cx: Context, config: dict[str, Any] | None) -> None:
             raise errors.validation(f"The S3 bucket of {member}, {output[member]}, does not exist.")
 
 
-def _check_deployment(config: dict[str, Any] | None) -> None:
+def _check_deployment(config: Mapping[str, Any] | None) -> None:
     """Refuse what is more than the default: all at once, without alarms."""
     if not config:
         return

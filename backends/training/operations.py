@@ -14,6 +14,16 @@ from backends.jobs.logs import compile_metrics
 from backends.training.status import TRAINING_JOB, with_secondary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_sagemaker.type_defs import (
+        CreateTrainingJobRequestTypeDef,
+        DeleteTrainingJobRequestTypeDef,
+        ListTrainingJobsRequestTypeDef,
+        StopTrainingJobRequestTypeDef,
+        UpdateTrainingJobRequestTypeDef,
+    )
+
     from backends.core.context import Context
 
 # What later issues bring; each would change what a job does or reports, so accepting it would be a pretence.
@@ -30,7 +40,7 @@ DEFAULT_MAX_RUNTIME_S = 86400
 
 
 @operation("CreateTrainingJob")
-def create_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def create_training_job(cx: Context, request: CreateTrainingJobRequestTypeDef) -> dict[str, Any]:
     """Accept a training job as InProgress/Starting; it runs from the event this writes.
 
     ValidationException for what cannot work (no data, no bucket, a bad regex), ResourceInUse for a taken name.
@@ -55,7 +65,7 @@ def create_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @operation("StopTrainingJob")
-def stop_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def stop_training_job(cx: Context, request: StopTrainingJobRequestTypeDef) -> dict[str, Any]:
     """Ask a job to stop: SIGTERM, 120 s of grace, then SIGKILL; its artifacts are kept."""
     row = TRAINING_JOB.get(cx, request["TrainingJobName"])
     if row.status == "Stopping":
@@ -72,7 +82,7 @@ def stop_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @operation("UpdateTrainingJob")
-def update_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def update_training_job(cx: Context, request: UpdateTrainingJobRequestTypeDef) -> dict[str, Any]:
     """Change what may be changed while a job runs: the profiler's configuration and remote debugging."""
     row = TRAINING_JOB.get(cx, request["TrainingJobName"])
     if request.get("ProfilerRuleConfigurations"):
@@ -90,7 +100,7 @@ def update_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @operation("DeleteTrainingJob")
-def delete_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def delete_training_job(cx: Context, request: DeleteTrainingJobRequestTypeDef) -> dict[str, Any]:
     """Delete a job that has ended. ResourceInUse while it runs; what it put into S3 stays."""
     row = TRAINING_JOB.get(cx, request["TrainingJobName"])
     if row.status in {"InProgress", "Stopping"}:
@@ -101,14 +111,14 @@ def delete_training_job(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @operation("ListTrainingJobs")
-def list_training_jobs(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+def list_training_jobs(cx: Context, request: ListTrainingJobsRequestTypeDef) -> dict[str, Any]:
     """List jobs. No job here has a warm pool or a training plan, so those filters find none."""
     if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
         return {"TrainingJobSummaries": []}
     return listing.page(cx, TRAINING_JOB, request)
 
 
-def _with_defaults(request: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
     """Give the request with the defaults that Describe shows."""
     document = {
         "EnableNetworkIsolation": False,
@@ -131,7 +141,7 @@ def _with_defaults(request: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _check_later(request: dict[str, Any]) -> None:
+def _check_later(request: Mapping[str, Any]) -> None:
     for member, what in LATER.items():
         if request.get(member):
             raise errors.not_implemented(what)
@@ -142,7 +152,7 @@ def _check_later(request: dict[str, Any]) -> None:
         raise errors.not_implemented("training plans")
 
 
-def _check_algorithm(algorithm: dict[str, Any]) -> None:
+def _check_algorithm(algorithm: Mapping[str, Any]) -> None:
     if ("TrainingImage" in algorithm) == ("AlgorithmName" in algorithm):
         raise errors.validation("Exactly one of TrainingImage and AlgorithmName must be given.")
     if "AlgorithmName" in algorithm:
@@ -155,7 +165,7 @@ def _check_algorithm(algorithm: dict[str, Any]) -> None:
         raise errors.validation("Metric names in MetricDefinitions must be unique.")
 
 
-def _check_resources(resources: dict[str, Any]) -> None:
+def _check_resources(resources: Mapping[str, Any]) -> None:
     if resources.get("InstanceGroups"):
         if "InstanceType" in resources or "InstanceCount" in resources:
             raise errors.validation("InstanceType or InstanceCount cannot be specified with InstanceGroups")
@@ -166,7 +176,7 @@ def _check_resources(resources: dict[str, Any]) -> None:
         raise errors.validation("InstanceType and InstanceCount are required without InstanceGroups.")
 
 
-def _check_limits(request: dict[str, Any]) -> None:
+def _check_limits(request: Mapping[str, Any]) -> None:
     limits = request.get("StoppingCondition", {})
     runtime, wait = limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S), limits.get("MaxWaitTimeInSeconds")
     if request.get("EnableManagedSpotTraining") and wait is None:
@@ -179,7 +189,7 @@ def _check_limits(request: dict[str, Any]) -> None:
         )
 
 
-def _check_channels(cx: Context, request: dict[str, Any]) -> None:
+def _check_channels(cx: Context, request: Mapping[str, Any]) -> None:
     algorithm = request["AlgorithmSpecification"]
     found = [channels.channel_of(entry, algorithm["TrainingInputMode"]) for entry in request.get("InputDataConfig", ())]
     if len({channel.name for channel in found}) != len(found):
@@ -211,7 +221,7 @@ def _check_channel(channel: channels.Channel, groups: set[str]) -> None:
         raise errors.validation(f"Channel {channel.name}: no instance group is named {', '.join(sorted(unknown))}.")
 
 
-def _check_output(cx: Context, request: dict[str, Any]) -> None:
+def _check_output(cx: Context, request: Mapping[str, Any]) -> None:
     places = {"OutputDataConfig": request.get("OutputDataConfig", {}).get("S3OutputPath")}
     places["CheckpointConfig"] = request.get("CheckpointConfig", {}).get("S3Uri")
     for member, uri in places.items():
