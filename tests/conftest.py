@@ -45,6 +45,7 @@ class LiveServer:
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
+    python: str = sys.executable
     url: str = ""
     process: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +60,7 @@ class LiveServer:
         state = self.data_dir / "server.json"
         state.unlink(missing_ok=True)
         with self.log.open("ab") as log:
-            command = [*self.prefix, sys.executable, "-c", START]
+            command = [*self.prefix, self.python, "-c", START]
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline and self.process.poll() is None:

@@ -176,7 +176,7 @@ async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> tuple[str | None,
         content, headers = await invoke.call_through(cx, fleet, variant, request, kept["timeout_s"])
     except AwsError as error:
         return kept["failure"], error.message.encode(), "text/plain"
-    return kept["output"], content, headers.get("Content-Type", "application/octet-stream")
+    return kept["output"], content, headers.get("content-type", "application/octet-stream")
 
 
 def _settle(cx: Context, row_id: int, kept: dict[str, Any], place: str | None, stored: Any, content_type: str) -> None:

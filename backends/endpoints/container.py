@@ -6,6 +6,7 @@ Every container of an endpoint is a job of its own to the runner; here is what m
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import tarfile
 import time
@@ -108,7 +109,7 @@ def deliver_model(
     cx.objects.copy_to(stored, archive, link=True)
     try:
         with tarfile.open(archive, "r:*") as packed:
-            packed.extractall(target, filter="data")
+            _extract(packed, target.resolve())
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ModelDataError(f"Failed to extract model data archive {url}: {error}") from error
     finally:
@@ -116,6 +117,23 @@ def deliver_model(
     for path in target.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o777 if path.is_dir() else path.stat().st_mode | 0o444)
+
+
+def _extract(packed: tarfile.TarFile, target: Path) -> None:
+    """Extract files, folders and links that stay within `target`. TarError for anything else.
+
+    Python 3.11 has extraction filters from 3.11.4 on only, and Debian 12 has 3.11.2.
+    """
+    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    for member in packed:
+        place = (target / member.name).resolve()
+        points_to = place
+        if member.issym() or member.islnk():
+            points_to = ((place.parent if member.issym() else target) / member.linkname).resolve()
+        if member.isdev() or not all(path.is_relative_to(target) for path in (place, points_to)):
+            raise tarfile.TarError(f"{member.name!r} would lie, or lead, outside of the model")
+        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+        packed.extract(member, target, **options)
 
 
 def _copy_files(cx: Context, bucket: str, prefix: str, target: Path, check: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -229,7 +230,8 @@ class Deployment:
         queue.of(self.run.kernel).slots.release(f"{self.run.id}-{self.state['id']}")
 
     def _stop(self, instances: Iterable[dict[str, Any]]) -> None:
-        running = [entry for instance in instances for entry in instance["containers"] if entry["runner"]]
+        entries = [entry for instance in instances for entry in instance["containers"]]
+        running = [entry for entry in entries if entry["runner"]]
         for entry in running:
             self._runner(entry).stop(self._handle(entry), STOP_GRACE_S)
         for entry in running:
@@ -237,6 +239,8 @@ class Deployment:
         self.pump()
         for entry in running:
             self._runner(entry).remove(self._handle(entry))
+        for entry in entries:  # its copy of the model
+            shutil.rmtree(self._directory(entry), ignore_errors=True)
 
     def pump(self) -> None:
         """Carry the containers' log lines over."""

@@ -113,6 +113,8 @@ class _Endpoint:
         made = Deployment.planned(self.run, "next", config)
         try:
             made.start()
+        except queue.ServerStopping:
+            raise  # the next server takes it away
         except Exception:
             made.stop()
             self.run.save(next=None)
@@ -124,7 +126,9 @@ class _Endpoint:
         try:
             if not self._serves(row.document["EndpointConfigName"]):
                 self._switch(self._deploy(row.document["EndpointConfigName"]))
-        except (DeploymentError, errors.AwsError) as error:
+        except queue.ServerStopping:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the endpoint must not stay Creating
             self._fail(error)
             return
         self._arrive()
@@ -137,7 +141,9 @@ class _Endpoint:
                 self._switch(self._deploy(pending["EndpointConfigName"]))
             elif pending is None:
                 self._rescale(row)
-        except (DeploymentError, errors.AwsError) as error:
+        except queue.ServerStopping:
+            raise
+        except Exception as error:  # noqa: BLE001 - what served serves on
             self._roll_back(error)
             return
         self._arrive()
@@ -188,23 +194,23 @@ class _Endpoint:
         self.run.cx.write(work)
 
     def _fail(self, error: Exception) -> None:
+        reason = reason_of(error)
+
         def work(cx: Context) -> None:
             row = ENDPOINT.find_arn(cx, self.run.arn)
             if row is not None and row.status == "Creating":
-                transition(cx, ENDPOINT, row, "Failed", reason_of(error))
+                transition(cx, ENDPOINT, row, "Failed", reason)
 
         self.run.cx.write(work)
 
     def _roll_back(self, error: Exception) -> None:
         """Let what served serve on after an update that failed, and show the reason."""
+        reason = reason_of(error)
 
         def work(cx: Context) -> None:
             row = ENDPOINT.find_arn(cx, self.run.arn)
             if row is not None and row.status == "Updating":
-                transition(
-                    cx, ENDPOINT, row, "InService", reason_of(error),
-                    FailureReason=reason_of(error), PendingDeploymentSummary=None,
-                )  # fmt: skip
+                transition(cx, ENDPOINT, row, "InService", reason, FailureReason=reason, PendingDeploymentSummary=None)
 
         self.run.cx.write(work)
 
@@ -244,10 +250,15 @@ class _Endpoint:
                 events.emit(cx, "Endpoint", found.arn, found.status, "Deleted", "", {"name": found.key})
             self.run.finish_in(cx)
 
-        self.run.cx.write(work)
         shutil.rmtree(self.run.kernel.settings.data_dir / "jobs" / self.run.id, ignore_errors=True)
+        self.run.cx.write(work)
 
 
 def reason_of(error: Exception) -> str:
-    """Give the sentence that FailureReason shows."""
-    return error.message if isinstance(error, errors.AwsError) else str(error)
+    """Give the sentence that FailureReason shows; what nobody expected is a fault of ours, and is logged."""
+    if isinstance(error, errors.AwsError):
+        return error.message
+    if isinstance(error, DeploymentError):
+        return str(error)
+    log.error("a deployment failed", exc_info=error)
+    return f"InternalServerError: {type(error).__name__}: {error}"

@@ -10,12 +10,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from backends.core import errors
 from backends.core.arn import make as make_arn
 from backends.core.errors import AwsError
 from backends.core.operation import operation
+from backends.endpoints import http
 from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets
 from backends.endpoints.status import ENDPOINT
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 6_291_456
 TIMEOUT_S = 60.0
-KEEP_ALIVE_S = 1.5  # less than gunicorn's 2 s and uvicorn's 5: whoever hangs up first must be us, or a request is lost
 APPEAR_EVERY_S = 0.05
 APPEAR_S = 15.0  # after a restart, what was InService is found again within this time
 # Members of the request -> headers that the container gets; everything else is dropped, as AWS does.
@@ -59,10 +57,10 @@ async def invoke_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any
     body, headers = await call_through(cx, fleet, variant, request, TIMEOUT_S)
     answer = {
         "Body": body,
-        "ContentType": headers.get("Content-Type", "application/octet-stream"),
+        "ContentType": headers.get("content-type", "application/octet-stream"),
         "InvokedProductionVariant": variant.name,
     }
-    attributes = headers.get("X-Amzn-SageMaker-Custom-Attributes")
+    attributes = headers.get("x-amzn-sagemaker-custom-attributes")
     return answer | ({"CustomAttributes": attributes} if attributes else {})
 
 
@@ -79,8 +77,8 @@ async def invoke_endpoint_with_response_stream(cx: Context, request: dict[str, A
     instance.outstanding += 1
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            reply = await _post(cx.kernel, container, request.get("Body", b""), container_headers(request))
-            await _check_reply(cx, fleet, container, reply)
+            reply, chunks = await _stream(cx.kernel, container, request.get("Body", b""), container_headers(request))
+            await _check_streamed(cx, fleet, container, reply, chunks)
     except TimeoutError as error:
         instance.outstanding -= 1
         raise _timed_out(cx, fleet, container) from error
@@ -88,26 +86,27 @@ async def invoke_endpoint_with_response_stream(cx: Context, request: dict[str, A
         instance.outstanding -= 1
         raise
     return {
-        "Body": _parts(reply, instance),
-        "ContentType": reply.headers.get("Content-Type", "application/octet-stream"),
+        "Body": _parts(chunks, instance),
+        "ContentType": reply.headers.get("content-type", "application/octet-stream"),
         "InvokedProductionVariant": variant.name,
     }
 
 
-async def _check_reply(cx: Context, fleet: Fleet, container: Container, reply: aiohttp.ClientResponse) -> None:
+async def _check_streamed(
+    cx: Context, fleet: Fleet, container: Container, reply: http.Reply, chunks: AsyncIterator[bytes]
+) -> None:
     if reply.status >= 300:
-        raise model_error(cx, fleet, container, reply.status, await reply.read())
+        raise model_error(cx, fleet, container, reply.status, b"".join([chunk async for chunk in chunks]))
 
 
-async def _parts(reply: aiohttp.ClientResponse, instance: Instance) -> AsyncIterator[dict[str, Any]]:
+async def _parts(chunks: AsyncIterator[bytes], instance: Instance) -> AsyncIterator[dict[str, Any]]:
     try:
-        async for chunk in reply.content.iter_any():
+        async for chunk in chunks:
             yield {"PayloadPart": {"Bytes": chunk}}
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except http.BrokenAnswerError as error:
         raise AwsError("ModelStreamError", str(error), members={"ErrorCode": "StreamBroken"}) from error
     finally:
         instance.outstanding -= 1
-        reply.close()
 
 
 async def find_fleet(cx: Context, name: str) -> Fleet:
@@ -164,7 +163,10 @@ def container_headers(request: dict[str, Any]) -> dict[str, str]:
 async def call_through(
     cx: Context, fleet: Fleet, variant: Variant, request: dict[str, Any], timeout_s: float
 ) -> tuple[bytes, Mapping[str, str]]:
-    """Send a body through an instance's containers, each one's answer being the next one's question."""
+    """Send a body through an instance's containers, each one's answer being the next one's question.
+
+    Gives the last answer's body and its headers, by lower-case names.
+    """
     instance = serving_instance(fleet, variant)
     body: bytes = request.get("Body", b"")
     headers: dict[str, str] = container_headers(request)
@@ -174,42 +176,47 @@ async def call_through(
         for container in instance.containers:
             async with asyncio.timeout(timeout_s):
                 reply = await _post(cx.kernel, container, body, headers)
-                async with reply:
-                    body, received = await reply.read(), reply.headers
+            body, received = reply.body, reply.headers
             if reply.status >= 300:
                 raise model_error(cx, fleet, container, reply.status, body)
-            if "Content-Type" in received:
-                headers = {**headers, "Content-Type": received["Content-Type"]}
+            if "content-type" in received:
+                headers = {**headers, "Content-Type": received["content-type"]}
     except TimeoutError as error:
         raise _timed_out(cx, fleet, container) from error
-    except aiohttp.ClientPayloadError as error:
+    except http.BrokenAnswerError as error:
         raise model_error(cx, fleet, container, 0, b"The container broke its answer off.") from error
     finally:
         instance.outstanding -= 1
     return body, received
 
 
-async def _post(kernel: Kernel, container: Container, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
+async def _post(kernel: Kernel, container: Container, body: bytes, headers: dict[str, str]) -> http.Reply:
     """Ask a container; ServiceUnavailable when it cannot be reached."""
-    url = f"http://{container.host}:{container.port}/invocations"
     try:
-        return await session(kernel).post(url, data=body, headers=headers, allow_redirects=False)
-    except aiohttp.ClientError as error:
-        raise AwsError("ServiceUnavailable", f"The container did not answer: {error}", status=503) from error
+        return await client(kernel).post((container.host, container.port), "/invocations", headers, body)
+    except http.NoAnswerError as error:
+        raise _unreachable(error) from error
 
 
-def session(kernel: Kernel) -> aiohttp.ClientSession:
+async def _stream(
+    kernel: Kernel, container: Container, body: bytes, headers: dict[str, str]
+) -> tuple[http.Reply, AsyncIterator[bytes]]:
+    """Ask a container for an answer that is read as it comes."""
+    try:
+        return await client(kernel).stream((container.host, container.port), "/invocations", headers, body)
+    except http.NoAnswerError as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception) -> AwsError:
+    return AwsError("ServiceUnavailable", f"The container did not answer: {error}", status=503)
+
+
+def client(kernel: Kernel) -> http.Client:
     """Give the loop's HTTP client, with its open connections to all containers."""
-    found: aiohttp.ClientSession | None = kernel.state.get("http")
+    found: http.Client | None = kernel.state.get("http")
     if found is None:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, use_dns_cache=False)
-        found = kernel.state["http"] = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        found = kernel.state["http"] = http.Client()
     return found
 
 
@@ -217,7 +224,7 @@ def stop(kernel: Kernel) -> None:
     """Close the HTTP client. Called by the kernel, from a thread, while the loop still runs."""
     found = kernel.state.pop("http", None)
     if found is not None:
-        asyncio.run_coroutine_threadsafe(found.close(), kernel.state["loop"]).result(timeout=5)
+        kernel.state["loop"].call_soon_threadsafe(found.close)
 
 
 def _timed_out(cx: Context, fleet: Fleet, container: Container) -> AwsError:

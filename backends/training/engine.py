@@ -51,6 +51,9 @@ def enqueue(cx: Context, event: Event) -> None:
 def drive(run: Run) -> None:
     """Carry a training job from the phase it reached to its last status."""
     try:
+        if run.phase == "cleaning":  # killed after the last status was written
+            _forget(run)
+            return
         job = _Job(run)
         if run.phase == "queued":
             job.admit()
@@ -309,10 +312,10 @@ class _Job:
             row = TRAINING_JOB.find_arn(cx, self.run.arn)
             if row is not None:
                 finish(cx, row, how.status, how.secondary, how.reason, **changes)
-            self.run.finish_in(cx)
+            self.run.save_in(cx, "cleaning")
 
         self.run.cx.write(work)
-        _clean_up(self.run)
+        _forget(self.run)
 
     def _upload(self, how: Verdict) -> dict[str, Any]:
         uri = plans.model_uri(self.plan)
@@ -348,6 +351,6 @@ def _clean_up(run: Run) -> None:
 
 
 def _forget(run: Run) -> None:
-    """End a job whose resource is gone."""
-    run.cx.write(run.finish_in)
+    """End a job whose resource has its last status, or is gone."""
     _clean_up(run)
+    run.cx.write(run.finish_in)

@@ -43,7 +43,7 @@ def test_requirements_are_installed_for_the_job_alone(tmp_path: Path, account: s
         request = site.request(AlgorithmSpecification=algorithm, HyperParameters=with_requirements)
         site.sagemaker.create_training_job(**request)
         job = site.ended(request["TrainingJobName"])
-        assert job["TrainingJobStatus"] == "Completed", (job, site.lines(request["TrainingJobName"]))
+        assert job["TrainingJobStatus"] == "Completed", "\n".join(site.lines(request["TrainingJobName"]))
         assert site.artifact(job) == {"said": b"installed"}
         request = site.request(AlgorithmSpecification=algorithm, HyperParameters=hyperparameters)
         site.sagemaker.create_training_job(**request)

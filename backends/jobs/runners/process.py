@@ -148,6 +148,10 @@ class ProcessRunner(SupervisedRunner):
         binds, environment = _python(spec.image, scratch, self.mode)
         binds.append((host.opt_ml, "/opt/ml", False))
         binds += [(mount.source, mount.target, mount.read_only) for mount in host.mounts]
+        if not spec.isolated:  # no network to install anything from
+            inherited, shown = _inherited(os.environ)
+            environment |= inherited
+            binds += shown
         argv = [*(spec.entrypoint or ()), *spec.command]
         if self.mode != "bwrap":  # /tmp is this machine's
             environment |= {"HOME": str(scratch / "tmp"), "TMPDIR": str(scratch / "tmp")}
@@ -159,10 +163,6 @@ class ProcessRunner(SupervisedRunner):
             ]
         box = sandbox.Box(self.mode, host.name, scratch, binds, etc, bool(spec.gpus))
         command = sandbox.command(box, argv)
-        if not spec.isolated:  # no network to install anything from
-            inherited, shown = _inherited(os.environ)
-            environment |= inherited
-            binds += shown
         environment |= {"HOSTNAME": host.name, **spec.environment, **host.environment, **_port_environment(spec, ports)}
         environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)), MARK: f"{spec.id}-{host.name}"}
         return {
