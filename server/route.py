@@ -52,7 +52,8 @@ def service_of(request: HttpRequest, identity: Identity) -> str:
 
 def _runtime_service(request: HttpRequest) -> str:
     for service in RUNTIME_SERVICES:
-        if rest_route.matcher(model.load_service(service)).match(request) is not None:
+        request.matched = rest_route.matcher(model.load_service(service)).match(request)
+        if request.matched is not None:
             return service
     return "sagemaker"
 
@@ -86,9 +87,10 @@ def operation_of(service: str, request: HttpRequest) -> OperationModel:
     elif protocol == "query":
         name = query.form(request).get("Action", "")
     else:
-        found = rest_route.matcher(model.load_service(service)).match(request)
-        if found is not None:
-            return found[0]
+        if request.matched is None:
+            request.matched = rest_route.matcher(model.load_service(service)).match(request)
+        if request.matched is not None:
+            return request.matched[0]
         if service == "s3":
             raise errors.AwsError(
                 "MethodNotAllowed", "The specified method is not allowed against this resource.", status=405

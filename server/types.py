@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from botocore.model import OperationModel
+
 
 @dataclass(slots=True)
 class HttpRequest:
     """One request as it came over the wire.
 
     `path` is percent-decoded, `raw_path` is not; header names are lower-case. `body` is empty while `stream` is set:
-    streamed bodies (S3 objects) are never held in memory as a whole.
+    streamed bodies (S3 objects) are never held in memory as a whole. `matched` is what the path was found to mean,
+    with its labels, so that nobody has to match it twice.
     """
 
     method: str
@@ -25,6 +28,7 @@ class HttpRequest:
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
     host: str = ""
+    matched: tuple[OperationModel, dict[str, str]] | None = None
 
 
 @dataclass(slots=True)

@@ -95,9 +95,14 @@ def _payload_response(
 
 
 def _document(operation: OperationModel, shape: Shape, name: str, result: dict[str, Any]) -> bytes:
-    if all("location" in member.serialization for member in shape.members.values()):
+    if not _has_body(shape):
         return b""
     return xml_write.document(operation.service_model, shape, name, result, NAMESPACE)
+
+
+@cache
+def _has_body(shape: Shape) -> bool:
+    return any("location" not in member.serialization for member in shape.members.values())
 
 
 def _text_document(name: str, result: dict[str, Any]) -> bytes:
