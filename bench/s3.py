@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import load
-from bench.peers import in_turn, moto, ours
+from bench.peers import free_port, in_turn, moto, ours, running
 from bench.report import Table
 
 if TYPE_CHECKING:
@@ -24,6 +25,21 @@ MIB = 1 << 20
 LARGE_MIB = 100
 SCOPE = "AWS4-HMAC-SHA256 Credential=123456789012/20261123/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 HEADERS = {"Authorization": SCOPE, "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+
+SENDFILE = """
+import os, socket, sys
+size = os.stat(sys.argv[2]).st_size
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server, open(sys.argv[2], "rb") as file:
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % size)
+            try:
+                connection.sendfile(file, 0)
+            except ConnectionError:
+                pass
+"""
 
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:
@@ -78,7 +94,7 @@ def large(table: Table, peers: tuple[Peer, ...]) -> tuple[float, float]:
     def get(peer: Peer) -> float:
         return megabytes / load.transfer(peer.url, request("GET", "/bench/large"))
 
-    puts = in_turn(peers, put)
+    puts = in_turn(peers, put, rounds=5)
     table.row("PUT 100 MiB, MB/s", *puts, at_least=2.2)
     gets = in_turn(peers, get, rounds=5)
     table.row("GET 100 MiB, MB/s", *gets, at_least=2.5)
@@ -104,7 +120,18 @@ def limits(put_mb_s: float, get_mb_s: float) -> Table:
     table.row("PUT 100 MiB against one core's MD5, MB/s", megabytes / md5_s, put_mb_s, at_least=0.5)
     table.row("PUT 100 MiB against a copy of the file, MB/s", megabytes / copy_s, put_mb_s)
     table.row("GET 100 MiB against a copy of the file, MB/s", megabytes / copy_s, get_mb_s)
+    table.row("GET 100 MiB against bare sendfile to the same reader, MB/s", sendfile_mb_s(body), get_mb_s)
     return table
+
+
+def sendfile_mb_s(body: bytes) -> float:
+    """Give the MB/s at which our reader reads what a process does nothing but sendfile: no server gives it more."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file"
+        file.write_bytes(body)
+        port = free_port()
+        with running("sendfile", [sys.executable, "-c", SENDFILE, str(port), str(file)], port) as peer:
+            return max(len(body) / 1e6 / load.transfer(peer.url, b"GET / HTTP/1.1\r\n\r\n") for _ in range(5))
 
 
 def growth(peer: Peer) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,8 +40,14 @@ def write(seconds: float, timestamp_format: str) -> str | float:
     if timestamp_format.lower() == "unixtimestamp":
         return seconds
     if timestamp_format.lower() == "rfc822":
-        return formatdate(math.floor(seconds), usegmt=True)
+        return _http_date(math.floor(seconds))
     return iso8601(seconds)
+
+
+@lru_cache(1024)
+def _http_date(whole: int) -> str:
+    """Write an HTTP date; remembered, since the objects that are asked for often are few (10 µs of a GetObject)."""
+    return formatdate(whole, usegmt=True)
 
 
 def iso8601(seconds: float) -> str:
