@@ -114,7 +114,7 @@ def clients(peers: tuple[Peer, ...]) -> Table:
     table = Table("One boto3 client, DescribeModel", "peer")
     answer = json.dumps({"ModelName": "stored-500", "ModelArn": "arn", "CreationTime": 1.0, "ExecutionRoleArn": ROLE})
     with nothing(answer) as empty:
-        theirs, mine, most = in_turn((*peers, empty), client_rate)
+        theirs, mine, most = in_turn((*peers, empty), client_rate, rounds=6)
     table.row("calls/s, against moto", theirs, mine)
     table.row("calls/s, against a server that does nothing", most, mine, at_least=0.7)
     return table
