@@ -183,7 +183,8 @@ def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tu
     own = scratch / "venv"
     if image.venv:
         binds += [(outer.resolve(), str(outer), True) for outer in venv.interpreter_paths(image.venv)]
-        layered = venv.layer(image.venv, own, image.venv if mode == "plain" else venv.BASE)
+        packages = [path for path in image.paths if (path / "__init__.py").is_file()]
+        layered = venv.layer(image.venv, own, image.venv if mode == "plain" else venv.BASE, packages)
         binds += [(image.venv, str(venv.BASE), True), (own, str(image.venv), False)] if layered else []
         binds += [] if layered else [(image.venv, str(image.venv), True)]
         path.insert(0, str((own if layered and mode == "plain" else image.venv) / "bin"))

@@ -8,12 +8,19 @@ where the shared environment lies, so that interpreter lines, console scripts an
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BASE = Path("/opt/localmaker/venv")  # where a sandbox shows the shared environment itself
 
 
-def layer(venv: Path, target: Path, base: Path) -> bool:
-    """Make the layer of `venv` in `target`, its links pointing to `base`; False when `venv` is no virtual environment."""
+def layer(venv: Path, target: Path, base: Path, packages: Sequence[Path] = ()) -> bool:
+    """Make the layer of `venv` in `target`, its links pointing to `base`; False when `venv` is no virtual environment.
+
+    `packages` are importable in the layer: installations that share a cache would fight over a link in `venv` itself.
+    """
     config = venv / "pyvenv.cfg"
     libraries = sorted(venv.glob("lib/python3*/site-packages"))
     if not config.is_file() or not libraries:
@@ -30,6 +37,8 @@ def layer(venv: Path, target: Path, base: Path) -> bool:
     own.mkdir(parents=True)
     shared = base / libraries[0].relative_to(venv)
     (own / "_localmaker_base.pth").write_text(f"import site; site.addsitedir({str(shared)!r})\n")
+    for package in packages:
+        (own / package.name).symlink_to(package)
     (target / "lib64").symlink_to("lib")
     return True
 
