@@ -32,7 +32,8 @@ def post(
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, dict(error.headers), error.read()
+        with error:
+            return error.code, dict(error.headers), error.read()
 
 
 def sagemaker(server: LiveServer, operation: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
