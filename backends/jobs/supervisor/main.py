@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH112, PTH118 - pathlib would cost every supervisor 8 ms of its start
+# ruff: noqa: PTH101, PTH112, PTH114, PTH118 - pathlib would cost every supervisor 8 ms of its start
 """The life of a supervisor: start the hosts, mind their requests, record the end, clean up.
 
 The main thread starts process hosts (their parent-death signal follows the thread) and then waits on two pipes: the
@@ -240,8 +240,11 @@ def _remove_tree(path: str) -> None:
 
     for parent, folders, _ in os.walk(path):  # a job may have taken its own rights away
         for folder in folders:
+            inner = os.path.join(parent, folder)
+            if os.path.islink(inner):  # chmod would follow it to whatever directory of this machine the job named
+                continue
             with contextlib.suppress(OSError):
-                os.chmod(os.path.join(parent, folder), 0o700)
+                os.chmod(inner, 0o700)
     shutil.rmtree(path, ignore_errors=True)
 
 
