@@ -263,7 +263,9 @@ class Deployment:
 
     def images(self, variant_name: str, now: float) -> list[dict[str, Any]]:
         """Give DeployedImages of a variant."""
-        instance = next(i for i in self.state["instances"] if i["variant"] == variant_name)
+        instance = next((i for i in self.state["instances"] if i["variant"] == variant_name), None)
+        if instance is None:  # written by an earlier version, which let a variant be scaled to nothing
+            return []
         return [
             {
                 "SpecifiedImage": entry["definition"]["Image"],

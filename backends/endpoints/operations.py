@@ -122,6 +122,8 @@ def update_endpoint_weights_and_capacities(
         entry: Mapping[str, Any] = wanted.get(variant["VariantName"], {})
         if entry.get("ServerlessUpdateConfig"):
             raise errors.not_implemented(LATER_OF_VARIANT["ServerlessConfig"])
+        if entry.get("DesiredInstanceCount", 1) < 1:
+            raise errors.validation(f"DesiredInstanceCount of the variant {variant['VariantName']} must be at least 1.")
         changes = {name: entry[name] for name in ("DesiredWeight", "DesiredInstanceCount") if name in entry}
         variants.append({**variant, **changes})
     if not sum(variant["DesiredWeight"] for variant in variants):
@@ -132,7 +134,7 @@ def update_endpoint_weights_and_capacities(
 
 @operation("DeleteEndpoint")
 def delete_endpoint(cx: Context, request: DeleteEndpointInputTypeDef) -> dict[str, Any]:
-    """Stop what serves and forget the endpoint. It may be asked for at any time but while it is being deleted."""
+    """Stop what serves and forget the endpoint. ValidationException while it is Creating or Updating."""
     row = ENDPOINT.get(cx, request["EndpointName"])
     if row.status in {"Creating", "Updating"}:
         raise errors.validation(f'Cannot update in-progress endpoint "{row.arn}".')
@@ -156,6 +158,8 @@ def _check_variant(cx: Context, variant: Mapping[str, Any]) -> None:
         raise errors.not_implemented("inference components (a variant without ModelName)")
     if "InstanceType" not in variant:
         raise errors.validation(f"InstanceType is required for the variant {variant['VariantName']}.")
+    if variant.get("InitialInstanceCount", 1) < 1:
+        raise errors.validation(f"InitialInstanceCount of the variant {variant['VariantName']} must be at least 1.")
     cx.call("DescribeModel", {"ModelName": variant["ModelName"]})
 
 
