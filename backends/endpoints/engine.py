@@ -50,6 +50,10 @@ def wake(cx: Context, event: Event) -> None:
 def drive(run: Run) -> None:
     """Carry an endpoint from its creation to its deletion."""
     endpoint = _Endpoint(run)
+    row = endpoint.row()
+    if row is None or row.status == "Deleting":
+        endpoint.delete(row)  # nothing needs to serve again for this
+        return
     endpoint.resume()
     while True:
         run.take_ring()
@@ -64,6 +68,21 @@ def drive(run: Run) -> None:
         elif row.status == "InService":
             endpoint.tend()
         run.wait(TEND_S if row.status == "InService" else 0.05 if row.status != "Failed" else 3600)
+
+
+def give_up(run: Run, reason: str) -> None:
+    """Settle an endpoint whose driver failed again and again, so that it can be deleted; its containers stay.
+
+    Creating becomes Failed and Updating becomes InService, both with the reason; InService stays. The row stays on the
+    queue: whatever is asked of the endpoint next, and the next start of the server, gives it a driver again.
+    """
+    log.error("endpoint %s has no driver any more: %s", run.arn, reason)
+    endpoint, error = _Endpoint(run), DeploymentError(reason)
+    endpoint.fail(error)
+    endpoint.roll_back(error)
+
+
+drive.failed = give_up  # type: ignore[attr-defined]  # see backends/jobs/queue.py
 
 
 class _Endpoint:
@@ -129,7 +148,7 @@ class _Endpoint:
         except queue.ServerStopping:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the endpoint must not stay Creating
-            self._fail(error)
+            self.fail(error)
             return
         self._arrive()
 
@@ -144,7 +163,7 @@ class _Endpoint:
         except queue.ServerStopping:
             raise
         except Exception as error:  # noqa: BLE001 - what served serves on
-            self._roll_back(error)
+            self.roll_back(error)
             return
         self._arrive()
 
@@ -193,7 +212,8 @@ class _Endpoint:
 
         self.run.cx.write(work)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """Write Failed with the reason, if the endpoint is still being created."""
         reason = reason_of(error)
 
         def work(cx: Context) -> None:
@@ -203,8 +223,8 @@ class _Endpoint:
 
         self.run.cx.write(work)
 
-    def _roll_back(self, error: Exception) -> None:
-        """Let what served serve on after an update that failed, and show the reason."""
+    def roll_back(self, error: Exception) -> None:
+        """Let what served serve on after an update that failed, and show the reason. Nothing unless Updating."""
         reason = reason_of(error)
 
         def work(cx: Context) -> None:
@@ -239,6 +259,7 @@ class _Endpoint:
         for which in ("next", "current", "old"):
             deployment = self._deployment(which)
             if deployment is not None:
+                deployment.find_started()
                 deployment.pump()
                 deployment.stop()
 

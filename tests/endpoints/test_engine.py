@@ -1,0 +1,66 @@
+"""The engine without a server: what becomes of an endpoint whose driver gave up, and who holds which GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+import backends
+from backends.core.kernel import Kernel
+from backends.core.settings import Settings
+from backends.core.tables import jobs
+from backends.endpoints import engine
+from backends.endpoints.status import ENDPOINT
+from backends.jobs import queue
+from backends.jobs.queue import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from backends.core.context import Context
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    """Give a kernel without a server, whose queue drives nothing."""
+    made = Kernel(Settings.read({}, data_dir=tmp_path / "data"), backends.load_components())
+    made.open()
+    queue.start(made)
+    yield made
+    made.db.close()
+    made.lease.release()
+
+
+def endpoint(kernel: Kernel, monkeypatch: pytest.MonkeyPatch, status: str) -> Run:
+    """Write an endpoint and its row on the queue; give what would be driven."""
+    monkeypatch.setattr(queue.Queue, "take_up", lambda *_: None)
+
+    def work(cx: Context) -> str:
+        document: dict[str, Any] = {"EndpointName": "e", "EndpointConfigName": "c", "ProductionVariants": []}
+        row = ENDPOINT.insert(cx, "e", document, status=status)
+        return queue.add(cx, "endpoint", row.arn, {"name": "e"})
+
+    job_id = kernel.context(ACCOUNT, REGION).write(work)
+    query = select(jobs).where(jobs.c.id == job_id)
+    return Run(kernel, kernel.db.read_blocking(lambda tx: tx.connection.execute(query).one()))
+
+
+@pytest.mark.parametrize(
+    ("status", "settled", "reason"),
+    [("Creating", "Failed", "boom"), ("Updating", "InService", "boom"), ("InService", "InService", None)],
+)
+def test_an_endpoint_whose_driver_gave_up_can_be_deleted(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, status: str, settled: str, reason: str | None
+) -> None:
+    run = endpoint(kernel, monkeypatch, status)
+    engine.drive.failed(run, "boom")  # type: ignore[attr-defined]
+    found = run.cx.look(lambda cx: ENDPOINT.get(cx, "e"))
+    assert (found.status, found.document.get("FailureReason")) == (settled, reason)
+    run.cx.write(lambda cx: cx.call("DeleteEndpoint", {"EndpointName": "e"}))
+    engine.drive(run)
+    assert run.cx.look(lambda cx: ENDPOINT.find(cx, "e")) is None
