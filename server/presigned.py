@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.types import HttpRequest
 
 MOST_S = 604_800
+MOST_DIGITS = 18  # longer ones are no time, and int() refuses very long ones
 
 
 def check_expiry(request: HttpRequest) -> None:
@@ -28,7 +29,7 @@ def check_expiry(request: HttpRequest) -> None:
     if "X-Amz-Expires" in query and "X-Amz-Signature" in query:
         ends = _ends_v4(query)
     elif "AWSAccessKeyId" in query and "Expires" in query:
-        if not query["Expires"].isdigit():
+        if not _is_number(query["Expires"]) or len(query["Expires"]) > MOST_DIGITS:
             raise AwsError("AccessDenied", f"Invalid date (should be seconds since epoch): {query['Expires']}", 403)
         ends = float(query["Expires"])
     now = time.time()
@@ -43,14 +44,19 @@ def _ends_v4(query: dict[str, str]) -> float:
     except ValueError:
         raise _bad("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"") from None
     text = query["X-Amz-Expires"]
-    if not text.lstrip("-").isdigit():
+    if not _is_number(text.removeprefix("-")):
         raise _bad("X-Amz-Expires should be a number")
-    if int(text) < 0:
+    if text.startswith("-") and text.strip("-0"):
         raise _bad("X-Amz-Expires must be non-negative")
-    if int(text) > MOST_S:
+    if len(text) > MOST_DIGITS or int(text) > MOST_S:
         raise _bad("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less "
                    "than 604800 seconds")  # fmt: skip
     return signed.timestamp() + int(text)
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is ASCII digits and nothing else: `isdigit` takes "²" too, which int() does not."""
+    return text.isascii() and text.isdigit()
 
 
 def _bad(message: str) -> AwsError:

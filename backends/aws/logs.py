@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 10_000
 PAGE = 50
+MOST = 2**63 - 1  # a long of AWS's, and an integer of both databases
 
 
 @operation("CreateLogGroup", service="logs")
@@ -240,16 +241,20 @@ def _read_token(token: str | None) -> tuple[str, int, int] | None:
         return None
     direction, _, rest = token.partition("/")
     digits = rest.removesuffix("/s")
-    if direction not in {"f", "b"} or len(digits) != 36 or not digits.isdigit():
+    if direction not in {"f", "b"} or len(digits) != 36:
         raise _invalid("The specified nextToken is invalid.")
-    return direction, int(digits[:20]), int(digits[20:])
+    return direction, _number(digits[:20]), _number(digits[20:])
 
 
 def _offset(request: dict[str, Any]) -> int:
-    token = request.get("nextToken", "0")
-    if not token.isdigit():
+    return _number(request.get("nextToken", "0"))
+
+
+def _number(digits: str) -> int:
+    """Read a number of a token; InvalidParameterException for what is none, or none that the database takes."""
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20 and int(digits) <= MOST):
         raise _invalid("The specified nextToken is invalid.")
-    return int(token)
+    return int(digits)
 
 
 def _shown_group(cx: Context, row: Any) -> dict[str, Any]:

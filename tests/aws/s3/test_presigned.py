@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
+from urllib.parse import quote
 
 import pytest
 
@@ -57,3 +59,22 @@ def test_a_url_of_another_account_is_denied(aws: Callable[..., Any], bucket: str
     other = aws("s3", account="999999999998")
     url = other.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     assert fetch(url)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("expires", "said"),
+    [("²", b"a number"), ("--5", b"a number"), ("-5", b"non-negative"), ("9" * 5000, b"a week"), ("٣", b"a number")],
+)
+def test_a_duration_that_is_none_is_refused(aws: Callable[..., Any], bucket: str, expires: str, said: bytes) -> None:
+    s3 = aws("s3", signature_version="s3v4")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}, ExpiresIn=60)
+    status, body = fetch(url.replace("X-Amz-Expires=60", f"X-Amz-Expires={quote(expires)}"))
+    assert (status, b"AuthorizationQueryParametersError" in body, said in body) == (400, True, True), body
+
+
+@pytest.mark.parametrize("expires", ["²", "--5", "9" * 5000])
+def test_an_end_that_is_no_time_is_refused(aws: Callable[..., Any], bucket: str, expires: str) -> None:
+    s3 = aws("s3", signature_version="s3")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}, ExpiresIn=60)
+    status, body = fetch(re.sub(r"Expires=\d+", f"Expires={quote(expires)}", url))
+    assert (status, b"Invalid date" in body) == (403, True), body
