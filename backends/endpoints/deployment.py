@@ -38,6 +38,7 @@ class Deployment:
 
     def __init__(self, run: Run, which: str, state: dict[str, Any]) -> None:
         self.run, self._which, self.state = run, which, state
+        self._found: list[dict[str, Any]] = []  # instances of which a killed server had not seen all containers start
 
     @classmethod
     def planned(cls, run: Run, which: str, config: str) -> Self:
@@ -171,8 +172,11 @@ class Deployment:
         return None
 
     def revive(self) -> None:
-        """After a restart: start again what no longer runs."""
+        """After a restart: start again what no longer runs, or was being started and does not become healthy."""
         dead = self.dead()
+        for instance in self.state["instances"]:
+            if instance in self._found and instance not in dead and self._await_instance(instance) is not None:
+                dead.append(instance)
         if dead:
             self.replace(dead)
 
@@ -180,7 +184,9 @@ class Deployment:
         """Find the containers that a killed server had started and not yet written down."""
         for instance in self.state["instances"]:
             for entry in instance["containers"]:
-                entry["runner"] = entry["runner"] or places.runner_of(self.run.kernel, entry["job"])
+                if not entry["runner"]:
+                    entry["runner"] = places.runner_of(self.run.kernel, entry["job"])
+                    self._found.append(instance)
 
     def dead(self) -> list[dict[str, Any]]:
         """Give the instances of which a container has ended."""
@@ -210,18 +216,25 @@ class Deployment:
             added = self._plan(variant, count - len(mine))
             try:
                 self._start(added)
-            except DeploymentError:
+            except queue.ServerStopping:
+                raise  # the next server finds them
+            except Exception:
                 self._stop(added)
                 self.state["instances"] = [i for i in self.state["instances"] if i not in added]
+                self.run.save(**{self._which: self.state})
                 raise
         surplus = mine[count:]
         self.state["instances"] = [i for i in self.state["instances"] if i not in surplus]
         self.state["surplus"].extend(surplus)
 
+    def has_surplus(self) -> bool:
+        """Tell whether scaling put instances aside."""
+        return bool(self.state["surplus"])
+
     def stop_surplus(self) -> None:
         """Stop the instances that scaling put aside."""
-        surplus, self.state["surplus"] = self.state["surplus"], []
-        self._stop(surplus)
+        self._stop(self.state["surplus"])
+        self.state["surplus"] = []
         self.run.save(**{self._which: self.state})
 
     def stop(self) -> None:
@@ -244,7 +257,7 @@ class Deployment:
 
     def pump(self) -> None:
         """Carry the containers' log lines over."""
-        for instance in self.state["instances"]:
+        for instance in [*self.state["instances"], *self.state["surplus"]]:
             for entry in instance["containers"]:
                 if entry["runner"]:
                     logs.pump(self.run, self._runner(entry), self._handle(entry), self._destination(instance, entry))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.events import Event
     from backends.core.resource import Row
+    from backends.endpoints.fleet import Fleet
 
 log = logging.getLogger(__name__)
 TEND_S = 0.5
@@ -111,6 +112,7 @@ class _Endpoint:
         current = self._deployment("current")
         if current is not None:
             try:
+                current.find_started()
                 current.revive()
             except DeploymentError:
                 log.exception("endpoint %s: it could not be started again; it is tried again", self.run.arn)
@@ -173,22 +175,28 @@ class _Endpoint:
         self._publish(made)
         self.run.save("serving", current=made.state, next=None, old=self.run.state.get("current"))
         if old is not None:
-            deadline = time.monotonic() + DRAIN_S
-            while served_by is not None and served_by.outstanding() and time.monotonic() < deadline:
-                self.run.check()
-                time.sleep(0.01)
+            self._drain(served_by)
             old.stop()
         self.run.save(old=None)
 
+    def _drain(self, served_by: Fleet | None) -> None:
+        """Wait until a fleet that is no longer published has answered what it was asked."""
+        deadline = time.monotonic() + DRAIN_S
+        while served_by is not None and served_by.outstanding() and time.monotonic() < deadline:
+            self.run.check()
+            time.sleep(0.01)
+
     def _rescale(self, row: Row) -> None:
-        current = self._deployment("current")
+        current, served_by = self._deployment("current"), fleets.fleets(self.run.kernel).get(self.key)
         assert current is not None
         for variant in row.document["ProductionVariants"]:
             current.set_weight(variant["VariantName"], variant["DesiredWeight"])
             current.scale(variant["VariantName"], variant["DesiredInstanceCount"])
         self.run.save(current=current.state)
         self._publish(current)
-        current.stop_surplus()
+        if current.has_surplus():
+            self._drain(served_by)
+            current.stop_surplus()
 
     def _arrive(self) -> None:
         """Write InService, with what now serves."""

@@ -12,8 +12,9 @@ from backends.core.kernel import Kernel
 from backends.core.settings import Settings
 from backends.core.tables import jobs
 from backends.endpoints import engine
+from backends.endpoints.deployment import Deployment
 from backends.endpoints.status import ENDPOINT
-from backends.jobs import queue
+from backends.jobs import places, queue
 from backends.jobs.queue import Run
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def endpoint(kernel: Kernel, monkeypatch: pytest.MonkeyPatch, status: str) -> Ru
     return Run(kernel, kernel.db.read_blocking(lambda tx: tx.connection.execute(query).one()))
 
 
+def instance(name: str, runner: str) -> dict[str, Any]:
+    """Give the state of an instance of one container."""
+    entry = {"job": f"{name}-1", "name": "primary", "host": "h", "runner": runner}
+    return {"id": name, "variant": "v", "type": "ml.g5.xlarge", "startup_s": 1, "containers": [entry]}
+
+
 @pytest.mark.parametrize(
     ("status", "settled", "reason"),
     [("Creating", "Failed", "boom"), ("Updating", "InService", "boom"), ("InService", "InService", None)],
@@ -64,3 +71,26 @@ def test_an_endpoint_whose_driver_gave_up_can_be_deleted(
     run.cx.write(lambda cx: cx.call("DeleteEndpoint", {"EndpointName": "e"}))
     engine.drive(run)
     assert run.cx.look(lambda cx: ENDPOINT.find(cx, "e")) is None
+
+
+def test_what_a_killed_server_was_starting_is_found_and_awaited(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = endpoint(kernel, monkeypatch, "InService")
+    known, new = instance("i-known", "process"), instance("i-new", "")
+    made = Deployment(run, "current", {"id": "d", "instances": [known, new], "surplus": []})
+    awaited: list[str] = []
+    replaced: list[str] = []
+
+    def unhealthy(_: Deployment, found: dict[str, Any]) -> str:
+        awaited.append(found["id"])
+        return "unhealthy"
+
+    monkeypatch.setattr(places, "runner_of", lambda _, job: {"i-new-1": "process"}[job])
+    monkeypatch.setattr(Deployment, "dead", lambda _: [])
+    monkeypatch.setattr(Deployment, "_await_instance", unhealthy)
+    monkeypatch.setattr(Deployment, "replace", lambda _, dead: replaced.extend(entry["id"] for entry in dead))
+    made.find_started()
+    made.revive()
+    assert new["containers"][0]["runner"] == "process"
+    assert (awaited, replaced) == (["i-new"], ["i-new"])
