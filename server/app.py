@@ -8,7 +8,7 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel
 
 from api_specs import model
@@ -31,6 +31,14 @@ class ResetRequest(BaseModel):
     """Forget one account, or (None) everything."""
 
     account: str | None = None
+
+
+def same_site(request: Request) -> None:
+    """Refuse what a page of another site sends: a browser names where it comes from."""
+    origin = request.headers.get("origin")
+    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
+    if foreign or request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        raise HTTPException(403, "only pages of this server may ask for this")
 
 
 def make_app(kernel: Kernel) -> FastAPI:
@@ -80,7 +88,7 @@ def make_app(kernel: Kernel) -> FastAPI:
         """Read an account's clock."""
         return {"now": kernel.clocks.now(account), "offset_s": kernel.clocks.offset_s(account)}
 
-    @app.post("/_localmaker/clock")
+    @app.post("/_localmaker/clock", dependencies=[Depends(same_site)])
     async def move_clock(request: ClockRequest) -> dict[str, float]:
         """Move an account's clock; everything that reads it sees the new time at once."""
         if (request.offset_s is None) == (request.advance_s is None):
@@ -92,11 +100,10 @@ def make_app(kernel: Kernel) -> FastAPI:
         kernel.changed.notify()
         return {"now": kernel.clocks.now(request.account), "offset_s": offset}
 
-    @app.post("/_localmaker/reset")
-    async def forget(request: ResetRequest | None = None) -> dict[str, Any]:
+    @app.post("/_localmaker/reset", dependencies=[Depends(same_site)])
+    async def forget(request: ResetRequest) -> dict[str, Any]:
         """Stop the jobs and endpoints of one account (or of all) and forget what it has."""
-        account = request.account if request is not None else None
-        await reset.reset(kernel, account)
-        return {"reset": account or "all"}
+        await reset.reset(kernel, request.account)
+        return {"reset": request.account or "all"}
 
     return app

@@ -26,6 +26,8 @@ async def read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
     connection; one that never ends is cut.
     """
     message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
     first: bytes = message.get("body", b"")
     size = len(first)
     if not message.get("more_body") and size <= limit:

@@ -45,6 +45,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, kernel: Kernel) -> None:
         super().__init__(config)
         self._kernel = kernel
+        self._listening = asyncio.Lock()
         kernel.state["addresses"] = []
         kernel.state["listen_also"] = self.listen_also
 
@@ -64,6 +65,10 @@ class Server(uvicorn.Server):
 
     async def listen_also(self, host: str) -> str:
         """Listen on another address of this machine too, same port; give its URL."""
+        async with self._listening:  # two first Docker jobs at once
+            return await self._listen_on(host)
+
+    async def _listen_on(self, host: str) -> str:
         url = f"http://{host}:{self._kernel.state['port']}"
         if url in self._kernel.state["addresses"] or self.config.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared
             return url

@@ -8,6 +8,7 @@ An ordinary Describe is never held.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from functools import cache
@@ -72,11 +73,14 @@ async def read_held(exchange: Exchange, cx: Context, handler: Callable[[Context]
     if not is_waiter(exchange.request.headers.get("user-agent", "")) or not acceptors_known(exchange.service, name):
         return output
     began = time.monotonic()
-    while not done(exchange.service, name, output, time.monotonic() - began):
+    # The body is read: what comes next from this client is its leaving.
+    gone = asyncio.ensure_future(exchange.receive())
+    while not done(exchange.service, name, output, time.monotonic() - began) and not gone.done():
         await cx.kernel.changed.wait(RECHECK_S)
         output = await cx.read(handler)
         if time.monotonic() - began > HEADER_AFTER_S:
-            return trickled(exchange, cx, handler, began, output)
+            return trickled(exchange, cx, handler, began, output, gone)
+    gone.cancel()
     return output
 
 
@@ -94,7 +98,12 @@ def done(service: str, operation: str, output: Any, held_s: float) -> bool:
 
 
 def trickled(
-    exchange: Exchange, cx: Context, handler: Callable[[Context], Any], began: float, known: Any
+    exchange: Exchange,
+    cx: Context,
+    handler: Callable[[Context], Any],
+    began: float,
+    known: Any,
+    gone: asyncio.Future[Any],
 ) -> HttpResponse:
     """Answer with the header now, white space for as long as it takes, and the document at the end."""
     assert exchange.operation is not None
@@ -104,7 +113,7 @@ def trickled(
     async def chunks() -> AsyncIterator[bytes]:
         last_space = time.monotonic()
         output = known
-        while True:
+        while not gone.done():
             try:
                 output = await cx.read(handler)
             except AwsError:
@@ -116,6 +125,7 @@ def trickled(
             if time.monotonic() - last_space >= SPACE_EVERY_S:
                 last_space = time.monotonic()
                 yield b" "
+        gone.cancel()
         body: bytes = exchange.protocol.serialize(operation, output, exchange.request_id).body
         yield body
 

@@ -8,6 +8,7 @@ PostgreSQL every unit of work runs in a thread of its own. Figures: docs and `be
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 THREADS = 16
 
@@ -210,6 +212,8 @@ def _padded(outcomes: list[Any], size: int) -> list[Any]:
 def _settle(future: Future[Any] | asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
     if future.done():  # the client went away while its work was being committed
         return
+    if isinstance(failure, StopIteration):  # asyncio's futures refuse it
+        failure = RuntimeError(f"a unit of work let {failure!r} out")
     if failure is not None:
         future.set_exception(failure)
     else:
@@ -218,4 +222,7 @@ def _settle(future: Future[Any] | asyncio.Future[Any], result: Any, failure: Bas
 
 def _run_all(callbacks: list[Callable[[], None]]) -> None:
     for callback in callbacks:
-        callback()
+        try:
+            callback()
+        except Exception:
+            log.exception("what follows a commit failed")

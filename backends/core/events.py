@@ -124,7 +124,13 @@ class Deliverer:
         """Deliver until cancelled."""
         while True:
             self._wake.clear()
-            if not await self.deliver_due():
+            try:
+                progress = await self.deliver_due()
+            except Exception:
+                log.exception("events could not be delivered; they are tried again")
+                await asyncio.sleep(IDLE_S)
+                continue
+            if not progress:
                 # Not wait_for: on Python 3.11 it can swallow a cancellation that comes together with the wake.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_S):

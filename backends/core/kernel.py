@@ -6,7 +6,6 @@ Tests make a kernel of their own on a temporary directory; nothing is patched.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import uuid
@@ -103,6 +102,10 @@ class Kernel:
                 self._keys[access_key] = known
         return known
 
+    def forget_keys(self, account: str | None) -> None:
+        """Forget what is remembered of an account's keys (None: of all), after a reset."""
+        self._keys = {name: key for name, key in self._keys.items() if account not in {None, key.account}}
+
     def call(self, cx: Context, service: str, name: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer an operation in process, in the caller's transaction, after the same checks as from outside."""
         found = self.operations.get((service, name))
@@ -153,9 +156,7 @@ class Kernel:
         """Stop loops and rooms; jobs and endpoints run on, and the next start adopts them."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for module in self.modules:
             stop = getattr(module, "stop", None)
             if stop is not None:

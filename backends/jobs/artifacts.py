@@ -79,7 +79,9 @@ def upload_files(cx: Context, folders: list[tuple[Path, Path]], prefix: str, che
     for folder, root in folders:
         for path, name in files_below(folder, root):
             check()
-            cx.objects.put_file(cx, bucket, f"{base}{name}", path)
+            # A file name may be any bytes; a key is text.
+            key = f"{base}{name}".encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            cx.objects.put_file(cx, bucket, key, path)
             any_found = True
     return any_found
 

@@ -86,7 +86,7 @@ def check_exists(cx: Context, channel: Channel, role: str) -> None:
     if channel.file_system is not None:
         return
     bucket, prefix = parse_uri(channel.uri)
-    if cx.objects.list_keys(cx, bucket, prefix, limit=1):
+    if cx.objects.is_own(cx, bucket) and cx.objects.list_keys(cx, bucket, prefix, limit=1):
         return
     raise errors.validation(
         f'No S3 objects found under S3 URL "{channel.uri}" given in input data source. Please ensure that the bucket '
@@ -162,7 +162,11 @@ def _text(value: Any) -> str:
 
 
 def _required(cx: Context, uri: str) -> StoredObject:
-    stored = cx.objects.head(cx, *parse_uri(uri))
+    try:
+        bucket, key = parse_uri(uri)
+    except errors.AwsError as error:
+        raise DataError(error.message) from error
+    stored = cx.objects.head(cx, bucket, key) if cx.objects.is_own(cx, bucket) else None
     if stored is None:
         raise DataError(f"{uri} does not exist")
     return stored

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from backends.core.objects import parse_uri
-from backends.jobs.channels import relative_path
+from backends.jobs.channels import DataError, relative_path
 from backends.jobs.opt_ml import make_open
 from backends.jobs.spec import Mount, Sync
 
@@ -53,6 +53,8 @@ def restore(
 
 def _directory(host: HostSpec, path: str) -> tuple[Path, tuple[Mount, ...]]:
     """Give the host's checkpoint directory on this machine; outside /opt/ml it is mounted where the job expects it."""
+    if ".." in path.split("/"):
+        raise DataError(f"the checkpoint directory {path!r} leaves its place")
     if path.startswith(OPT_ML):
         local = host.opt_ml / path.removeprefix(OPT_ML)
         make_open(local, above=host.opt_ml.parent)

@@ -6,6 +6,7 @@ Source of the metric rules: developer guide, "Define metrics" (2026-11); `#011` 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from itertools import islice
@@ -58,9 +59,11 @@ def values_in(text: str, metrics: tuple[Metric, ...]) -> list[tuple[str, float]]
         if match is None or not match.groups():
             continue
         try:
-            found.append((metric.name, float(match[1])))
+            value = float(match[1])
         except (TypeError, ValueError):
             continue
+        if math.isfinite(value):  # CloudWatch refuses NaN and infinities too
+            found.append((metric.name, value))
     return found
 
 

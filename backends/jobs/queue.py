@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import time
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +34,7 @@ Driver = TypeVar("Driver", bound="Callable[[Run], None]")
 RETRY_S = 5.0
 MAX_FAILURES = 3
 RESET_S = 60.0
+GOOD_RUN_S = 60.0
 
 
 class ServerStopping(Exception):  # noqa: N818 - not an error: the next server goes on from here
@@ -142,9 +144,10 @@ class Queue:
         self._drivers: dict[str, Callable[[Run], None]] = dict(
             pair for module in kernel.modules for pair in marked(module, "drivers")
         )
-        self._runs: dict[str, tuple[Run, threading.Thread]] = {}
+        self._runs: dict[str, tuple[Run | None, threading.Thread]] = {}
         self._lock = threading.Lock()
         self._stopping = False
+        self._closed = threading.Event()
         self.slots = Slots()
 
     def take_up(self, job_id: str) -> None:
@@ -153,7 +156,7 @@ class Queue:
             if self._stopping or job_id in self._runs:
                 return
             thread = threading.Thread(target=self._drive, args=(job_id,), name=job_id, daemon=True)
-            self._runs[job_id] = (None, thread)  # type: ignore[assignment]
+            self._runs[job_id] = (None, thread)
             thread.start()
 
     def take_up_all(self, arn: str | None = None) -> None:
@@ -192,6 +195,7 @@ class Queue:
         """Let every driver go, wherever it is; jobs run on."""
         with self._lock:
             self._stopping = True
+        self._closed.set()
         for run, thread in list(self._runs.values()):
             if run is not None:
                 run.close()
@@ -202,37 +206,49 @@ class Queue:
         failures = 0
         try:
             while True:
-                row = self._kernel.db.read_blocking(lambda tx: _row(tx, job_id))
-                if row is None:
-                    return
-                run = Run(self._kernel, row)
-                with self._lock:
-                    if self._stopping:
-                        return
-                    self._runs[job_id] = (run, threading.current_thread())
+                began = time.monotonic()
                 try:
-                    self._drivers[row.kind](run)
+                    if self._drive_once(job_id):
+                        return
                 except ServerStopping:
                     return
                 except Exception as error:
                     log.exception("driving %s failed", job_id)
-                    failures += 1
-                    if failures >= MAX_FAILURES:
-                        self._give_up(run, error)
+                    failures = 1 if time.monotonic() - began > GOOD_RUN_S else failures + 1
+                    if failures >= MAX_FAILURES and self._give_up(job_id, error):
                         return
-                    if run.closed_within(RETRY_S):
+                    if self._closed.wait(RETRY_S * failures):
                         return
-                else:
-                    return
         finally:
             self.slots.release(job_id)
             self._runs.pop(job_id, None)
 
-    def _give_up(self, run: Run, error: Exception) -> None:
-        """Fail the resource through its room: `drive.failed(run, reason)`; without one the row stays for the next start."""
+    def _drive_once(self, job_id: str) -> bool:
+        """Take a job from its row to its end, once; False when there is more to do."""
+        row = self._kernel.db.read_blocking(lambda tx: _row(tx, job_id))
+        if row is None:
+            return True
+        run = Run(self._kernel, row)
+        with self._lock:
+            if self._stopping:
+                return True
+            self._runs[job_id] = (run, threading.current_thread())
+        self._drivers[row.kind](run)
+        return True
+
+    def _give_up(self, job_id: str, error: Exception) -> bool:
+        """Fail the resource through its room, `drive.failed(run, reason)`; False when that fails too."""
+        run, _ = self._runs[job_id]
+        if run is None:  # not even its row could be read
+            return False
         failed = getattr(self._drivers[run.kind], "failed", None)
-        if failed is not None:
-            failed(run, f"InternalServerError: {type(error).__name__}: {error}")
+        try:
+            if failed is not None:
+                failed(run, f"InternalServerError: {type(error).__name__}: {error}")
+        except Exception:
+            log.exception("%s could not be failed; it is tried again", job_id)
+            return False
+        return True
 
 
 def _row(tx: Transaction, job_id: str) -> Any:

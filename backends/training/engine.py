@@ -72,7 +72,7 @@ def drive(run: Run) -> None:
 def fail(run: Run, reason: str) -> None:
     """Fail a job that this server could not drive, after several attempts."""
     try:
-        _Job(run).record(Verdict("Failed", "Failed", reason))
+        _Job(run).record(Verdict("Failed", "Failed", reason), upload=False)  # the upload may be what fails
     except JobGone:
         _forget(run)
 
@@ -294,14 +294,16 @@ class _Job:
     def _retry(self, runner: Runner, handle: Handle) -> None:
         self._update("Restarting")
         runner.remove(handle)
+        for done in ("exit", "stop_cause", "runner"):
+            self.run.state.pop(done, None)
         self.run.save("queued", attempt=self.run.state["attempt"] + 1, change_offset=0)
         self.slots.release(self.run.id)
         drive(self.run)
 
-    def record(self, how: Verdict) -> None:
+    def record(self, how: Verdict, *, upload: bool = True) -> None:
         """Upload what there is, write the last status, and clean up."""
         changes: dict[str, Any] = {}
-        if "exit" in self.run.state:
+        if upload and "exit" in self.run.state:
             self._update("Uploading")
             changes = self._upload(how)
         metrics = logs.final_metrics(self.run)

@@ -174,6 +174,9 @@ def _check_resources(resources: Mapping[str, Any]) -> None:
             raise errors.validation("InstanceGroupName must be unique within InstanceGroups.")
     elif "InstanceType" not in resources or "InstanceCount" not in resources:
         raise errors.validation("InstanceType and InstanceCount are required without InstanceGroups.")
+    counts = [group["InstanceCount"] for group in resources.get("InstanceGroups") or [resources]]
+    if min(counts) < 1:
+        raise errors.validation("InstanceCount must be at least 1.")
 
 
 def _check_limits(request: Mapping[str, Any]) -> None:
@@ -221,9 +224,16 @@ def _check_channel(channel: channels.Channel, groups: set[str]) -> None:
         raise errors.validation(f"Channel {channel.name}: no instance group is named {', '.join(sorted(unknown))}.")
 
 
+def _check_local_path(path: str) -> None:
+    """Refuse a checkpoint directory that would not stay where it is mounted."""
+    if not path.startswith("/") or ".." in path.split("/") or path.rstrip("/") in {"", "/opt", "/opt/ml"}:
+        raise errors.validation(f"CheckpointConfig.LocalPath {path!r} is not the absolute path of a directory.")
+
+
 def _check_output(cx: Context, request: Mapping[str, Any]) -> None:
     places = {"OutputDataConfig": request.get("OutputDataConfig", {}).get("S3OutputPath")}
     places["CheckpointConfig"] = request.get("CheckpointConfig", {}).get("S3Uri")
     for member, uri in places.items():
-        if uri is not None and cx.objects.bucket(cx, parse_uri(uri)[0]) is None:
-            raise errors.validation(f"The S3 bucket of {member}, {uri}, does not exist.")
+        if uri is not None and not cx.objects.is_own(cx, parse_uri(uri)[0]):
+            raise errors.validation(f"The S3 bucket of {member}, {uri}, does not exist or is not this account's.")
+    _check_local_path(request.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints"))

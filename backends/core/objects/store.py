@@ -138,6 +138,11 @@ class ObjectStore:
         row = _BUCKET.row(cx.transaction, {"name": name})
         return Bucket(*row) if row is not None else None
 
+    def is_own(self, cx: Context, name: str) -> bool:
+        """Tell whether a bucket is there and the caller's account owns it: jobs touch no other account's objects."""
+        found = self.bucket(cx, name)
+        return found is not None and found.account == cx.account
+
     def head(self, cx: Context, bucket: str, key: str) -> StoredObject | None:
         """Find an object's current version."""
         row = _HEAD.row(cx.transaction, {"bucket": bucket, "key": key})
@@ -277,14 +282,19 @@ class ObjectStore:
     ) -> StoredObject:
         """Store a file as an object; blocks, opens its own transaction."""
         content = self.store_file(path, move=move)
-        return cx.write(lambda inside: self.record(inside, bucket, key, content, {"ContentType": content_type}))
+        return cx.write(lambda inside: self._put(inside, bucket, key, content, content_type))
 
     def put_bytes(
         self, cx: Context, bucket: str, key: str, data: bytes, content_type: str = "binary/octet-stream"
     ) -> StoredObject:
         """Store bytes as an object; blocks, opens its own transaction."""
         content = self.store_bytes(data)
-        return cx.write(lambda inside: self.record(inside, bucket, key, content, {"ContentType": content_type}))
+        return cx.write(lambda inside: self._put(inside, bucket, key, content, content_type))
+
+    def _put(self, cx: Context, bucket: str, key: str, content: Content, content_type: str) -> StoredObject:
+        if not self.is_own(cx, bucket):
+            raise errors.AwsError("NoSuchBucket", f"The bucket {bucket} does not exist any more.", status=404)
+        return self.record(cx, bucket, key, content, {"ContentType": content_type})
 
     def open(self, stored: StoredObject) -> IO[bytes]:
         """Open an object's bytes; FileNotFoundError when it was deleted since."""

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH103, PTH105, PTH108, PTH113, PTH114, PTH116, PTH118, PTH120, PTH123 - pathlib would cost every supervisor 8 ms of its start
+# ruff: noqa: PTH103, PTH105, PTH108, PTH113, PTH114, PTH118, PTH120, PTH123 - pathlib would cost every supervisor 8 ms of its start
 """Checkpoints: a directory that the job writes is mirrored into one of the server's, and each change is journalled.
 
 The server takes the journal from where it stopped and puts or deletes the objects, so nothing is lost while it is
@@ -89,16 +89,30 @@ def _scan(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
                     yield os.path.relpath(path, folder), (stat.st_size, stat.st_mtime_ns)
 
 
+def _open_below(root: str, name: str) -> int:
+    """Open a file below a directory without following any link: the job may swap one in at any moment."""
+    *folders, last = name.split("/")
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            deeper = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            os.close(fd)
+            fd = deeper
+        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
 def _copy(pair: dict[str, str], name: str, stamp: tuple[int, int]) -> bool:
     """Copy one file, whole or not at all; False when it changed or vanished meanwhile (the next pass has it again)."""
-    source, target = os.path.join(pair["local"], name), os.path.join(pair["remote"], name)
+    target = os.path.join(pair["remote"], name)
     temporary = f"{target}.{os.getpid()}.part"
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(source, "rb") as reader, open(temporary, "wb") as writer:
+        with open(_open_below(pair["local"], name), "rb") as reader, open(temporary, "wb") as writer:
             while block := reader.read(_BLOCK_BYTES):
                 writer.write(block)
-        stat = os.stat(source)
+            stat = os.fstat(reader.fileno())
         if (stat.st_size, stat.st_mtime_ns) == stamp:
             os.replace(temporary, target)
             return True
