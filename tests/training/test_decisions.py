@@ -166,3 +166,11 @@ def test_tabs_match_as_cloudwatch_shows_them(line: str) -> None:
         ]
     )
     assert values_in(line, metrics) == [("train", 1.5), ("valid", 2.0)]
+
+
+def test_what_is_no_number_is_no_metric() -> None:
+    metrics = compile_metrics([{"Name": "loss", "Regex": "loss: (.*?);"}])
+    assert values_in("loss: nan; loss: 1;", metrics) == []
+    assert values_in("loss: inf;", metrics) == []
+    assert values_in("loss: many;", metrics) == []
+    assert values_in("loss: -1e-3;", metrics) == [("loss", -0.001)]

@@ -53,12 +53,35 @@ def test_missing_data_is_refused_at_once_in_aws_words(local: Site) -> None:
         ({"ResourceConfig": {"VolumeSizeInGB": 1}}, "InstanceType and InstanceCount are required"),
         ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "Exactly one of TrainingImage and AlgorithmName"),
         ({"CheckpointConfig": {"S3Uri": "s3://no-such-bucket-here/x"}}, "CheckpointConfig"),
+        ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 0, "VolumeSizeInGB": 1}}, "at least 1"),
     ],
 )
 def test_what_cannot_work_is_refused(local: Site, members: dict[str, Any], sentence: str) -> None:
     code, message = refused(local, local.request(**members))
     assert code == "ValidationException"
     assert sentence in message
+
+
+@pytest.mark.parametrize("path", ["/opt/ml/../../etc", "relative", "/opt/ml", "/"])
+def test_checkpoints_stay_in_their_directory(local: Site, path: str) -> None:
+    config = {"S3Uri": f"s3://{local.bucket}/checkpoints", "LocalPath": path}
+    code, message = refused(local, local.request(CheckpointConfig=config))
+    assert code == "ValidationException"
+    assert "LocalPath" in message
+
+
+def test_another_accounts_bucket_is_no_place_for_a_job(local: Site) -> None:
+    from tests.conftest import ACCOUNTS
+
+    other = local.live.client("s3", f"{next(ACCOUNTS):012d}")
+    other.create_bucket(Bucket="somebody-elses")
+    other.put_object(Bucket="somebody-elses", Key="data/a", Body=b"1")
+    code, message = refused(local, local.request(OutputDataConfig={"S3OutputPath": "s3://somebody-elses/x"}))
+    assert code == "ValidationException"
+    assert "is not this account's" in message
+    entry = channel("train", "s3://somebody-elses/data/")
+    code, message = refused(local, local.request(InputDataConfig=[entry]))
+    assert "No S3 objects found" in message
 
 
 @pytest.mark.parametrize(
