@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from backends.core.context import DEFAULT_ACCOUNT, DEFAULT_REGION, Caller
+from backends.core.errors import AwsError
+from backends.core.keys import PREFIX
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -31,12 +33,19 @@ class Identity:
 
 
 def identify(kernel: Kernel, request: HttpRequest) -> Identity:
-    """Read the credential scope; keys that this server issued carry their account, 12-digit keys are the account."""
+    """Read the credential scope; keys that this server issued carry their account, 12-digit keys are the account.
+
+    Raises InvalidClientTokenId for a key of the form that it issues but did not, ExpiredToken for one past its end.
+    """
     key, region, name = _scope(request)
-    issued = kernel.issued_key(key) if key.startswith("ASIALM") else None
-    if issued is not None:
-        return Identity(Caller(key, issued.arn), issued.account, region, name)
-    return _plain(key, region, name)
+    if not key.startswith(PREFIX):
+        return _plain(key, region, name)
+    issued = kernel.issued_key(key)
+    if issued is None:  # never issued, or forgotten by a reset: the default account is nobody's to fall into
+        raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+    if issued.expires < kernel.clocks.now(issued.account):
+        raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
+    return Identity(Caller(key, issued.arn), issued.account, region, name)
 
 
 @lru_cache(1024)

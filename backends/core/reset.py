@@ -24,6 +24,7 @@ async def reset(kernel: Kernel, account: str | None = None) -> None:
     """Delete every row of the account (None: of all accounts) and end what runs for it."""
     await _tell(kernel, "reset", account)
     await kernel.db.write(lambda tx: _forget(tx, account))
+    kernel.forget_keys(account)
     await _tell(kernel, "after_reset", account)
     kernel.clocks.load_offsets({} if account is None else {account: 0.0}, replace=account is None)
     kernel.changed.notify()

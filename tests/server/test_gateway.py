@@ -125,6 +125,28 @@ def test_an_assumed_role_carries_its_account(server: LiveServer, aws: Callable[.
     assert identity["Arn"] == "arn:aws:sts::444455556666:assumed-role/Other/me"
 
 
+def test_an_issued_key_ends(server: LiveServer, aws: Callable[..., Any]) -> None:
+    """Never issued, past its end by its account's clock, forgotten by a reset: refused, not another account's."""
+    with pytest.raises(ClientError, match="InvalidClientTokenId") as refused:
+        aws("sts", account="ASIALMNEVERISSUEDAAA").get_caller_identity()
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    with pytest.raises(ClientError, match="403"):
+        aws("s3", account="ASIALMNEVERISSUEDAAA").list_buckets()
+    for end, account, code in (
+        ("clock", "666677778888", "ExpiredToken"),
+        ("reset", "666677778889", "InvalidClientTokenId"),
+    ):
+        given = {"account": account}
+        role = f"arn:aws:iam::{given['account']}:role/Other"
+        issued = aws("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
+        sts = aws("sts", account=issued["AccessKeyId"])
+        assert sts.get_caller_identity()["Account"] == given["account"]
+        body = json.dumps(given | ({"advance_s": 7200} if end == "clock" else {})).encode()
+        assert post(server, body, {"Content-Type": "application/json"}, f"/_localmaker/{end}")[0] == 200
+        with pytest.raises(ClientError, match=code):
+            sts.get_caller_identity()
+
+
 def test_the_seeded_role_is_there_and_trusts_sagemaker(aws: Callable[..., Any], account: str) -> None:
     arn = aws("sts").get_caller_identity()["Arn"]
     name = arn.split("/")[1]
@@ -191,6 +213,13 @@ def test_reset_forgets_one_account_only(server: LiveServer, aws: Callable[..., A
         mine.describe_model(ModelName="reset")
     assert other.describe_model(ModelName="reset")["ModelName"] == "reset"
     other.delete_model(ModelName="reset")
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_page_of_another_site_cannot_reset(server: LiveServer, headers: dict[str, str]) -> None:
+    sent = {"Content-Type": "application/json", **headers}
+    assert post(server, b'{"account": null}', sent, "/_localmaker/reset")[0] == 403
+    assert post(server, b"", {}, "/_localmaker/reset")[0] == 422
 
 
 def test_many_clients_at_once_get_their_own_answers(aws: Callable[..., Any], account: str) -> None:
