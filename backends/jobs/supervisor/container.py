@@ -114,11 +114,18 @@ class ContainerHost:
         stamp, count = self._written
         since = f"{stamp // 10**9}.{stamp % 10**9:09d}"
         query = f"follow=1&stdout=1&stderr=1&timestamps=1&since={since}"
-        for at, data in _lines(self._engine.stream(f"{self._path}/logs?{query}")):
+        begun: dict[int, bytes] = {}  # a long line comes in pieces, and the other stream's lines may come between them
+        for kind, at, data in _lines(self._engine.stream(f"{self._path}/logs?{query}")):
             if at < stamp or (at == stamp and count > 0):
                 count -= at == stamp and data.endswith(b"\n")
                 continue
-            self._log.feed(self.name, data, at)
+            whole = begun.pop(kind, b"") + data
+            if whole.endswith(b"\n") or len(whole) > _LONG_LINE:
+                self._log.feed(self.name, whole, at)
+            else:
+                begun[kind] = whole
+        for rest in begun.values():
+            self._log.feed(self.name, rest, at)
         self._log.end(self.name)
 
     def _outcome(self) -> dict[str, Any]:
@@ -174,8 +181,8 @@ def _foreign(path: str) -> bool:
     return bool(problems)
 
 
-def _lines(response: http.client.HTTPResponse) -> Iterator[tuple[int, bytes]]:
-    """Give (epoch ns, data) for each frame of a log stream: 8 bytes of header, a stamp, a space, the text."""
+def _lines(response: http.client.HTTPResponse) -> Iterator[tuple[int, int, bytes]]:
+    """Give (1 stdout or 2 stderr, epoch ns, data) for each frame: 8 bytes of header, a stamp, a space, the text."""
     buffer = b""
     while block := response.read1(1 << 16):
         buffer += block
@@ -185,11 +192,12 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[tuple[int, bytes]]:
             if end > len(buffer):
                 break
             stamp, _, data = buffer[start + 8 : end].partition(b" ")
-            yield _epoch_ns(stamp), data
+            yield buffer[start], _epoch_ns(stamp), data
             start = end
         buffer = buffer[start:]
 
 
+_LONG_LINE = 1 << 18
 _SECONDS: dict[bytes, int] = {}
 
 
