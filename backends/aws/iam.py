@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
-from sqlalchemy import Column, Double, LargeBinary, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Double, LargeBinary, Table, Text, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.core import arn as arns
-from backends.core import errors
+from backends.core import errors, logstore
 from backends.core.keys import SEEDED_ROLE
 from backends.core.operation import operation
 from backends.core.tables import METADATA
@@ -196,7 +197,7 @@ def _seed(cx: Context) -> None:
     mine = (iam_roles.c.account == cx.account) & (iam_roles.c.name == SEEDED_ROLE)
     if cx.db.execute(select(iam_roles.c.name).where(mine)).first() is None:
         role = _new(cx, SEEDED_ROLE, "/", orjson.dumps(TRUST).decode())
-        _write(cx, role | {"attached": [FULL_ACCESS]})
+        logstore.insert_absent(cx, iam_roles, _row(cx, role | {"attached": [FULL_ACCESS]}))
 
 
 def _find(cx: Context, name: str) -> dict[str, Any] | None:
@@ -218,10 +219,16 @@ def _missing(message: str) -> errors.AwsError:
 
 
 def _write(cx: Context, role: dict[str, Any]) -> None:
-    mine = (iam_roles.c.account == cx.account) & (iam_roles.c.name == role["RoleName"])
-    cx.db.execute(delete(iam_roles).where(mine))
-    row = {"account": cx.account, "name": role["RoleName"], "created": role["CreateDate"]}
-    cx.db.execute(insert(iam_roles), row | {"document": orjson.dumps(role)})
+    """Keep a role, new or changed; the last writer wins, also over one that made the same role meanwhile."""
+    row = _row(cx, role)
+    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
+    changed = {name: row[name] for name in ("created", "document")}
+    cx.db.execute(dialect.insert(iam_roles).values(row).on_conflict_do_update(("account", "name"), set_=changed))
+
+
+def _row(cx: Context, role: dict[str, Any]) -> dict[str, Any]:
+    name, created = role["RoleName"], role["CreateDate"]
+    return {"account": cx.account, "name": name, "created": created, "document": orjson.dumps(role)}
 
 
 def _check_policy(text: str) -> None:

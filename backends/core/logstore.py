@@ -7,14 +7,17 @@ so that a crash neither loses nor repeats a line.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.core.tables import log_events, log_groups, log_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Table
 
     from backends.core.context import Context
 
@@ -22,12 +25,18 @@ MAX_EVENT_BYTES = 262_118  # 256 KiB less CloudWatch Logs' 26 bytes of overhead 
 OVERHEAD_BYTES = 26
 
 
+def insert_absent(cx: Context, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row unless one of its key is there, be it another transaction's that commits meanwhile (PostgreSQL)."""
+    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
+    cx.db.execute(dialect.insert(table).on_conflict_do_nothing(), row)
+
+
 def ensure_group(cx: Context, group: str) -> None:
     """Make a log group unless it is there."""
     mine = (log_groups.c.account == cx.account) & (log_groups.c.region == cx.region) & (log_groups.c.name == group)
     if cx.db.execute(select(log_groups.c.name).where(mine)).first() is None:
         row = {"account": cx.account, "region": cx.region, "name": group, "created": cx.clock.now()}
-        cx.db.execute(insert(log_groups), row)
+        insert_absent(cx, log_groups, row)
 
 
 def ensure_stream(cx: Context, group: str, stream: str) -> int:
@@ -38,7 +47,8 @@ def ensure_stream(cx: Context, group: str, stream: str) -> int:
         & (log_streams.c.group_name == group)
         & (log_streams.c.name == stream)
     )
-    found: int | None = cx.db.execute(select(log_streams.c.id).where(mine)).scalar()
+    query = select(log_streams.c.id).where(mine)
+    found: int | None = cx.db.execute(query).scalar()
     if found is not None:
         return found
     ensure_group(cx, group)
@@ -50,7 +60,8 @@ def ensure_stream(cx: Context, group: str, stream: str) -> int:
         "created": cx.clock.now(),
         "stored_bytes": 0,
     }
-    made: int = cx.db.execute(insert(log_streams).returning(log_streams.c.id), row).scalar_one()
+    insert_absent(cx, log_streams, row)
+    made: int = cx.db.execute(query).scalar_one()
     return made
 
 
@@ -66,14 +77,14 @@ def append(cx: Context, stream_id: int, lines: Sequence[tuple[int, str]]) -> Non
     cx.db.execute(insert(log_events), rows)
     size = sum(len(text) + OVERHEAD_BYTES for _, text in lines)
     first, last = min(at for at, _ in lines), max(at for at, _ in lines)
-    seen = cx.db.execute(
-        select(log_streams.c.first_event_ms, log_streams.c.last_event_ms).where(log_streams.c.id == stream_id)
-    ).one()
-    changed = update(log_streams).where(log_streams.c.id == stream_id)
+    # One statement: on PostgreSQL, two writers that read first would each write over the other's times.
+    oldest, newest = log_streams.c.first_event_ms, log_streams.c.last_event_ms
     cx.db.execute(
-        changed.values(
-            first_event_ms=min(first, seen.first_event_ms or first),
-            last_event_ms=max(last, seen.last_event_ms or last),
+        update(log_streams)
+        .where(log_streams.c.id == stream_id)
+        .values(
+            first_event_ms=case((func.coalesce(oldest, first) < first, oldest), else_=first),
+            last_event_ms=case((func.coalesce(newest, last) > last, newest), else_=last),
             last_ingestion_ms=now_ms,
             stored_bytes=log_streams.c.stored_bytes + size,
         )
@@ -81,5 +92,6 @@ def append(cx: Context, stream_id: int, lines: Sequence[tuple[int, str]]) -> Non
 
 
 def _fit(text: str) -> str:
+    text = text.replace("\0", "")  # PostgreSQL's text takes every character but this one
     raw = text.encode("utf-8", errors="replace")
     return text if len(raw) <= MAX_EVENT_BYTES else raw[:MAX_EVENT_BYTES].decode("utf-8", errors="ignore")

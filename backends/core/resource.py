@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql
 
 from api_specs import model
 from backends.core import arn as arns
@@ -48,6 +49,8 @@ _DOCUMENT = Prepared(select(resources.c.document).where(_SCOPE, resources.c.key 
 _BY_ARN = Prepared(_ROW.where(resources.c.arn == bindparam("arn")))
 _STORED = ("kind", "account", "region", "key", "arn", "status", "created", "modified", "version", "document", "hidden")
 _INSERT = Prepared(insert(resources).returning(resources.c.id), _STORED)
+# On PostgreSQL a name can be taken between check and insert; asked so, it waits for the other to commit or to give up.
+_INSERT_SHARED = Prepared(postgresql.insert(resources).on_conflict_do_nothing().returning(resources.c.id))
 _UPDATE = update(resources).where(resources.c.id == bindparam("row_id"), resources.c.version == bindparam("seen"))
 _DELETE = delete(resources).where(resources.c.id == bindparam("row_id"))
 
@@ -170,7 +173,10 @@ class Resource:
             "document": orjson.dumps(document),
             "hidden": orjson.dumps(hidden) if hidden else None,
         }
-        row_id: int = _INSERT.row(cx.transaction, stored)[0]
+        made = (_INSERT_SHARED if cx.db.dialect.name == "postgresql" else _INSERT).row(cx.transaction, stored)
+        if made is None:  # another transaction has taken the name since the check
+            raise self.duplicate(arn, name)
+        row_id: int = made[0]
         if tag_list:
             tags.put(cx, arn, tag_list)
         return Row(row_id, name, arn, status, now, 1, document, hidden or {})

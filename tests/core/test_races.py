@@ -1,0 +1,65 @@
+"""What several ask for at once is made once: on PostgreSQL (LOCALMAKER_TEST_POSTGRESQL=1) transactions truly overlap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from backends.aws import iam
+from backends.core import logstore
+from backends.core.errors import AwsError
+from backends.core.keys import SEEDED_ROLE
+from backends.core.resource import resource
+from backends.core.tables import log_events, log_streams
+from tests.core.conftest import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.context import Context
+    from backends.core.kernel import Kernel
+
+AT_ONCE = 16
+MODEL = resource("Model", arn_path="model", exists="{arn} exists")
+
+
+def test_first_uses_at_once(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        def log(number: int) -> Callable[[Context], int]:
+            def append(cx: Context) -> int:
+                stream = logstore.ensure_stream(cx, "/g", "s")
+                logstore.append(cx, stream, [(1000 + number, f"line\0 {number}")])
+                return stream
+
+            return append
+
+        cx = kernel.context(ACCOUNT, REGION)
+        streams = await asyncio.gather(*(cx.transact(log(n)) for n in range(AT_ONCE)))
+        assert len(set(streams)) == 1
+        row: Any = await cx.transact(lambda inside: inside.db.execute(select(log_streams)).one())
+        assert (row.first_event_ms, row.last_event_ms) == (1000, 1000 + AT_ONCE - 1)
+        lines = await cx.transact(lambda inside: inside.db.execute(select(log_events.c.message)).scalars().all())
+        assert sorted(lines) == sorted(f"line {n}" for n in range(AT_ONCE))
+
+        request = {"RoleName": SEEDED_ROLE}
+        roles = await asyncio.gather(*(cx.transact(lambda inside: iam.get_role(inside, request)) for _ in range(16)))
+        assert len({role["Role"]["CreateDate"] for role in roles}) == 1
+
+    with_kernel(work)
+
+
+def test_a_name_is_given_once(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        def create(cx: Context) -> str:
+            MODEL.insert(cx, "m", {"ModelName": "m"})
+            return "made"
+
+        cx = kernel.context(ACCOUNT, REGION)
+        answers = await asyncio.gather(*(cx.transact(create) for _ in range(AT_ONCE)), return_exceptions=True)
+        said = Counter(answer.code if isinstance(answer, AwsError) else answer for answer in answers)
+        assert said == {"made": 1, "ValidationException": AT_ONCE - 1}
+
+    with_kernel(work)
