@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from sqlalchemy import delete, insert, select
@@ -24,8 +25,11 @@ from backends.endpoints.fleet import fleets
 from backends.endpoints.tables import async_invocations
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
     from backends.core.context import Context
     from backends.core.kernel import Kernel
+    from backends.core.objects import StoredObject
     from backends.endpoints.fleet import Fleet
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,21 @@ DEFAULT_TIMEOUT_S = 900
 DEFAULT_CONCURRENCY = 4  # AWS chooses by itself when MaxConcurrentInvocationsPerInstance is not given
 LOOK_EVERY_S = 0.5
 IDLE_S = 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+MOST_DEATHS = 3  # a request of which so many containers died is not given to another one
+MOST_EXPIRED = 100
+COLUMNS = async_invocations.c
+ENDPOINTS = select(COLUMNS.account, COLUMNS.region, COLUMNS.endpoint, COLUMNS.arn).distinct()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What becomes an object: its S3 URI (None: there is no place for it), bytes and type."""
+
+    place: str | None
+    content: bytes
+    content_type: str
 
 
 @operation("InvokeEndpointAsync", service="sagemaker-runtime")
@@ -117,26 +136,39 @@ def _look_now(kernel: Kernel) -> None:
 
 
 async def _answer_all(kernel: Kernel) -> None:
-    """Hand rows to their endpoints, in order, as many at once as each has room for."""
+    """Hand rows to their endpoints, in order, as many at once as each has room for; and expire what nobody takes."""
     bell: asyncio.Event = kernel.state["async_bell"]
     running: dict[int, tuple[str, asyncio.Task[None]]] = {}
     while True:
         bell.clear()
         for row_id in [known for known, (_, task) in running.items() if task.done()]:
             del running[row_id]
-        rows = await kernel.db.read(
-            lambda tx: tx.connection.execute(
-                select(async_invocations).order_by(async_invocations.c.id).limit(1000)
-            ).all()
-        )
-        for row in rows:
-            busy = sum(arn == row.arn for arn, _ in running.values())
-            fleet = fleets(kernel).get((row.account, row.region, row.endpoint))
-            if row.id not in running and fleet is not None and fleet.async_config and busy < _room(fleet):
-                running[row.id] = (row.arn, asyncio.create_task(_answer_one(kernel, row, bell)))
+        endpoints: Sequence[Any] = ()
+        try:
+            endpoints = await kernel.db.read(lambda tx: tx.connection.execute(ENDPOINTS).all())
+            for endpoint in endpoints:
+                for row in await _due(kernel, endpoint, running):
+                    running[row.id] = (row.arn, asyncio.create_task(_answer_one(kernel, row, bell)))
+        except Exception:
+            log.exception("asynchronous invocations could not be read; it is tried again")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S if rows else IDLE_S):
+            async with asyncio.timeout(LOOK_EVERY_S if endpoints else IDLE_S):
                 await bell.wait()
+
+
+async def _due(kernel: Kernel, endpoint: Any, running: Mapping[int, tuple[str, Any]]) -> Sequence[Any]:
+    """Give the rows of an endpoint that are to be taken now: what it has room for, and what has expired."""
+    mine = [row_id for row_id, (arn, _) in running.items() if arn == endpoint.arn]
+    waiting = select(async_invocations).where(COLUMNS.arn == endpoint.arn, COLUMNS.id.not_in(mine)).order_by(COLUMNS.id)
+    now = kernel.context(endpoint.account, endpoint.region).clock.now()
+    query = waiting.where(COLUMNS.expires < now).limit(MOST_EXPIRED)
+    if expired := await kernel.db.read(lambda tx: tx.connection.execute(query).all()):
+        return expired
+    fleet = fleets(kernel).get((endpoint.account, endpoint.region, endpoint.endpoint))
+    free = _room(fleet) - len(mine) if fleet is not None and fleet.async_config else 0
+    if free <= 0:
+        return ()
+    return await kernel.db.read(lambda tx: tx.connection.execute(waiting.limit(free)).all())
 
 
 def _room(fleet: Fleet) -> int:
@@ -149,25 +181,39 @@ async def _answer_one(kernel: Kernel, row: Any, bell: asyncio.Event) -> None:
     """Ask the container, store its answer or its failure, and take the row away."""
     cx = kernel.context(row.account, row.region)
     kept = orjson.loads(row.request)
-    try:
-        place, content, content_type = await _ask(cx, row, kept)
-        if place is not None:
-            stored = await asyncio.to_thread(cx.objects.store_bytes, content)
-        await cx.transact(lambda inside: _settle(inside, row.id, kept, place, stored if place else None, content_type))
-    except Exception:
-        log.exception("asynchronous invocation %s of %s could not be recorded; it is tried again", row.id, row.arn)
-        await asyncio.sleep(1)
+    answer = await _patiently(row, lambda: _ask(cx, row, kept))
+    if answer is not None:
+        stored = None
+        if answer.place is not None:
+            stored = await _patiently(row, lambda: asyncio.to_thread(cx.objects.store_bytes, answer.content))
+        await _patiently(row, lambda: cx.transact(lambda inside: _settle(inside, row, kept, answer, stored)))
     bell.set()
 
 
-async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> tuple[str | None, bytes, str]:
-    """Give where the answer goes, its bytes and its type."""
+async def _patiently(row: Any, step: Callable[[], Awaitable[T]]) -> T:
+    """Do a step until it works, after longer and longer pauses; what the steps before it gave is kept meanwhile."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return await step()
+        except AwsError as error:
+            log.warning("asynchronous invocation %s of %s is tried again: %s", row.id, row.arn, error.message)
+        except Exception:
+            log.exception("asynchronous invocation %s of %s is tried again", row.id, row.arn)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> _Answer | None:
+    """Give what becomes an object; None when there is nobody to ask. AwsError when the container cannot be reached."""
     if cx.clock.now() > row.expires:
-        return kept["failure"], b"The request expired before it was processed.", "text/plain"
-    fleet = fleets(cx.kernel)[cx.account, cx.region, row.endpoint]
-    stored = await cx.read(lambda inside: cx.objects.head(inside, *parse_uri(kept["input"])))
+        return _failure(kept, "The request expired before it was processed.")
+    there, stored = await cx.read(lambda inside: (_is_there(inside, row), _input(inside, kept)))
+    fleet = fleets(cx.kernel).get((cx.account, cx.region, row.endpoint))
+    if not there or fleet is None or fleet.async_config is None:
+        return None
     if stored is None:
-        return kept["failure"], f"Could not find the input object {kept['input']}.".encode(), "text/plain"
+        return _failure(kept, f"Could not find the input object {kept['input']}.")
     body = await asyncio.to_thread(cx.objects.read_bytes, stored)
     names = {header: member for member, header in invoke.FORWARDED.items()}
     request = {names[header]: value for header, value in kept["headers"].items()} | {"Body": body}
@@ -175,17 +221,47 @@ async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> tuple[str | None,
         variant = invoke.pick_variant(fleet, {"TargetVariant": kept["variant"]} if kept["variant"] else {})
         content, headers = await invoke.call_through(cx, fleet, variant, request, kept["timeout_s"])
     except AwsError as error:
-        return kept["failure"], error.message.encode(), "text/plain"
-    return kept["output"], content, headers.get("content-type", "application/octet-stream")
+        if error.code == "ServiceUnavailable" and not _is_lost(kept, error):
+            raise
+        return _failure(kept, error.message)
+    return _Answer(kept["output"], content, headers.get("content-type", "application/octet-stream"))
 
 
-def _settle(cx: Context, row_id: int, kept: dict[str, Any], place: str | None, stored: Any, content_type: str) -> None:
-    if place is not None:
-        bucket, key = parse_uri(place)
-        cx.objects.record(cx, bucket, key, stored, {"ContentType": content_type})
+def _is_lost(kept: dict[str, Any], error: AwsError) -> bool:
+    """Count the containers that took the request and died of it; tell whether these were enough."""
+    cause = error.__cause__
+    if cause is None or cause.__cause__ is not None:  # no instance is up, or the connection was refused
+        return False
+    kept["died"] = kept.get("died", 0) + 1
+    return bool(kept["died"] >= MOST_DEATHS)
+
+
+def _failure(kept: dict[str, Any], text: str) -> _Answer:
+    return _Answer(kept["failure"], text.encode(), "text/plain")
+
+
+def _is_there(cx: Context, row: Any) -> bool:
+    """Tell whether a row is still there: its endpoint may have been deleted, and made anew."""
+    query = select(COLUMNS.id).where(COLUMNS.id == row.id)
+    return cx.db.execute(query).first() is not None
+
+
+def _input(cx: Context, kept: dict[str, Any]) -> StoredObject | None:
+    return cx.objects.head(cx, *parse_uri(kept["input"]))
+
+
+def _settle(cx: Context, row: Any, kept: dict[str, Any], answer: _Answer, stored: Any) -> None:
+    """Record the answer's object and take the row away; without a place for the object, the log gets it."""
+    if not _is_there(cx, row):
+        return
+    bucket, key = parse_uri(answer.place) if answer.place is not None else ("", "")
+    if bucket and cx.objects.bucket(cx, bucket) is not None:
+        cx.objects.record(cx, bucket, key, stored, {"ContentType": answer.content_type})
+    else:
+        log.warning("asynchronous invocation %s of %s: no place for %.200r", row.id, row.arn, answer.content)
     if kept.get("remove_input"):
         cx.objects.delete(cx, *parse_uri(kept["input"]))
-    cx.db.execute(delete(async_invocations).where(async_invocations.c.id == row_id))
+    cx.db.execute(delete(async_invocations).where(COLUMNS.id == row.id))
 
 
 def _invalid(message: str) -> AwsError:
