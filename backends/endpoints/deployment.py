@@ -106,31 +106,47 @@ class Deployment:
         self._start(self.state["instances"])
 
     def _start(self, instances: list[dict[str, Any]]) -> None:
-        gpus = self._take_gpus(instances)
+        for instance in instances:
+            instance["gpus"] = self._take_gpus(instance)
         self.run.save(**{self._which: self.state})
         for instance in instances:
             for entry in instance["containers"]:
-                self._start_container(instance, entry, gpus)
+                self._start_container(instance, entry)
         with ThreadPoolExecutor(max(1, len(instances))) as pool:
             for healthy in pool.map(self._await_instance, instances):
                 if healthy is not None:
                     raise DeploymentError(healthy)
 
-    def _take_gpus(self, instances: list[dict[str, Any]]) -> tuple[int, ...]:
-        wanted = sum(instance_type(i["type"]).gpus for i in instances)
+    def _take_gpus(self, instance: dict[str, Any]) -> list[int]:
+        """Take an instance's GPUs, or those that it holds already. DeploymentError when too few are free."""
+        wanted = instance_type(instance["type"]).gpus
         if not wanted or self.run.kernel.settings.gpu == "cpu":
-            return ()
-        slots = queue.of(self.run.kernel).slots
-        if wanted <= slots.gpu_count:
-            taken = slots.acquire(f"{self.run.id}-{self.state['id']}", Ask(0, wanted), 0)
-            if taken is not None:
-                return taken
+            return []
+        slots, key = queue.of(self.run.kernel).slots, self._slot(instance)
+        taken = slots.acquire(key, Ask(0, wanted), 0) if wanted <= slots.gpu_count else None
+        if taken is not None:
+            return list(taken)
+        slots.release(key)  # its place in the queue
         raise DeploymentError(
-            f"CapacityError: this endpoint asks for {wanted} GPU(s) and this machine has {slots.gpu_count}, not all of "
-            "them free. Set LOCALMAKER_GPU=cpu to serve GPU instance types on the CPU."
+            f"CapacityError: an instance of {instance['type']} asks for {wanted} GPU(s) and this machine has "
+            f"{slots.gpu_count}, not enough of them free. Set LOCALMAKER_GPU=cpu to serve GPU instance types on the CPU."
         )
 
-    def _start_container(self, instance: dict[str, Any], entry: dict[str, Any], gpus: tuple[int, ...]) -> None:
+    def hold_gpus(self) -> None:
+        """After a restart: count the GPUs of what may still run as taken."""
+        for instance in [*self.state["instances"], *self.state["surplus"]]:
+            if instance.get("gpus"):
+                queue.of(self.run.kernel).slots.hold(self._slot(instance), 0, tuple(instance["gpus"]))
+
+    def _release_gpus(self, instances: Iterable[dict[str, Any]]) -> None:
+        for instance in instances:
+            queue.of(self.run.kernel).slots.release(self._slot(instance))
+            instance["gpus"] = []
+
+    def _slot(self, instance: dict[str, Any]) -> str:
+        return f"{self.run.id}-{instance['id']}"
+
+    def _start_container(self, instance: dict[str, Any], entry: dict[str, Any]) -> None:
         to = self._destination(instance, entry)
         plan = containers.ContainerPlan(
             entry["job"],
@@ -142,7 +158,7 @@ class Deployment:
             instance["role"],
             instance["isolated"],
             instance["startup_s"],
-            gpus,
+            tuple(instance["gpus"]),
             self.run.arn,
         )
 
@@ -200,7 +216,7 @@ class Deployment:
         ]
 
     def replace(self, dead: list[dict[str, Any]]) -> None:
-        """Start dead instances again under new job names."""
+        """Start dead instances again under new job names; they keep their GPUs."""
         self._stop(dead)
         for instance in dead:
             number = uuid.uuid4().hex[:17]
@@ -220,6 +236,7 @@ class Deployment:
                 raise  # the next server finds them
             except Exception:
                 self._stop(added)
+                self._release_gpus(added)
                 self.state["instances"] = [i for i in self.state["instances"] if i not in added]
                 self.run.save(**{self._which: self.state})
                 raise
@@ -234,13 +251,15 @@ class Deployment:
     def stop_surplus(self) -> None:
         """Stop the instances that scaling put aside."""
         self._stop(self.state["surplus"])
+        self._release_gpus(self.state["surplus"])
         self.state["surplus"] = []
         self.run.save(**{self._which: self.state})
 
     def stop(self) -> None:
         """Stop every container: SIGTERM, SIGKILL after 30 s."""
-        self._stop([*self.state["instances"], *self.state["surplus"]])
-        queue.of(self.run.kernel).slots.release(f"{self.run.id}-{self.state['id']}")
+        everything = [*self.state["instances"], *self.state["surplus"]]
+        self._stop(everything)
+        self._release_gpus(everything)
 
     def _stop(self, instances: Iterable[dict[str, Any]]) -> None:
         entries = [entry for instance in instances for entry in instance["containers"]]

@@ -103,6 +103,10 @@ class _Endpoint:
 
     def resume(self) -> None:
         """After a restart: take away a half-made deployment, and publish what still serves."""
+        for which in ("next", "old", "current"):
+            held = self._deployment(which)
+            if held is not None:
+                held.hold_gpus()
         for which in ("next", "old"):
             half = self._deployment(which)
             if half is not None:

@@ -12,10 +12,11 @@ from backends.core.kernel import Kernel
 from backends.core.settings import Settings
 from backends.core.tables import jobs
 from backends.endpoints import engine
-from backends.endpoints.deployment import Deployment
+from backends.endpoints.deployment import Deployment, DeploymentError
 from backends.endpoints.status import ENDPOINT
 from backends.jobs import places, queue
 from backends.jobs.queue import Run
+from backends.jobs.slots import Ask, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,3 +95,26 @@ def test_what_a_killed_server_was_starting_is_found_and_awaited(
     made.revive()
     assert new["containers"][0]["runner"] == "process"
     assert (awaited, replaced) == (["i-new"], ["i-new"])
+
+
+def test_each_instance_holds_its_own_gpus_through_a_restart(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = endpoint(kernel, monkeypatch, "InService")
+    slots = queue.of(kernel).slots = Slots(gpus=(0, 1))
+    state: dict[str, Any] = {"id": "d", "instances": [instance("i-1", ""), instance("i-2", "")], "surplus": []}
+    made = Deployment(run, "current", state)
+    for name in ("_start_container", "_stop"):
+        monkeypatch.setattr(Deployment, name, lambda *_: None)
+    monkeypatch.setattr(Deployment, "_await_instance", lambda *_: None)
+    made.start()
+    assert [entry["gpus"] for entry in state["instances"]] == [[0], [1]]
+    with pytest.raises(DeploymentError, match="CapacityError"):
+        made._start([instance("i-3", "")])
+    slots = queue.of(kernel).slots = Slots(gpus=(0, 1))
+    again = Deployment(run, "current", run.state["current"])
+    again.hold_gpus()
+    assert slots.acquire("training", Ask(1, 1), 0) is None
+    slots.release("training")
+    again.replace(again.state["instances"][:1])
+    assert again.state["instances"][0]["gpus"] == [0]
+    again.stop()
+    assert slots.acquire("training", Ask(1, 2), 0) == (0, 1)
