@@ -223,7 +223,8 @@ def _write(cx: Context, role: dict[str, Any]) -> None:
     row = _row(cx, role)
     dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
     changed = {name: row[name] for name in ("created", "document")}
-    cx.db.execute(dialect.insert(iam_roles).values(row).on_conflict_do_update(("account", "name"), set_=changed))
+    added = dialect.insert(iam_roles).values(row)
+    cx.db.execute(added.on_conflict_do_update(index_elements=["account", "name"], set_=changed))
 
 
 def _row(cx: Context, role: dict[str, Any]) -> dict[str, Any]:

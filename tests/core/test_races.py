@@ -63,3 +63,15 @@ def test_a_name_is_given_once(with_kernel: Callable[..., Any]) -> None:
         assert said == {"made": 1, "ValidationException": AT_ONCE - 1}
 
     with_kernel(work)
+
+
+def test_a_role_is_kept_and_changed(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        cx, policy = kernel.context(ACCOUNT, REGION), {"PolicyDocument": "[]", "RoleName": "mine"}
+        made = {"RoleName": "mine", "AssumeRolePolicyDocument": "{}"}
+        await cx.transact(lambda inside: iam.create_role(inside, made))
+        await cx.transact(lambda inside: iam.update_assume_role_policy(inside, policy))
+        role = await cx.transact(lambda inside: iam.get_role(inside, made))
+        assert role["Role"]["AssumeRolePolicyDocument"] == "%5B%5D"
+
+    with_kernel(work)
