@@ -103,7 +103,9 @@ def operation_of(service: str, request: HttpRequest) -> OperationModel:
 
 
 def spoken_like(request: HttpRequest) -> str:
-    """Give a service of ours that speaks as the asked one does, to write the errors of services that are moto's."""
+    """Give a service of ours that speaks as the asked one does, for errors before the service is known or of moto's."""
+    if "/s3/aws4_request" in request.headers.get("authorization", ""):
+        return "s3"
     return "iam" if request.headers.get("content-type", "").startswith(FORM) else "sagemaker"
 
 
