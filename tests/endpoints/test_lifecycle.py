@@ -22,6 +22,7 @@ class Load:
     def __init__(self, served: Served, threads: int = 3) -> None:
         self._served = served
         self._stop = threading.Event()
+        self._answered = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -33,6 +34,7 @@ class Load:
             try:
                 answer = client.invoke_endpoint(EndpointName=self._served.name, Body=b"x", ContentType="text/plain")
                 self.answers[answer["Body"].read().decode()] += 1
+                self._answered.set()
             except Exception as error:  # noqa: BLE001 - whatever it was, it must not have happened
                 self.failures.append(repr(error))
         client.close()
@@ -40,6 +42,7 @@ class Load:
     def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
+        assert self._answered.wait(30), self.failures  # what follows must meet a load that is under way
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

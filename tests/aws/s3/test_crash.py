@@ -157,10 +157,13 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 
 def test_garbage_outlives_its_row_by_a_minute(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     from backends.aws.s3 import sweep
+    from backends.core.objects.tables import buckets
 
     cx: Context = kernel.context("111111111111", "us-east-1")
-    stored = kernel.objects.put_bytes(cx, "b", "k", pattern(MIB))
-    cx.write(lambda inside: kernel.objects.delete(inside, "b", "k"))
+    bucket = {"name": "garbage", "account": cx.account, "region": cx.region, "created": 0.0}
+    cx.write(lambda inside: inside.db.execute(buckets.insert(), bucket))
+    stored = kernel.objects.put_bytes(cx, "garbage", "k", pattern(MIB))
+    cx.write(lambda inside: kernel.objects.delete(inside, "garbage", "k"))
     sweep.remove_garbage(kernel)
     assert kernel.objects.read_bytes(stored) == pattern(MIB)
     real = time.time
