@@ -12,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import insert, select
 
 from api_specs import model, validate
 from backends.core import errors, events, keys, loops, schema
@@ -163,7 +163,3 @@ class Kernel:
                 await asyncio.to_thread(stop, self)
         self.lease.release()
         self.db.close()
-
-    def tables(self) -> list[str]:
-        """List the tables of the database, for the info page."""
-        return inspect(self.db.engine).get_table_names()

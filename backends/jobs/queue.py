@@ -97,10 +97,6 @@ class Run:
         if self._closing.is_set():
             raise ServerStopping
 
-    def closed_within(self, timeout_s: float) -> bool:
-        """Wait; tell whether the server went down meanwhile."""
-        return self._closing.wait(timeout_s)
-
     def ring(self) -> None:
         """Wake the driver: a stop was asked for, or a limit changed."""
         self._bell.set()
