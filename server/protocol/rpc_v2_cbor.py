@@ -17,7 +17,7 @@ from server.protocol.failures import error_shape, message_member, query_error, r
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from botocore.model import OperationModel, ServiceModel, Shape
 
@@ -79,7 +79,7 @@ def _no_tag(_value: Any, _immutable: bool) -> Any:
     raise cbor2.CBORDecodeError("no such tag")
 
 
-def _text_keys(found: dict[Any, Any], _immutable: bool) -> dict[Any, Any]:
+def _text_keys(found: Mapping[Any, Any], _immutable: bool) -> Mapping[Any, Any]:
     if not all(type(key) is str for key in found):
         raise cbor2.CBORDecodeError("keys are text")
     return found
