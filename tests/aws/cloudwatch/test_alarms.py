@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from backends.aws.cloudwatch.judgement import Rule, judge
-from tests.aws.cloudwatch.conftest import until
+from tests.aws.conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.aws.cloudwatch.conftest import AccountClock
+    from tests.aws.conftest import AccountClock
 
 POINT = {"0": False, "X": True, "-": None}
 WATCHED = {

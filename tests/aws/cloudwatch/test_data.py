@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from backends.aws.cloudwatch import grammar, mathematics
 from backends.core.errors import AwsError
-from tests.aws.cloudwatch.conftest import START
+from tests.aws.conftest import START
 
 if TYPE_CHECKING:
     from tests.conftest import LiveServer

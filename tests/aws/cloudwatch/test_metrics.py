@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.cloudwatch.conftest import START
+from tests.aws.conftest import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.aws.cloudwatch.conftest import AccountClock
+    from tests.aws.conftest import AccountClock
 
 
 def when(offset_s: float) -> datetime:

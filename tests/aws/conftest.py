@@ -1,4 +1,4 @@
-"""CloudWatch through boto3, on an account whose clock the tests can move."""
+"""CloudWatch and CloudWatch Logs through boto3, on an account whose clock the tests can move."""
 
 from __future__ import annotations
 
