@@ -40,7 +40,7 @@ COMPONENTS = (
     "backends.aws.s3.objects",
     "backends.aws.s3.sweep",
     "backends.aws.s3.tags",
-    "backends.aws.moto",
+    "backends.aws.moto.door",
 )
 
 

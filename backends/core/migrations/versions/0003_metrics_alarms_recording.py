@@ -1,4 +1,4 @@
-"""CloudWatch: units and statistic sets of points, the history of alarms."""
+"""CloudWatch: units and statistic sets of points, the history of alarms; and what moto was asked."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,6 +26,7 @@ def upgrade() -> None:
     )
     op.drop_table("metric_points_before")
     _make_alarm_history()
+    _make_recording()
 
 
 def _make_points() -> None:
@@ -63,6 +64,21 @@ def _make_alarm_history() -> None:
     )
 
 
+def _make_recording() -> None:
+    op.create_table(
+        "moto_requests",
+        sa.Column("id", ROW_ID, primary_key=True),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("time", sa.Double(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("pending", sa.Boolean(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("kept", sa.LargeBinary()),
+    )
+
+
 def downgrade() -> None:
     """Drop the new tables; points keep their new columns."""
+    op.drop_table("moto_requests")
     op.drop_table("alarm_history")
