@@ -28,6 +28,7 @@ COMPONENTS = (
     "backends.aws.logs.streams",
     "backends.aws.cloudwatch.alarm_reads",
     "backends.aws.cloudwatch.alarms",
+    "backends.aws.cloudwatch.dashboards",
     "backends.aws.cloudwatch.metrics",
     "backends.aws.cloudwatch.reads",
     "backends.aws.cloudwatch.watch",
