@@ -19,6 +19,9 @@ SAME_TESTS = (
     "tests/aws/s3/test_buckets.py",
     "tests/aws/s3/test_objects.py",
     "tests/aws/s3/test_multipart.py",
+    "tests/aws/cloudwatch/test_alarms.py",
+    "tests/aws/logs/test_filters.py",
+    "tests/aws/moto",
     "tests/training/test_operations.py",
     "tests/jobs/test_queue.py::test_a_reset_ends_running_jobs_and_leaves_nothing",
 )
