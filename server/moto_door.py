@@ -53,6 +53,8 @@ async def _ask(kernel: Kernel, sent: MotoRequest) -> Answer:
     from backends.aws.moto import door
 
     asked, wait_s = door.long_poll(sent)
+    if wait_s is None:
+        wait_s = await asyncio.wrap_future(door.queue_wait_s(kernel, sent))
     ends = time.monotonic() + wait_s
     while True:
         answer = await asyncio.wrap_future(door.submit(kernel, asked))

@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 import json
 import time
+import urllib.parse
 import urllib.request
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws.conftest import AccountClock, until
 from tests.conftest import LiveServer
@@ -203,16 +205,35 @@ def test_after_a_crash(told: list[Iterator[None]], number: int) -> None:
     assert next(told[number], "over") == "over"
 
 
-def test_a_long_poll_hears_of_a_message_that_comes_meanwhile(live: LiveServer) -> None:
+@pytest.mark.parametrize(("name", "waits"), [("asked", {"WaitTimeSeconds": 20}), ("by-the-queue", {})])
+def test_a_long_poll_hears_of_a_message_that_comes_meanwhile(
+    live: LiveServer, name: str, waits: dict[str, int]
+) -> None:
     queues = live.client("sqs", ACCOUNT, max_pool_connections=4)
-    url = queues.create_queue(QueueName="slow")["QueueUrl"]
+    url = queues.create_queue(QueueName=name, Attributes={"ReceiveMessageWaitTimeSeconds": "20"})["QueueUrl"]
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(bodies, queues, url, WaitTimeSeconds=20)
+        waiting = pool.submit(bodies, queues, url, **waits)
         queues.send_message(QueueUrl=url, MessageBody="now")
         assert list(waiting.result(10).values()) == ["now"]
     began = time.monotonic()
     assert bodies(queues, queues.create_queue(QueueName="empty")["QueueUrl"], WaitTimeSeconds=1) == {}
     assert time.monotonic() - began >= 0.9
+    with pytest.raises(ClientError, match="WaitTimeSeconds is invalid"):
+        bodies(queues, url, WaitTimeSeconds=21)
+
+
+def test_a_long_poll_in_a_form_waits_and_hears_too(live: LiveServer) -> None:
+    url = live.client("sqs", ACCOUNT).create_queue(QueueName="form")["QueueUrl"]
+    scope = (
+        f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=0"
+    )
+    form = {"Action": "ReceiveMessage", "QueueUrl": url, "WaitTimeSeconds": "20", "Version": "2012-11-05"}
+    body = urllib.parse.urlencode(form).encode()
+    request = urllib.request.Request(url, body, {"Authorization": scope})
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: urllib.request.urlopen(request, timeout=15).read())
+        live.client("sqs", ACCOUNT).send_message(QueueUrl=url, MessageBody="spoken in XML")
+        assert b"<Body>spoken in XML</Body>" in waiting.result(15)
 
 
 def test_a_reset_forgets_one_account_for_good(live: LiveServer) -> None:
