@@ -62,8 +62,8 @@ def describe_log_groups(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     query = select(log_groups).where(scope.groups_of(cx)).order_by(log_groups.c.name)
     if "logGroupNamePrefix" in request:
         query = query.where(begins(log_groups.c.name, request["logGroupNamePrefix"]))
-    if "logGroupNamePattern" in request:
-        query = query.where(log_groups.c.name.contains(request["logGroupNamePattern"], autoescape=True))
+    if request.get("logGroupNamePattern"):  # LIKE would fold case on SQLite
+        query = query.where(func.replace(log_groups.c.name, request["logGroupNamePattern"], "") != log_groups.c.name)
     if "nextToken" in request:
         query = query.where(log_groups.c.name > request["nextToken"])
     size = request.get("limit", PAGE)

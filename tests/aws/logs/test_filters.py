@@ -72,6 +72,7 @@ def test_events_are_followed_as_the_cli_tails_them(logs: Any) -> None:
 
 def test_prefixes_do_not_fold_case(logs: Any) -> None:
     logs.create_log_group(logGroupName="/G2")
+    assert [g["logGroupName"] for g in logs.describe_log_groups(logGroupNamePattern="G")["logGroups"]] == ["/G2"]
     logs.create_log_stream(logGroupName="/g", logStreamName="S2")
     assert [g["logGroupName"] for g in logs.describe_log_groups(logGroupNamePrefix="/g")["logGroups"]] == ["/g"]
     streams = logs.describe_log_streams(logGroupName="/g", logStreamNamePrefix="S")["logStreams"]
