@@ -94,6 +94,12 @@ def start(kernel: Kernel) -> None:
         _hand_over(kernel)
 
 
+async def listening(kernel: Kernel) -> None:
+    """Begin a long replay at once; a short one waits until somebody asks for moto, whose import takes a second."""
+    if await kernel.db.read(recording.is_long):
+        _pool(kernel).submit(_app, kernel)
+
+
 def reset(kernel: Kernel, account: str | None) -> None:
     """Forget what moto holds, when it was used at all; the recording is a table, which the kernel empties."""
     if "moto_app" in kernel.state:

@@ -138,13 +138,13 @@ def many_at_once_keep_every_acknowledged_message(live: LiveServer, account: str)
         return str(queues.send_message(QueueUrl=url, MessageBody=str(number))["MessageId"])
 
     with ThreadPoolExecutor(8) as pool:
-        sent = set(pool.map(send, range(60)))
+        sent = set(pool.map(send, range(200)))
     yield
     queues = live.client("sqs", account)
     found: set[str] = set()
-    while len(found) < 60:
+    while len(found) < 200:
         more = set(bodies(queues, url, VisibilityTimeout=600))
-        assert more, f"{60 - len(found)} are lost"
+        assert more, f"{200 - len(found)} are lost"
         found |= more
     assert found == sent
 
