@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import orjson
+
 from api_specs import model, validate
 from backends.core import errors
-from server import body, identify, moto_door, presigned, route, waiters
+from server import authentication, body, browser, identify, moto_door, presigned, route, waiters
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -57,6 +59,8 @@ class Exchange:
     input: dict[str, Any] = field(default_factory=dict)
     output: Any = b""
     response: HttpResponse | None = None
+    foreign: bool = False
+    """A browser sends it for a page of another origin."""
 
     @property
     def protocol(self) -> Any:
@@ -156,7 +160,18 @@ async def serialize(exchange: Exchange) -> None:
     exchange.response = exchange.protocol.serialize(exchange.operation, exchange.output, exchange.request_id)
 
 
-STEPS = (identify_caller, route_service, route_operation, parse, check, dispatch, serialize)
+STEPS = (
+    browser.guard,
+    identify_caller,
+    route_service,
+    browser.refuse_foreign,
+    authentication.authenticate,
+    route_operation,
+    parse,
+    check,
+    dispatch,
+    serialize,
+)
 
 
 def validation_code(service: str) -> str:
@@ -218,10 +233,32 @@ class Gateway:
         elif scope["type"] != "http" or scope["path"].startswith(OURS):
             if self._app is None:
                 self._app = self._make_app()  # imported on first use: FastAPI is a third of the start-up time
-            await self._app(scope, receive, send)
+            await self._admit(scope, receive, send)
         else:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
-            await body.send(await answer(exchange), exchange.request.method, send)
+            response = await answer(exchange)
+            if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:
+                browser.finish(exchange, response)
+            await body.send(response, exchange.request.method, send)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request to the admin API and the console in, unless a browser sends it for another page."""
+        assert self._app is not None
+        request = request_of(scope)
+        try:
+            browser.check_host(request.host, self.kernel.settings)
+            if browser.is_foreign(request.headers, request.host):
+                raise browser.refusal()
+            authentication.check_admin(self.kernel, request)
+        except errors.AwsError as error:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})  # RFC 6455: policy violation
+                return
+            content = orjson.dumps({"detail": error.message})
+            refused = HttpResponse(error.status, [("Content-Type", "application/json")], content)
+            await body.send(refused, request.method, send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -240,7 +277,7 @@ def request_of(scope: Scope) -> HttpRequest:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     return HttpRequest(
-        scope["method"],
+        scope.get("method", "GET"),  # a WebSocket has none
         unquote(raw_path.decode("latin-1"), errors="surrogateescape"),
         raw_path,
         scope["query_string"],
