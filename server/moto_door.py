@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from backends.core import errors
+from server.door import hosts
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     from backends.aws import moto
 
     assert identity is not None
+    if not (identity.signing_name or "x-amz-target" in request.headers or hosts.aws_host(request.host)):
+        # Moto would take it for one of its own S3's.
+        raise errors.AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
     sent = moto.MotoRequest(
         request.method,
         request.raw_path.decode("latin-1"),
@@ -42,4 +46,6 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
         raise errors.not_implemented(WHAT)
     if any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers):
         raise errors.AwsError("UnknownOperationException", "No operation answers this method and path.", status=404)
-    return HttpResponse(status, headers, content)
+    # Moto lets pages of every origin in; who may, is decided in `server/browser.py`.
+    kept = [(name, value) for name, value in headers if not name.lower().startswith("access-control-")]
+    return HttpResponse(status, kept, content)

@@ -120,7 +120,8 @@ def test_origins_and_hosts_that_the_user_lists(open_to_one: LiveServer) -> None:
 
 
 ATTACK = """<!doctype html><title>attack</title><form id=f method=post target=hidden
- action="SERVER/"><input name=Action value=CreateUser><input name=UserName value=forged-by-form></form><iframe name=hidden></iframe>
+ action="SERVER/"><input name=Action value=CreateRole><input name=RoleName value=forged-by-form><input
+ name=AssumeRolePolicyDocument value="{}"></form><iframe name=hidden></iframe>
 <script>
 const out = {}, server = "SERVER";
 async function attempt(name, path, options) {
@@ -130,7 +131,7 @@ async function attempt(name, path, options) {
   } catch (error) { out[name] = "blocked"; }
 }
 (async () => {
-  const form = new URLSearchParams({Action: "CreateUser", UserName: "forged-by-fetch"});
+  const form = new URLSearchParams({Action: "CreateRole", RoleName: "forged", AssumeRolePolicyDocument: "{}"});
   await attempt("read", "/_localmaker/info");
   await attempt("simple", "/", {method: "POST", body: form, mode: "no-cors"});
   await attempt("reset", "/_localmaker/reset", {method: "POST", body: "{}", mode: "no-cors"});
@@ -206,6 +207,6 @@ def test_a_page_in_a_real_browser_can_neither_read_nor_change_anything(
             assert report == {"read": "blocked", "simple": "opaque 0 ", "reset": "opaque 0 ", "target": "blocked",
                               "put": "blocked"}  # fmt: skip
         serving.shutdown()
-    forged = [user for user in aws("iam", account="000000000000").list_users()["Users"] if "forged" in user["UserName"]]
-    assert forged == []
+    roles = aws("iam", account="000000000000").list_roles()["Roles"]
+    assert [role["RoleName"] for role in roles if "forged" in role["RoleName"]] == []
     assert [bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]] == [f"there-{account}"]

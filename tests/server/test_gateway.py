@@ -292,3 +292,14 @@ def test_only_a_waiters_call_is_held(agent: str, *, is_one: bool) -> None:
 )
 def test_a_wait_ends_as_botocores_acceptors_say(operation: str, answer: dict[str, str], *, over: bool) -> None:
     assert waiters.ends("sagemaker", operation, answer) is over
+
+
+def test_moto_answers_nothing_whose_service_nobody_names(server: LiveServer) -> None:
+    status, headers, content = post(
+        server, b"Action=CreateQueue&QueueName=q", {"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert status == 403
+    assert b"MissingAuthenticationToken" in content
+    scope = SCOPE.format(account="123456789012", service="sqs")
+    status, headers, content = post(server, b"Action=ListQueues&Version=2012-11-05", {"Authorization": scope})
+    assert "access-control-allow-origin" not in {name.lower() for name in headers}
