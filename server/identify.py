@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from backends.core.context import DEFAULT_ACCOUNT, DEFAULT_REGION, Caller
 from backends.core.errors import AwsError
-from backends.core.keys import PREFIX
+from backends.core.keys import PREFIXES
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -35,15 +35,18 @@ class Identity:
 def identify(kernel: Kernel, request: HttpRequest) -> Identity:
     """Read the credential scope; keys that this server issued carry their account, 12-digit keys are the account.
 
-    Raises InvalidClientTokenId for a key of the form that it issues but did not, ExpiredToken for one past its end.
+    Raises InvalidClientTokenId for a key of the form that it issues but did not, and for an inactive one; ExpiredToken for
+    one past its end.
     """
     key, region, name = _scope(request)
-    if not key.startswith(PREFIX):
+    if not key.startswith(PREFIXES):
         return _plain(key, region, name)
     issued = kernel.issued_key(key)
-    if issued is None:  # never issued, or forgotten by a reset: the default account is nobody's to fall into
+    if (
+        issued is None or not issued.active
+    ):  # never issued, or forgotten by a reset: the default account is nobody's to fall into
         raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
-    if issued.expires < kernel.clocks.now(issued.account):
+    if issued.expires is not None and issued.expires < kernel.clocks.now(issued.account):
         raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
     return Identity(Caller(key, issued.arn), issued.account, region, name)
 

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Self, get_type_hints
 
-CHOICES = {"durability": ("process", "power"), "runner": ("auto", "docker", "process"), "gpu": ("auto", "cpu")}
+CHOICES = {
+    "durability": ("process", "power"),
+    "runner": ("auto", "docker", "process"),
+    "gpu": ("auto", "cpu"),
+    "iam": ("off", "soft", "enforce"),
+    "roles": ("any", "existing"),
+}
 
 
 def default_data_dir() -> Path:
@@ -48,6 +54,15 @@ class Settings:
     strict_images: Annotated[bool, "Refuse an image whose library versions would be substituted."] = False
     base_image: Annotated[str, "Image that the recipes' Dockerfiles start from."] = "python:3.11-slim"
     max_body_bytes: Annotated[int, "Largest body of a request that is not streamed, in bytes."] = 32 * 1024 * 1024
+
+    iam: Annotated[
+        str,
+        "Policies of users and roles: `off`, `soft` (log and record what would be denied) or `enforce` (docs/iam.md).",
+    ] = "off"
+    roles: Annotated[
+        str,
+        "Role ARNs in requests: `any` of the account (made at first use) or only `existing` ones that trust SageMaker.",
+    ] = "any"
 
     @classmethod
     def read(cls, environment: dict[str, str] | None = None, **given: Any) -> Self:

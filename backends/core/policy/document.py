@@ -29,7 +29,7 @@ _STATEMENT_KEYS = {
 }  # fmt: skip
 PRINCIPAL_KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
 ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext")
-SYNTAX = "Syntax errors in policy."
+SYNTAX, INVALID_JSON = "Syntax errors in policy.", "This policy contains invalid Json"
 
 
 class Kind(enum.Enum):
@@ -99,7 +99,7 @@ def parse(text: str, kind: Kind = Kind.IDENTITY) -> Policy:
     except ValueError as error:
         if isinstance(error, PolicyError):
             raise
-        raise PolicyError("json", SYNTAX) from error
+        raise PolicyError("json", INVALID_JSON if kind is Kind.TRUST else SYNTAX) from error
     except RecursionError as error:
         raise PolicyError("json", SYNTAX) from error
     if not isinstance(document, dict) or not document.keys() <= _DOCUMENT_KEYS:
