@@ -175,9 +175,11 @@ STEPS = (
 
 
 def validation_code(service: str) -> str:
-    """Give the code of a constraint failure: the runtime's model calls it ValidationError."""
+    """Give the code of a constraint failure: IAM, STS and the runtime's model call it ValidationError."""
     if service == "s3":  # it has no ValidationException
         return "InvalidArgument"
+    if service in {"iam", "sts"}:
+        return "ValidationError"
     declared = model.load_service(service).shape_names
     return (
         "ValidationError" if "ValidationError" in declared and service == "sagemaker-runtime" else "ValidationException"

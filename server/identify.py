@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from backends.core.context import DEFAULT_ACCOUNT, DEFAULT_REGION, Caller
-from backends.core.keys import PREFIX
+from backends.core.keys import PREFIXES
 from server.authentication import keyring
 from server.door import hosts
 
@@ -50,12 +50,12 @@ def identify(kernel: Kernel, request: HttpRequest) -> Identity:
     listed = keyring.of_file(kernel, key)
     if listed is not None:
         return Identity(Caller(key, listed.arn), listed.account, region, name)
-    if not key.startswith(PREFIX):
+    if not key.startswith(PREFIXES):
         return _plain(key, region, name)
     issued = kernel.issued_key(key)
-    if issued is None:
+    if issued is None or not issued.active:
         return Identity(Caller(key), DEFAULT_ACCOUNT, region, name, "unknown")
-    expired = issued.expires < kernel.clocks.now(issued.account)
+    expired = issued.expires is not None and issued.expires < kernel.clocks.now(issued.account)
     return Identity(Caller(key, issued.arn), issued.account, region, name, "expired" if expired else "")
 
 

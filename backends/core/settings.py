@@ -16,6 +16,8 @@ CHOICES = {
     "runner": ("auto", "docker", "process"),
     "gpu": ("auto", "cpu"),
     "auth": ("off", "enforce"),
+    "iam": ("off", "soft", "enforce"),
+    "roles": ("any", "existing"),
 }
 
 
@@ -67,6 +69,15 @@ class Settings:
     allowed_origins: Annotated[
         str, "Origins, with commas, whose pages may send requests from a browser: `http://localhost:3000`."
     ] = ""
+
+    iam: Annotated[
+        str,
+        "Policies of users and roles: `off`, `soft` (log and record what would be denied) or `enforce` (docs/iam.md).",
+    ] = "off"
+    roles: Annotated[
+        str,
+        "Role ARNs in requests: `any` of the account (made at first use) or only `existing` ones that trust SageMaker.",
+    ] = "any"
 
     @classmethod
     def read(cls, environment: dict[str, str] | None = None, **given: Any) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import math
 import os
 import secrets
 from typing import TYPE_CHECKING
@@ -63,7 +62,9 @@ def read(path: Path) -> dict[str, Key]:
         access_key = section["aws_access_key_id"]
         own = access_key if len(access_key) == 12 and access_key.isascii() and access_key.isdigit() else DEFAULT_ACCOUNT
         account = section.get("aws_account_id", own)
-        found[access_key] = Key(access_key, section["aws_secret_access_key"], "", account, "", math.inf)
+        found[access_key] = Key(
+            access_key, section["aws_secret_access_key"], "", account, "", None, active=True, created=0.0
+        )
     return found
 
 

@@ -225,7 +225,7 @@ def test_a_clock_that_is_wrong_by_more_than_a_quarter_of_an_hour(
     assert (b"Signature expired" if minutes < 0 else b"Signature not yet current") in content
 
 
-KEY = Key(ACCESS, SECRET, "", ACCOUNT, "", 0.0)
+KEY = Key(ACCESS, SECRET, "", ACCOUNT, "", None, active=True, created=0.0)
 SEGMENT = st.text(string.ascii_letters + string.digits + " -_.~!$&'()*+,;=:@%/ü€", min_size=1, max_size=20)
 QUERY = st.dictionaries(st.text(string.ascii_letters + "-", min_size=1, max_size=8), SEGMENT, max_size=4)
 HEADERS = st.dictionaries(
