@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from api_specs import model
 from backends.core import events, reset
 from backends.jobs import places, queue
+from server import admin_iam
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -106,4 +107,5 @@ def make_app(kernel: Kernel) -> FastAPI:
         await reset.reset(kernel, request.account)
         return {"reset": request.account or "all"}
 
+    admin_iam.add_to(app, kernel)
     return app

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from server import cli_develop, control
+from server import cli_develop, cli_iam, control
 
 if TYPE_CHECKING:
     from backends.core.settings import Settings
@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Amazon SageM
 images_app = typer.Typer(no_args_is_help=True, help="The environments and images that recipes are made into.")
 app.add_typer(images_app, name="images")
 cli_develop.add_to(app)
+cli_iam.add_to(app)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of state, objects and jobs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

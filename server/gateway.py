@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from api_specs import model, validate
 from backends.core import errors
-from server import body, identify, moto_door, presigned, route, waiters
+from server import authorize, body, identify, moto_door, presigned, route, waiters
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -95,6 +95,7 @@ async def route_service(exchange: Exchange) -> None:
 async def route_operation(exchange: Exchange) -> None:
     """Find the operation; what no service of ours has goes to moto, which answers whole."""
     if exchange.service == route.OTHER:
+        await authorize.authorize_other(exchange)
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
         return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
@@ -106,6 +107,7 @@ async def route_operation(exchange: Exchange) -> None:
             exchange.request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
     key = (exchange.service, exchange.operation.name)
     if key not in exchange.kernel.operations and exchange.service in route.SHARED_WITH_MOTO:
+        await authorize.authorize_other(exchange)
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
 
 
@@ -156,7 +158,7 @@ async def serialize(exchange: Exchange) -> None:
     exchange.response = exchange.protocol.serialize(exchange.operation, exchange.output, exchange.request_id)
 
 
-STEPS = (identify_caller, route_service, route_operation, parse, check, dispatch, serialize)
+STEPS = (identify_caller, route_service, route_operation, parse, check, authorize.authorize, dispatch, serialize)
 
 
 def validation_code(service: str) -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from backends.aws.iam import managed, store
+from backends.aws.iam import managed, principals, store
 from backends.aws.iam.store import ROLE
 from backends.core import arn as arns
 from backends.core import errors
 from backends.core.keys import SEEDED_ROLE
 from backends.core.operation import operation
-from backends.core.policy import Decision, Kind, Question, decide, parse
+from backends.core.policy import Decision, Kind, Question, decide
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -139,4 +139,4 @@ def ensure_named(cx: Context, arn: str) -> None:
 def trusts(role: dict[str, Any], service: str) -> bool:
     """Tell whether a service may assume a role."""
     question = Question("sts:AssumeRole", role["Arn"], service)
-    return decide([parse(role["trust"], Kind.TRUST)], question) is Decision.ALLOW
+    return decide([principals.parsed(role["trust"], Kind.TRUST)], question) is Decision.ALLOW

@@ -1,0 +1,226 @@
+"""May the caller do this? The step between `check` and `dispatch`; it costs one comparison while LOCALMAKER_IAM is off.
+
+Evaluated are principals that this server issued keys to: users of IAM, role sessions (AssumeRole, jobs), federated users.
+Whoever signs with a plain key owns the account, as its root does, and may do everything; only a role's trust is asked of him
+too. `soft` says in the log what would be denied; `enforce` answers AccessDenied with AWS's sentence. docs/iam.md has the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from api_specs import model
+from backends.aws import sts
+from backends.aws.iam import calls, principals, roles, store
+from backends.aws.iam.principals import Grants
+from backends.core import arn as arns
+from backends.core import errors, keys, tags
+from backends.core import policy as policies
+from backends.core.policy import Kind, Policy, Question, Verdict
+from backends.core.policy.principals import role_of
+from server import actions
+from server.actions import Ask, Asked, read, sagemaker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backends.core.context import Context
+    from backends.core.keys import Key
+    from server.gateway import Exchange
+
+log = logging.getLogger("localmaker.iam")
+XML = {"query", "ec2", "rest-xml"}
+COULD_NOT_ASSUME = (
+    "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to "
+    "assume the role."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is (or would be) denied, and the sentence that says so."""
+
+    question: Question
+    sentence: str
+
+
+async def authorize(exchange: Exchange) -> None:
+    """Judge a request of a service of ours; raise AccessDenied, AccessDeniedException for JSON."""
+    settings = exchange.kernel.settings
+    if settings.iam == "off" and settings.roles == "any":
+        return
+    assert exchange.operation is not None
+    await _judge(exchange, Asked(exchange.service, exchange.operation.name, exchange.input))
+
+
+async def authorize_other(exchange: Exchange) -> None:
+    """Judge a request that moto answers."""
+    if exchange.kernel.settings.iam == "off":
+        return
+    assert exchange.identity is not None
+    name = exchange.service or exchange.identity.signing_name
+    await _judge(exchange, read.read(name, exchange.request))
+
+
+async def _judge(exchange: Exchange, asked: Asked) -> None:
+    cx, settings = exchange.context(), exchange.kernel.settings
+    passed = sagemaker.roles_of(asked) if asked.service == "sagemaker" else []
+    if passed:
+        await cx.transact(lambda inside: _name_roles(inside, passed))
+    if settings.roles == "existing":
+        await cx.read(lambda inside: _check_roles(inside, passed))
+    if settings.iam == "off":
+        return
+    key = exchange.kernel.issued_key(cx.caller.access_key) if cx.caller.arn else None
+    common = _common(exchange, cx)
+    refusals = await cx.read(lambda inside: _refusals(inside, asked, key, common))
+    if not refusals:
+        return
+    if settings.iam == "enforce":
+        raise errors.AwsError(_code(exchange), refusals[0].sentence, status=403)
+    for refusal in refusals:
+        question = refusal.question
+        log.warning("would deny %s %s on %s", question.principal, question.action, question.resource)
+
+
+def _code(exchange: Exchange) -> str:
+    """Give the code by which the asked service refuses."""
+    if exchange.service:
+        protocol = model.load_service(exchange.service).metadata["protocol"]
+    else:
+        protocol = "query" if "form-urlencoded" in exchange.request.headers.get("content-type", "") else "json"
+    return "AccessDenied" if protocol in XML else "AccessDeniedException"
+
+
+def _name_roles(cx: Context, passed: list[str]) -> None:
+    """Make the roles that a request names and nobody made, where the setting says so, and the seeded one."""
+    store.seed(cx)
+    for role in passed:
+        roles.ensure_named(cx, role)
+
+
+def _check_roles(cx: Context, passed: list[str]) -> None:
+    """Refuse a role that is not there or that SageMaker may not assume (LOCALMAKER_ROLES=existing)."""
+    for arn in passed:
+        found = arns.parse(arn)
+        role = store.peek(cx, store.ROLE, arn.rpartition("/")[2])
+        mine = found is not None and found.account == cx.account
+        if not mine or role is None or role["Arn"] != arn or not roles.trusts(role, sagemaker.SERVICE):
+            raise errors.validation(COULD_NOT_ASSUME.format(role=arn))
+
+
+def _refusals(cx: Context, asked: Asked, key: Key | None, common: Mapping[str, Any]) -> list[Refusal]:
+    """Evaluate everything that a request needs, and record it."""
+    opened = orjson.loads(key.session) if key is not None and key.session else {}
+    owner = key is None or bool(opened.get("owner") or opened.get("owned"))
+    who = cx.caller.arn or sts.assumed_role_arn(cx.account, keys.SEEDED_ROLE, sts.SESSION)
+    grants = Grants(role_of(who), "AssumedRole") if key is None else principals.of_key(cx, key)
+    principal = grants.arn if ":assumed-role/" not in grants.arn else role_of(grants.arn)
+    asks = actions.asks(cx, asked)
+    context = {**common, **_of_principal(cx, who, principal, grants), **_of_request(cx, asked, asks)}
+    if key is not None:
+        calls.used(cx, asked.service, principal.rpartition("/")[2] if ":role/" in principal else "")
+    refusals = []
+    for ask in asks:
+        question = Question(ask.action, ask.resource, who, cx.account, {**context, **ask.context})
+        verdict = _verdict(cx, ask, question, grants, owner=owner)
+        calls.record(cx, principal, ask.action, _pattern(ask), denied=not verdict.allowed)
+        if not verdict.allowed:
+            refusals.append(Refusal(question, verdict.sentence(question)))
+    if asked.service == "sagemaker":
+        for role in sagemaker.roles_of(asked):
+            for ask in sagemaker.done_with_the_role(asked):
+                calls.record(cx, role, ask.action, ask.resource, denied=False)
+    return refusals
+
+
+def _pattern(ask: Ask) -> str:
+    """Write the resource for the record: only S3's keys hold characters that a pattern reads otherwise."""
+    return calls.literal(ask.resource) if ask.policy == "bucket" else ask.resource
+
+
+def _verdict(cx: Context, ask: Ask, question: Question, grants: Grants, *, owner: bool) -> Verdict:
+    identity = [ALL] if owner and grants.session is None else grants.policies
+    if owner and ask.policy != "trust":
+        return policies.evaluate(question, identity=[ALL], session=grants.session)
+    return policies.evaluate(
+        question,
+        identity=identity,
+        resource=_resource_policies(cx, ask),
+        boundary=grants.boundary,
+        session=grants.session,
+        owner=ask.owner,
+        resource_must_allow=ask.policy == "trust",
+    )
+
+
+ALL = policies.parse('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}')
+
+
+def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
+    """Read the policy that hangs on a bucket or a role."""
+    there = cx if ask.owner in {"", cx.account} else cx.kernel.context(ask.owner, cx.region, tx=cx.tx)
+    if ask.policy == "trust":
+        role = store.peek(there, store.ROLE, ask.resource.rpartition("/")[2])
+        return (
+            [principals.parsed(role["trust"], Kind.TRUST)] if role is not None and role["Arn"] == ask.resource else []
+        )
+    if ask.policy == "bucket":
+        bucket = ask.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+        try:
+            text = there.call("GetBucketPolicy", {"Bucket": bucket}, "s3")["Policy"]
+            return [policies.parse(text, Kind.RESOURCE)]
+        except (errors.AwsError, policies.PolicyError):  # no bucket, or none that has a policy
+            return []
+    return []
+
+
+def _common(exchange: Exchange, cx: Context) -> dict[str, Any]:
+    """Give the condition keys that every request has."""
+    headers, now = exchange.request.headers, cx.clock.now()
+    client = exchange.scope.get("client")
+    return {
+        "aws:CurrentTime": datetime.fromtimestamp(now, UTC).isoformat(),
+        "aws:EpochTime": str(int(now)),
+        "aws:RequestedRegion": cx.region,
+        "aws:SecureTransport": "true" if exchange.scope.get("scheme") == "https" else "false",
+        **({"aws:SourceIp": client[0]} if client else {}),
+        **({"aws:UserAgent": headers["user-agent"]} if "user-agent" in headers else {}),
+        **({"aws:Referer": headers["referer"]} if "referer" in headers else {}),
+    }
+
+
+def _of_principal(cx: Context, who: str, own: str, grants: Grants) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "aws:PrincipalArn": own,
+        "aws:PrincipalAccount": cx.account,
+        "aws:PrincipalType": grants.kind,
+        "aws:userid": grants.user_id or sts.user_id(who),
+        "aws:ViaAWSService": "false",
+        "aws:PrincipalIsAWSService": "false",
+        **{f"aws:PrincipalTag/{name}": value for name, value in grants.tags.items()},
+    }
+    if grants.kind == "User":
+        found["aws:username"] = own.rpartition("/")[2]
+    return found
+
+
+def _of_request(cx: Context, asked: Asked, asks: list[Ask]) -> dict[str, Any]:
+    """Give the tags that a request carries, and those of the SageMaker resource that it names."""
+    found: dict[str, Any] = {}
+    given = asked.input.get("Tags")
+    if isinstance(given, list) and all(isinstance(tag, dict) and "Key" in tag for tag in given):
+        found = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in given}
+        found["aws:TagKeys"] = [tag["Key"] for tag in given]
+    if isinstance(asked.input.get("TagKeys"), list):
+        found["aws:TagKeys"] = asked.input["TagKeys"]
+    if asked.service == "sagemaker":
+        for arn in {ask.resource for ask in asks if ask.action.startswith("sagemaker:")} - {"*"}:
+            for name, value in tags.of(cx, arn).items():
+                found[f"aws:ResourceTag/{name}"] = found[f"sagemaker:ResourceTag/{name}"] = value
+    return found
