@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("localmaker.iam")
 XML = {"query", "ec2", "rest-xml"}
+NO_POLICY = {"NoSuchBucket", "NoSuchBucketPolicy"}
 COULD_NOT_ASSUME = (
     "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to "
     "assume the role."
@@ -175,8 +176,9 @@ def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
         try:
             text = there.call("GetBucketPolicy", {"Bucket": bucket}, "s3")["Policy"]
             return [policies.parse(text, Kind.RESOURCE)]
-        except (errors.AwsError, policies.PolicyError):  # no bucket, or none that has a policy
-            return []
+        except errors.AwsError as error:
+            if error.code not in NO_POLICY:
+                raise
     return []
 
 

@@ -31,6 +31,10 @@ SEEN = 100_000
 """How many rows are remembered as written, so that a repeated call costs a look into a set."""
 
 
+EVERY_S = 60.0
+"""How exact the last use of a key is; AWS's own may lag by hours."""
+
+
 class Recorder:
     """What was seen and is not yet written. Locked: on PostgreSQL requests are judged in several threads."""
 
@@ -38,6 +42,7 @@ class Recorder:
         self.lock = threading.Lock()
         self.seen: set[tuple[str, str, str, str, bool]] = set()
         self.rows: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self.last: dict[str, float] = {}
         self.keys: dict[str, bytes] = {}
         self.roles: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -78,6 +83,11 @@ def used(cx: Context, service: str, role: str) -> None:
     recorder, now = of(cx.kernel), cx.clock.now()
     use = {"LastUsedDate": now, "ServiceName": service, "Region": cx.region}
     with recorder.lock:
+        if abs(now - recorder.last.get(cx.caller.access_key, 0.0)) < EVERY_S:
+            return
+        if len(recorder.last) >= SEEN:
+            recorder.last.clear()
+        recorder.last[cx.caller.access_key] = now
         recorder.keys[cx.caller.access_key] = orjson.dumps(use)
         if role:
             recorder.roles[cx.account, role] = {"LastUsedDate": now, "Region": cx.region}
@@ -100,13 +110,19 @@ def reset(kernel: Kernel, account: str | None) -> None:
     recorder = of(kernel)
     recorder.take()
     recorder.seen.clear()
+    recorder.last.clear()
 
 
 def flush(kernel: Kernel) -> None:
     """Write what was recorded; from any thread but the loop's."""
     recorder = of(kernel)
     if recorder.rows or recorder.keys or recorder.roles:
-        kernel.db.write_blocking(lambda tx: _write(kernel, tx, *recorder.take()))
+        taken = recorder.take()
+        try:
+            kernel.db.write_blocking(lambda tx: _write(kernel, tx, *taken))
+        except Exception:
+            recorder.seen.clear()  # the same calls are recorded anew when they come again
+            raise
 
 
 def _write(
@@ -124,7 +140,7 @@ def _write(
         tx.connection.execute(update(issued_keys).where(issued_keys.c.access_key == access_key), {"used": text})
     for (account, name), use in used_roles.items():
         cx = kernel.context(account, use["Region"], tx=tx)
-        role = store.peek(cx, store.ROLE, name)
+        role = store.peek(cx, store.ROLE, name, lock=True)
         if role is not None:
             store.write(cx, store.ROLE, role | {"used": use})
 

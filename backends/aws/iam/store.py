@@ -118,17 +118,16 @@ def _of(cx: Context, kind: Kind) -> Any:
 
 
 def find(cx: Context, kind: Kind, name: str) -> Entity | None:
-    """Read an entity, or None. A look at a role seeds the account, which writes."""
+    """Read an entity, or None; until the transaction ends nobody else changes it. A look at a role seeds the account."""
     if kind is ROLE:
         seed(cx)
-    return peek(cx, kind, name)
+    return peek(cx, kind, name, lock=True)
 
 
-def peek(cx: Context, kind: Kind, name: str) -> Entity | None:
-    """Read an entity without seeding anything."""
-    found: bytes | None = cx.db.execute(
-        select(iam_entities.c.document).where(_of(cx, kind), iam_entities.c.name == name)
-    ).scalar()
+def peek(cx: Context, kind: Kind, name: str, *, lock: bool = False) -> Entity | None:
+    """Read an entity as it is now, seeding nothing. SQLite needs no lock: it has one writer."""
+    query = select(iam_entities.c.document).where(_of(cx, kind), iam_entities.c.name == name)
+    found: bytes | None = cx.db.execute(query.with_for_update() if lock else query).scalar()
     return dict(orjson.loads(found)) if found is not None else None
 
 
@@ -213,6 +212,12 @@ def conflict(what: str) -> errors.AwsError:
 def limit(quota: str, most: int) -> errors.AwsError:
     """Give the error of a full quota."""
     return errors.AwsError("LimitExceeded", f"Cannot exceed quota for {quota}: {most}", status=409)
+
+
+def check_size(text: str, quota: str, most: int) -> None:
+    """Raise LimitExceeded (409) for a document of too many characters; IAM does not count white space."""
+    if len("".join(text.split())) > most:
+        raise limit(quota, most)
 
 
 def check_document(text: str, kind: policies.Kind = policies.Kind.IDENTITY) -> None:
