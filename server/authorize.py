@@ -8,7 +8,7 @@ too. `soft` says in the log what would be denied; `enforce` answers AccessDenied
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import orjson
 from api_specs import model
 from backends.aws import sts
 from backends.aws.iam import calls, principals, roles, store
-from backends.aws.iam.principals import Grants
+from backends.aws.iam.principals import Grants, Source
 from backends.core import arn as arns
 from backends.core import errors, keys, tags
 from backends.core import policy as policies
@@ -40,6 +40,26 @@ COULD_NOT_ASSUME = (
     "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to "
     "assume the role."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: the ARN that policies name, its account, what it has. Nobody has no ARN and no account."""
+
+    arn: str
+    account: str
+    grants: Grants
+    owner: bool = False
+
+    @property
+    def own(self) -> str:
+        """The ARN of the user or, of a session, of its role (aws:PrincipalArn)."""
+        return role_of(self.grants.arn) or self.grants.arn
+
+
+ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+OWNER = (Source("owner", "", policies.parse(ALL)),)
+NOBODY = Asker("", "", Grants("", "Anonymous"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +135,38 @@ def _check_roles(cx: Context, passed: list[str]) -> None:
             raise errors.validation(COULD_NOT_ASSUME.format(role=arn))
 
 
+def _asker(cx: Context, asked: Asked, key: Key | None) -> Asker:
+    """Say who asks, and what that one has."""
+    if key is None:
+        if asked.service == "s3" and not cx.caller.access_key:
+            return NOBODY
+        who = cx.caller.arn or sts.assumed_role_arn(cx.account, keys.SEEDED_ROLE, sts.SESSION)
+        return Asker(who, cx.account, Grants(role_of(who), "AssumedRole", identity=OWNER), owner=True)
+    grants = principals.of_key(cx, key)
+    opened = orjson.loads(key.session) if key.session else {}
+    owner = bool(opened.get("owner") or opened.get("owned"))
+    if owner:
+        grants = replace(grants, identity=OWNER, boundary=None)
+    return Asker(key.arn, key.account, grants, owner=owner)
+
+
 def _refusals(cx: Context, asked: Asked, key: Key | None, common: Mapping[str, Any]) -> list[Refusal]:
     """Evaluate everything that a request needs, and record it."""
-    opened = orjson.loads(key.session) if key is not None and key.session else {}
-    owner = key is None or bool(opened.get("owner") or opened.get("owned"))
-    who = cx.caller.arn or sts.assumed_role_arn(cx.account, keys.SEEDED_ROLE, sts.SESSION)
-    grants = Grants(role_of(who), "AssumedRole") if key is None else principals.of_key(cx, key)
-    principal = grants.arn if ":assumed-role/" not in grants.arn else role_of(grants.arn)
-    asks = actions.asks(cx, asked)
-    context = {**common, **_of_principal(cx, who, principal, grants), **_of_request(cx, asked, asks)}
-    if key is not None:
-        calls.used(cx, asked.service, principal.rpartition("/")[2] if ":role/" in principal else "")
+    asker, asks = _asker(cx, asked, key), actions.asks(cx, asked)
+    context = {**common, **_of_principal(asker), **_of_request(cx, asked, asks)}
     refusals = []
     for ask in asks:
-        question = Question(ask.action, ask.resource, who, cx.account, {**context, **ask.context})
-        verdict = _verdict(cx, ask, question, grants, owner=owner)
-        calls.record(cx, principal, ask.action, _pattern(ask), denied=not verdict.allowed)
+        question = Question(ask.action, ask.resource, asker.arn, asker.account, {**context, **ask.context})
+        verdict = _verdict(cx, ask, question, asker)
+        if asker.arn:
+            calls.record(cx, asker.own, ask.action, _pattern(ask), denied=not verdict.allowed)
         if not verdict.allowed:
-            refusals.append(Refusal(question, verdict.sentence(question)))
-    if asked.service == "sagemaker":
-        for role in sagemaker.roles_of(asked):
-            for ask in sagemaker.done_with_the_role(asked):
-                calls.record(cx, role, ask.action, ask.resource, denied=False)
+            refusals.append(Refusal(question, verdict.sentence(question) if asker.arn else "Access Denied"))
+    if key is not None:
+        calls.used(cx, asked.service, asker.own.rpartition("/")[2] if ":role/" in asker.own else "")
+    for role in sagemaker.roles_of(asked) if asked.service == "sagemaker" else ():
+        for ask in sagemaker.done_with_the_role(asked):
+            calls.record(cx, role, ask.action, ask.resource, denied=False)
     return refusals
 
 
@@ -145,22 +175,20 @@ def _pattern(ask: Ask) -> str:
     return calls.literal(ask.resource) if ask.policy == "bucket" else ask.resource
 
 
-def _verdict(cx: Context, ask: Ask, question: Question, grants: Grants, *, owner: bool) -> Verdict:
-    identity = [ALL] if owner and grants.session is None else grants.policies
-    if owner and ask.policy != "trust":
-        return policies.evaluate(question, identity=[ALL], session=grants.session)
+def _verdict(cx: Context, ask: Ask, question: Question, asker: Asker) -> Verdict:
+    """Evaluate one question. Of its owner an account's resources are asked nothing, but a role's trust is."""
+    grants, trust = asker.grants, ask.policy == "trust"
+    if asker.owner and not trust:
+        return policies.evaluate(question, identity=grants.policies, session=grants.session)
     return policies.evaluate(
         question,
-        identity=identity,
+        identity=grants.policies,
         resource=_resource_policies(cx, ask),
         boundary=grants.boundary,
         session=grants.session,
         owner=ask.owner,
-        resource_must_allow=ask.policy == "trust",
+        resource_must_allow=trust,
     )
-
-
-ALL = policies.parse('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}')
 
 
 def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
@@ -197,18 +225,22 @@ def _common(exchange: Exchange, cx: Context) -> dict[str, Any]:
     }
 
 
-def _of_principal(cx: Context, who: str, own: str, grants: Grants) -> dict[str, Any]:
+def _of_principal(asker: Asker) -> dict[str, Any]:
+    """Give the condition keys of who asks."""
+    grants = asker.grants
+    if not asker.arn:
+        return {"aws:PrincipalType": "Anonymous"}
     found: dict[str, Any] = {
-        "aws:PrincipalArn": own,
-        "aws:PrincipalAccount": cx.account,
+        "aws:PrincipalArn": asker.own,
+        "aws:PrincipalAccount": asker.account,
         "aws:PrincipalType": grants.kind,
-        "aws:userid": grants.user_id or sts.user_id(who),
+        "aws:userid": grants.user_id or sts.user_id(asker.arn),
         "aws:ViaAWSService": "false",
         "aws:PrincipalIsAWSService": "false",
         **{f"aws:PrincipalTag/{name}": value for name, value in grants.tags.items()},
     }
     if grants.kind == "User":
-        found["aws:username"] = own.rpartition("/")[2]
+        found["aws:username"] = asker.own.rpartition("/")[2]
     return found
 
 

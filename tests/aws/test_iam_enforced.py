@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore import UNSIGNED
 
 from tests.aws.test_iam import TRUST, allow, refused, signed_by
 from tests.conftest import LiveServer
@@ -103,6 +104,20 @@ def test_a_policy_opens_what_it_names(enforced: LiveServer, user: Callable[..., 
     assert refused(lambda: s3.delete_objects(Bucket=bucket, Delete=gone))[0] == "AccessDenied"
     kept = [o["Key"] for o in owner.list_objects_v2(Bucket=bucket)["Contents"]]
     assert kept == ["ann/a", "ann/b", "ann/c", "bob/a"]
+
+
+def test_nobody_reads_a_bucket_unasked(enforced: LiveServer, account: str) -> None:
+    owner = enforced.client("s3", account)
+    owner.create_bucket(Bucket=f"closed-{account}")
+    owner.put_object(Bucket=f"closed-{account}", Key="k", Body=b"x")
+    unsigned = enforced.client("s3", account, signature_version=UNSIGNED)
+    assert refused(lambda: unsigned.get_object(Bucket=f"closed-{account}", Key="k")) == (
+        "AccessDenied",
+        "Access Denied",
+        403,
+    )
+    assert refused(lambda: unsigned.put_object(Bucket=f"closed-{account}", Key="k", Body=b"y"))[0] == "AccessDenied"
+    assert owner.get_object(Bucket=f"closed-{account}", Key="k")["Body"].read() == b"x"
 
 
 def test_groups_add_and_boundaries_limit(iam: Any, user: Callable[..., Any]) -> None:
