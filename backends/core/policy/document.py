@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from backends.core.policy import conditions
+from backends.core.policy import conditions, patterns
 from backends.core.policy.conditions import Condition
 
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -61,7 +61,7 @@ class Statement:
 
     sid: str
     allows: bool
-    actions: tuple[str, ...]
+    actions: re.Pattern[str]
     not_actions: bool
     resources: tuple[str, ...] | None
     not_resources: bool
@@ -165,7 +165,7 @@ def _texts(value: Any, fault: str) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _actions(given: dict[str, Any], kind: Kind) -> tuple[tuple[str, ...], bool]:
+def _actions(given: dict[str, Any], kind: Kind) -> tuple[re.Pattern[str], bool]:
     value, negated = _either(given, "Action", "action")
     if value is None or value == []:
         raise PolicyError("action", "Policy statement must contain actions.")
@@ -182,7 +182,7 @@ def _actions(given: dict[str, Any], kind: Kind) -> tuple[tuple[str, ...], bool]:
             raise PolicyError("action", f"Vendor {vendor} is not valid")
         if kind is Kind.TRUST and not action.lower().startswith(ASSUMING):
             raise PolicyError("action", "AssumeRole policy may only specify STS AssumeRole actions.")
-    return actions, negated
+    return patterns.any_of(actions), negated
 
 
 def _resources(given: dict[str, Any], kind: Kind) -> tuple[tuple[str, ...] | None, bool]:

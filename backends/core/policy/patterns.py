@@ -65,19 +65,21 @@ def _value(name: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
 
 
 @lru_cache(4096)
-def _compiled(pattern: str, flags: int) -> re.Pattern[str]:
-    return re.compile(_source(pattern, {}, variables=False) or "", flags)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(_source(pattern, {}, variables=False) or "", re.DOTALL)
 
 
-def like(
-    pattern: str, text: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True, fold: bool = False
-) -> bool:
-    """Tell whether a whole text matches a pattern; `fold` ignores case."""
-    flags = re.DOTALL | (re.IGNORECASE if fold else 0)
+def any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Give one expression for all of a statement's actions: a policy of AWS's may list hundreds. Case is ignored."""
+    return re.compile("|".join(f"(?:{_source(each, {}, variables=False)})" for each in patterns), re.IGNORECASE)
+
+
+def like(pattern: str, text: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True) -> bool:
+    """Tell whether a whole text matches a pattern."""
     if not variables or "${" not in pattern:
-        return _compiled(pattern, flags).fullmatch(text) is not None
+        return _compiled(pattern).fullmatch(text) is not None
     source = _source(pattern, context, variables=True)
-    return source is not None and re.fullmatch(source, text, flags) is not None
+    return source is not None and re.fullmatch(source, text, re.DOTALL) is not None
 
 
 def arn_like(pattern: str, arn: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True) -> bool:
