@@ -27,8 +27,6 @@ from server import actions
 from server.actions import Ask, Asked, read, sagemaker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from backends.core.context import Context
     from backends.core.keys import Key
     from server.gateway import Exchange
@@ -98,8 +96,7 @@ async def _judge(exchange: Exchange, asked: Asked) -> None:
     if settings.iam == "off":
         return
     key = exchange.kernel.issued_key(cx.caller.access_key) if cx.caller.arn else None
-    common = _common(exchange, cx)
-    refusals = await cx.read(lambda inside: _refusals(inside, asked, key, common))
+    refusals = await cx.read(lambda inside: _refusals(inside, exchange, asked, key))
     if not refusals:
         return
     if settings.iam == "enforce":
@@ -150,10 +147,15 @@ def _asker(cx: Context, asked: Asked, key: Key | None) -> Asker:
     return Asker(key.arn, key.account, grants, owner=owner)
 
 
-def _refusals(cx: Context, asked: Asked, key: Key | None, common: Mapping[str, Any]) -> list[Refusal]:
+def _refusals(cx: Context, exchange: Exchange, asked: Asked, key: Key | None) -> list[Refusal]:
     """Evaluate everything that a request needs, and record it."""
     asker, asks = _asker(cx, asked, key), actions.asks(cx, asked)
-    context = {**common, **_of_principal(asker), **_of_request(cx, asked, asks)}
+    if asker.owner and asker.grants.session is None and all(ask.policy != "trust" for ask in asks):
+        for ask in asks:
+            calls.record(cx, asker.own, ask.action, _pattern(ask), denied=False)
+        _record_service(cx, asked)
+        return []
+    context = {**_common(exchange, cx), **_of_principal(asker), **_of_request(cx, asked, asks)}
     refusals = []
     for ask in asks:
         question = Question(ask.action, ask.resource, asker.arn, asker.account, {**context, **ask.context})
@@ -164,10 +166,15 @@ def _refusals(cx: Context, asked: Asked, key: Key | None, common: Mapping[str, A
             refusals.append(Refusal(question, verdict.sentence(question) if asker.arn else "Access Denied"))
     if key is not None:
         calls.used(cx, asked.service, asker.own.rpartition("/")[2] if ":role/" in asker.own else "")
+    _record_service(cx, asked)
+    return refusals
+
+
+def _record_service(cx: Context, asked: Asked) -> None:
+    """Record what SageMaker itself does with the roles that a request passes."""
     for role in sagemaker.roles_of(asked) if asked.service == "sagemaker" else ():
         for ask in sagemaker.done_with_the_role(asked):
             calls.record(cx, role, ask.action, ask.resource, denied=False)
-    return refusals
 
 
 def _pattern(ask: Ask) -> str:
