@@ -11,6 +11,7 @@ from botocore import UNSIGNED
 
 from tests.aws.test_iam import TRUST, allow, refused, signed_by
 from tests.conftest import LiveServer
+from tests.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     live = LiveServer(tmp_path_factory.mktemp("enforced") / "data", {"iam": "enforce"})
     live.start()
     yield live
+    live.end_jobs()
     live.stop()
 
 
@@ -256,6 +258,35 @@ def test_an_owner_passes_on_what_he_has(enforced: LiveServer, iam: Any, account:
     theirs = signed_by(enforced, key, "sagemaker", key["SessionToken"])
     assert theirs.list_models()["Models"] == []
     assert "no session policy allows" in refused(theirs.list_endpoints)[1]
+
+
+ASK = """
+import os, urllib.error, urllib.request
+scope = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/20261123/us-east-1/sagemaker/aws4_request"
+headers = {"Content-Type": "application/x-amz-json-1.1", "Authorization": scope + ", SignedHeaders=host, Signature=0"}
+for operation in ("ListModels", "ListEndpoints"):
+    headers["X-Amz-Target"] = "SageMaker." + operation
+    try:
+        with urllib.request.urlopen(urllib.request.Request(os.environ["AWS_ENDPOINT_URL"], b"{}", headers)) as answer:
+            print(operation, answer.status)
+    except urllib.error.HTTPError as error:
+        print(operation, error.code, error.read().decode())
+"""
+
+
+def test_a_job_has_what_its_role_has(enforced: LiveServer, iam: Any, account: str) -> None:
+    site = Site(enforced, account, "process")
+    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="job", PolicyName="p", PolicyDocument=allow("sagemaker:ListModels"))
+    name = site.start(ASK, RoleArn=role)
+    assert site.ended(name)["TrainingJobStatus"] == "Completed"
+    *_, listed, denied = site.lines(name)
+    assert listed == "ListModels 200"
+    assert denied.startswith("ListEndpoints 403")
+    assert f"arn:aws:sts::{account}:assumed-role/job/" in denied
+    calls = [(call["action"], call["denied"]) for call in read_calls(enforced, account, "role/job")["calls"]]
+    assert {("sagemaker:ListModels", False), ("sagemaker:ListEndpoints", True), ("s3:GetObject", False)} <= set(calls)
+    site.close()
 
 
 def test_uses_are_remembered(enforced: LiveServer, iam: Any, user: Callable[..., Any], account: str) -> None:
