@@ -21,6 +21,7 @@ from backends.aws.iam.principals import Grants, Source
 from backends.core import arn as arns
 from backends.core import errors, keys, tags
 from backends.core import policy as policies
+from backends.core.context import Caller
 from backends.core.policy import Kind, Policy, Question, Verdict
 from backends.core.policy.principals import role_of
 from server import actions
@@ -200,7 +201,8 @@ def _verdict(cx: Context, ask: Ask, question: Question, asker: Asker) -> Verdict
 
 def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
     """Read the policy that hangs on a bucket or a role."""
-    there = cx if ask.owner in {"", cx.account} else cx.kernel.context(ask.owner, cx.region, tx=cx.tx)
+    account = ask.owner or cx.account
+    there = cx.kernel.context(account, cx.region, caller=Caller(account), tx=cx.tx)  # its owner, who may read it
     if ask.policy == "trust":
         role = store.peek(there, store.ROLE, ask.resource.rpartition("/")[2])
         return (
@@ -210,7 +212,7 @@ def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
         bucket = ask.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
         try:
             text = there.call("GetBucketPolicy", {"Bucket": bucket}, "s3")["Policy"]
-            return [policies.parse(text, Kind.RESOURCE)]
+            return [principals.parsed(text, Kind.RESOURCE)]
         except errors.AwsError as error:
             if error.code not in NO_POLICY:
                 raise

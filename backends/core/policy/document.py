@@ -61,7 +61,7 @@ class Statement:
 
     sid: str
     allows: bool
-    actions: re.Pattern[str]
+    actions: tuple[str, ...]
     not_actions: bool
     resources: tuple[str, ...] | None
     not_resources: bool
@@ -69,6 +69,8 @@ class Statement:
     not_principals: bool
     conditions: tuple[Condition, ...]
     variables: bool
+    action_pattern: re.Pattern[str]
+    """All of `actions` in one: a policy of AWS's may list hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _statement(given: Any, kind: Kind, *, variables: bool) -> Statement:
         raise PolicyError("principal", "Allow with NotPrincipal is not allowed.")
     return Statement(
         sid, given["Effect"] == "Allow", actions, not_actions, resources, not_resources, principals, not_principals,
-        _conditions(given.get("Condition", {})), variables,
+        _conditions(given.get("Condition", {})), variables, patterns.any_of(actions),
     )  # fmt: skip
 
 
@@ -165,7 +167,7 @@ def _texts(value: Any, fault: str) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _actions(given: dict[str, Any], kind: Kind) -> tuple[re.Pattern[str], bool]:
+def _actions(given: dict[str, Any], kind: Kind) -> tuple[tuple[str, ...], bool]:
     value, negated = _either(given, "Action", "action")
     if value is None or value == []:
         raise PolicyError("action", "Policy statement must contain actions.")
@@ -182,7 +184,7 @@ def _actions(given: dict[str, Any], kind: Kind) -> tuple[re.Pattern[str], bool]:
             raise PolicyError("action", f"Vendor {vendor} is not valid")
         if kind is Kind.TRUST and not action.lower().startswith(ASSUMING):
             raise PolicyError("action", "AssumeRole policy may only specify STS AssumeRole actions.")
-    return patterns.any_of(actions), negated
+    return actions, negated
 
 
 def _resources(given: dict[str, Any], kind: Kind) -> tuple[tuple[str, ...] | None, bool]:

@@ -71,7 +71,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """Give one expression for all of a statement's actions: a policy of AWS's may list hundreds. Case is ignored."""
+    """Give one expression for all of a statement's actions, which ignore case."""
     return re.compile("|".join(f"(?:{_source(each, {}, variables=False)})" for each in patterns), re.IGNORECASE)
 
 
