@@ -23,6 +23,7 @@ COMPONENTS = (
     "backends.aws.iam.access_keys",
     "backends.aws.iam.account",
     "backends.aws.iam.attached",
+    "backends.aws.iam.calls",
     "backends.aws.iam.managed",
     "backends.aws.iam.profiles",
     "backends.aws.iam.roles",

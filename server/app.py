@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from api_specs import model
 from backends.core import events, reset
 from backends.jobs import places, queue
+from server import admin_iam
 from server.door import authority
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def make_app(kernel: Kernel) -> FastAPI:
     app = FastAPI(title="LocalMaker", docs_url="/_localmaker/docs", openapi_url="/_localmaker/openapi.json")
     _add_reading(app, kernel)
     _add_changing(app, kernel)
+    admin_iam.add_to(app, kernel)
     return app
 
 

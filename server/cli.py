@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server import cli_clients, cli_develop, control
+from server import cli_clients, cli_develop, cli_iam, control
 from server.cli_common import AsJson, DataDir, settings_of, stop_with, tell
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ images_app = typer.Typer(no_args_is_help=True, help="The environments and images
 app.add_typer(images_app, name="images")
 cli_clients.add_to(app)
 cli_develop.add_to(app)
+cli_iam.add_to(app)
 
 START_S = 30
 POLL_S = 0.02

@@ -17,7 +17,7 @@ import orjson
 
 from api_specs import model, validate
 from backends.core import errors
-from server import authentication, body, browser, identify, moto_door, presigned, route, waiters
+from server import authentication, authorize, body, browser, identify, moto_door, presigned, route, waiters
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -99,6 +99,7 @@ async def route_service(exchange: Exchange) -> None:
 async def route_operation(exchange: Exchange) -> None:
     """Find the operation; what no service of ours has goes to moto, which answers whole."""
     if exchange.service == route.OTHER:
+        await authorize.authorize_other(exchange)
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
         return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
@@ -110,6 +111,7 @@ async def route_operation(exchange: Exchange) -> None:
             exchange.request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
     key = (exchange.service, exchange.operation.name)
     if key not in exchange.kernel.operations and exchange.service in route.SHARED_WITH_MOTO:
+        await authorize.authorize_other(exchange)
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
 
 
@@ -169,6 +171,7 @@ STEPS = (
     route_operation,
     parse,
     check,
+    authorize.authorize,
     dispatch,
     serialize,
 )

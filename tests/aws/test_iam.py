@@ -270,6 +270,20 @@ def test_pages_together_are_the_whole(iam: Any) -> None:
     assert [user["UserName"] for page in pages for user in page["Users"]] == names
 
 
+def test_documents_have_their_limits(iam: Any) -> None:
+    long = allow([f"s3:Get{number:04}" for number in range(700)])
+    assert refused(lambda: iam.create_policy(PolicyName="p", PolicyDocument=long)) == (
+        "LimitExceeded",
+        "Cannot exceed quota for PolicySize: 6144",
+        409,
+    )
+    iam.create_user(UserName="u")
+    inline = {"UserName": "u", "PolicyName": "p", "PolicyDocument": long}
+    sentence = "Maximum policy size of 2048 bytes exceeded for user u"
+    assert refused(lambda: iam.put_user_policy(**inline)) == ("LimitExceeded", sentence, 409)
+    assert iam.list_user_policies(UserName="u")["PolicyNames"] == []
+
+
 def test_simulations_evaluate(iam: Any, account: str) -> None:
     iam.create_user(UserName="u")
     policy = allow(

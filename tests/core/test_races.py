@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from sqlalchemy import select
 
 from backends.aws.iam import roles as iam
-from backends.aws.iam import store
+from backends.aws.iam import store, tagging
 from backends.core import logstore
 from backends.core.errors import AwsError
 from backends.core.keys import SEEDED_ROLE
@@ -76,5 +76,21 @@ def test_a_role_is_kept_and_changed(with_kernel: Callable[..., Any]) -> None:
         await cx.transact(lambda inside: iam.update_assume_role_policy(inside, policy))
         role = await cx.transact(lambda inside: iam.get_role(inside, made))
         assert unquote(role["Role"]["AssumeRolePolicyDocument"]) == EMPTY
+
+    with_kernel(work)
+
+
+def test_changes_of_a_role_at_once_are_all_kept(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        def change(number: int) -> Callable[[Context], Any]:
+            tags = [{"Key": f"k{number}", "Value": "v"}]
+            return lambda cx: tagging.tag(cx, {"RoleName": "mine", "Tags": tags})
+
+        cx = kernel.context(ACCOUNT, REGION)
+        made = {"RoleName": "mine", "AssumeRolePolicyDocument": store.TRUST}
+        await cx.transact(lambda inside: iam.create_role(inside, made))
+        await asyncio.gather(*(cx.transact(change(number)) for number in range(AT_ONCE)))
+        role = await cx.transact(lambda inside: iam.get_role(inside, made))
+        assert sorted(tag["Key"] for tag in role["Role"]["Tags"]) == sorted(f"k{n}" for n in range(AT_ONCE))
 
     with_kernel(work)

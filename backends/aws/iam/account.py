@@ -24,9 +24,9 @@ QUOTAS = {
     "InstanceProfilesQuota": 1000,
     "AccessKeysPerUserQuota": 2,
     "GroupsPerUserQuota": 10,
-    "AttachedPoliciesPerUserQuota": 10,
+    "AttachedPoliciesPerUserQuota": 20,
     "AttachedPoliciesPerGroupQuota": 10,
-    "AttachedPoliciesPerRoleQuota": 10,
+    "AttachedPoliciesPerRoleQuota": 20,
     "VersionsPerPolicyQuota": 5,
 }
 """What this server enforces, and AWS's defaults for what it does not count."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backends.core.context import Context
 
 VERSIONS = 5
+SIZE = 6144
 AWS = "aws"
 
 
@@ -45,20 +46,20 @@ def aws_managed() -> dict[str, dict[str, Any]]:
     return found
 
 
-def find(cx: Context, arn: str) -> dict[str, Any] | None:
-    """Read a managed policy by ARN, or None. InvalidInput (400) for what is no policy's ARN."""
+def find(cx: Context, arn: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """Read a managed policy by ARN, or None; `lock` it before it is changed. InvalidInput (400) for what is no policy's ARN."""
     found = arns.parse(arn)
     if found is None or found.service != "iam" or not found.resource.startswith("policy/"):
         raise errors.AwsError("InvalidInput", f"ARN {arn} is not valid.")
     if found.account == AWS:
         return aws_managed().get(str(found._replace(partition="aws")))
-    policy = store.peek(cx, POLICY, found.resource.rpartition("/")[2])
+    policy = store.peek(cx, POLICY, found.resource.rpartition("/")[2], lock=lock)
     return policy if policy is not None and policy["Arn"] == arn else None
 
 
-def get(cx: Context, arn: str) -> dict[str, Any]:
+def get(cx: Context, arn: str, *, lock: bool = False) -> dict[str, Any]:
     """Read a managed policy; NoSuchEntity (404) when there is none."""
-    policy = find(cx, arn)
+    policy = find(cx, arn, lock=lock)
     if policy is None:
         raise store.missing(f"Policy {arn} was not found.")
     return policy
@@ -99,6 +100,7 @@ def shown(cx: Context, policy: dict[str, Any]) -> dict[str, Any]:
 def create_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a policy of one version. EntityAlreadyExists (409), MalformedPolicyDocument."""
     store.check_document(request["PolicyDocument"])
+    store.check_size(request["PolicyDocument"], "PolicySize", SIZE)
     if store.peek(cx, POLICY, request["PolicyName"]) is not None:
         message = f"A policy called {request['PolicyName']} already exists. Duplicate names are not allowed."
         raise errors.AwsError("EntityAlreadyExists", message, status=409)
@@ -170,6 +172,7 @@ def delete_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def create_policy_version(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Add a version. LimitExceeded (409) past five; the numbers of deleted ones do not come again."""
     store.check_document(request["PolicyDocument"])
+    store.check_size(request["PolicyDocument"], "PolicySize", SIZE)
     policy = _own(cx, request["PolicyArn"])
     if len(policy["versions"]) >= VERSIONS:
         message = "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version."
@@ -225,7 +228,7 @@ def delete_policy_version(cx: Context, request: dict[str, Any]) -> dict[str, Any
 
 def _own(cx: Context, arn: str) -> dict[str, Any]:
     """Read a policy that the account may change."""
-    policy = get(cx, arn)
+    policy = get(cx, arn, lock=True)
     if policy["Arn"].split(":")[4] == AWS:
         who = cx.caller.arn or f"arn:aws:iam::{cx.account}:root"
         message = f"User: {who} is not authorized to perform this action on resource: policy {arn}"

@@ -56,17 +56,18 @@ def of_key(cx: Context, key: Key) -> Grants:
         kind, name, label = ROLE, own.split("/")[1], "AssumedRole"
     elif ":federated-user/" in key.arn:
         label = "FederatedUser"
+    texts = opened.get("policies")
+    session = None if texts is None else tuple(parsed(text) for text in texts)
     entity = store.peek(cx, kind, name)
     if entity is None:
-        return Grants(own, label)
-    session = opened.get("policies")
+        return Grants(own, label, session=session)
     tags = {**_tags(entity), **opened.get("tags", {})}
     user_id = entity[f"{kind.noun}Id"]
     if label == "AssumedRole":
         user_id = f"{user_id}:{own.rpartition('/')[2]}"
     return Grants(
         entity["Arn"], label, user_id, tags, tuple(_identity(cx, kind, entity)), _boundary(cx, entity),
-        None if session is None else tuple(_parsed(text) for text in session),
+        session,
     )  # fmt: skip
 
 
@@ -83,11 +84,11 @@ def _tags(entity: dict[str, Any]) -> dict[str, str]:
 
 def _identity(cx: Context, kind: Kind, entity: dict[str, Any]) -> Iterator[Source]:
     for name, text in entity["inline"].items():
-        yield Source(f"{kind.word}_{entity[kind.name_member]}_{name}", "IAM Policy", _parsed(text))
+        yield Source(f"{kind.word}_{entity[kind.name_member]}_{name}", "IAM Policy", parsed(text))
     for arn in entity["attached"]:
         policy = managed.find(cx, arn)
         if policy is not None:
-            yield Source(policy["PolicyName"], "IAM Policy", _parsed(managed.document(policy)))
+            yield Source(policy["PolicyName"], "IAM Policy", parsed(managed.document(policy)))
     for name in entity.get("groups", ()):
         group = store.peek(cx, GROUP, name)
         if group is not None:
@@ -98,11 +99,12 @@ def _boundary(cx: Context, entity: dict[str, Any]) -> tuple[policies.Policy, ...
     if "PermissionsBoundary" not in entity:
         return None
     policy = managed.find(cx, entity["PermissionsBoundary"]["PermissionsBoundaryArn"])
-    return () if policy is None else (_parsed(managed.document(policy)),)
+    return () if policy is None else (parsed(managed.document(policy)),)
 
 
-def _parsed(text: str) -> policies.Policy:
+def parsed(text: str, kind: policies.Kind = policies.Kind.IDENTITY) -> policies.Policy:
+    """Read a policy that was kept; one that IAM would refuse today gives nothing."""
     try:
-        return policies.parse(text)
+        return policies.parse(text, kind)
     except policies.PolicyError:  # kept by a version that did not check: it gives nothing
         return NOTHING

@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from backends.aws.iam import managed, store
+from backends.aws.iam import managed, principals, store
 from backends.aws.iam.store import ROLE
 from backends.core import arn as arns
 from backends.core import errors
 from backends.core.keys import SEEDED_ROLE
 from backends.core.operation import operation
-from backends.core.policy import Decision, Kind, Question, decide, parse
+from backends.core.policy import Decision, Kind, Question, decide
 
 if TYPE_CHECKING:
     from backends.core.context import Context
 
 SESSION_S = 3600
+TRUST_SIZE = 2048
 MADE_BY_USE = "Made by LocalMaker when a request first named it (LOCALMAKER_ROLES=any)"
 LINKED = "aws-service-role"
 
@@ -25,7 +26,7 @@ LINKED = "aws-service-role"
 @operation("CreateRole", service="iam")
 def create_role(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a role. EntityAlreadyExists (409) for a taken name, MalformedPolicyDocument for a trust that IAM refuses."""
-    store.check_document(request["AssumeRolePolicyDocument"], Kind.TRUST)
+    _check_trust(request["AssumeRolePolicyDocument"])
     more = {
         "MaxSessionDuration": request.get("MaxSessionDuration", SESSION_S),
         "trust": request["AssumeRolePolicyDocument"],
@@ -91,7 +92,7 @@ def update_role_description(cx: Context, request: dict[str, Any]) -> dict[str, A
 @operation("UpdateAssumeRolePolicy", service="iam")
 def update_assume_role_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Replace a role's trust policy."""
-    store.check_document(request["PolicyDocument"], Kind.TRUST)
+    _check_trust(request["PolicyDocument"])
     role = store.get(cx, ROLE, request["RoleName"])
     store.write(cx, ROLE, role | {"trust": request["PolicyDocument"]})
     return {}
@@ -127,6 +128,11 @@ def boundary(cx: Context, arn: str) -> dict[str, Any]:
     return {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}}
 
 
+def _check_trust(text: str) -> None:
+    store.check_document(text, Kind.TRUST)
+    store.check_size(text, "ACLSizePerRole", TRUST_SIZE)
+
+
 def ensure_named(cx: Context, arn: str) -> None:
     """Make a role that a request names by its ARN, where the setting lets any pass; never one that was deleted."""
     found = arns.parse(arn)
@@ -139,4 +145,4 @@ def ensure_named(cx: Context, arn: str) -> None:
 def trusts(role: dict[str, Any], service: str) -> bool:
     """Tell whether a service may assume a role."""
     question = Question("sts:AssumeRole", role["Arn"], service)
-    return decide([parse(role["trust"], Kind.TRUST)], question) is Decision.ALLOW
+    return decide([principals.parsed(role["trust"], Kind.TRUST)], question) is Decision.ALLOW

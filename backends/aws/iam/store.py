@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.aws.iam.tables import iam_entities
@@ -18,6 +18,7 @@ from backends.core import arn as arns
 from backends.core import errors, keys, logstore
 from backends.core import policy as policies
 from backends.core.keys import SEEDED_ROLE
+from backends.core.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,14 @@ BESIDE = _document(
 )
 """What a role has that nobody made: SageMaker's own policy, S3 (of which that one knows only buckets named after SageMaker),
 and what else the v3 SDK asks of an execution role before it uses it (sagemaker.core.helper.iam_policies, 3.27)."""
+
+
+_DOCUMENT = select(iam_entities.c.document).where(
+    iam_entities.c.account == bindparam("account"),
+    iam_entities.c.kind == bindparam("kind"),
+    iam_entities.c.name == bindparam("name"),
+)
+_READ, _LOCK = Prepared(_DOCUMENT), Prepared(_DOCUMENT.with_for_update())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +127,16 @@ def _of(cx: Context, kind: Kind) -> Any:
 
 
 def find(cx: Context, kind: Kind, name: str) -> Entity | None:
-    """Read an entity, or None. A look at a role seeds the account, which writes."""
+    """Read an entity, or None; until the transaction ends nobody else changes it. A look at a role seeds the account."""
     if kind is ROLE:
         seed(cx)
-    return peek(cx, kind, name)
+    return peek(cx, kind, name, lock=True)
 
 
-def peek(cx: Context, kind: Kind, name: str) -> Entity | None:
-    """Read an entity without seeding anything."""
-    found: bytes | None = cx.db.execute(
-        select(iam_entities.c.document).where(_of(cx, kind), iam_entities.c.name == name)
-    ).scalar()
-    return dict(orjson.loads(found)) if found is not None else None
+def peek(cx: Context, kind: Kind, name: str, *, lock: bool = False) -> Entity | None:
+    """Read an entity as it is now, seeding nothing. SQLite needs no lock: it has one writer."""
+    found = (_LOCK if lock else _READ).row(cx.transaction, {"account": cx.account, "kind": kind.word, "name": name})
+    return dict(orjson.loads(found[0])) if found is not None and found[0] else None
 
 
 def get(cx: Context, kind: Kind, name: str) -> Entity:
@@ -213,6 +220,12 @@ def conflict(what: str) -> errors.AwsError:
 def limit(quota: str, most: int) -> errors.AwsError:
     """Give the error of a full quota."""
     return errors.AwsError("LimitExceeded", f"Cannot exceed quota for {quota}: {most}", status=409)
+
+
+def check_size(text: str, quota: str, most: int) -> None:
+    """Raise LimitExceeded (409) for a document of too many characters; IAM does not count white space."""
+    if len("".join(text.split())) > most:
+        raise limit(quota, most)
 
 
 def check_document(text: str, kind: policies.Kind = policies.Kind.IDENTITY) -> None:

@@ -17,7 +17,7 @@ MOST = 50
 
 def _tagged(cx: Context, request: dict[str, Any]) -> tuple[Kind, dict[str, Any]]:
     if "PolicyArn" in request:
-        return POLICY, managed.get(cx, request["PolicyArn"])
+        return POLICY, managed.get(cx, request["PolicyArn"], lock=True)
     kind = next(kind for kind in (ROLE, USER, PROFILE) if kind.name_member in request)
     return kind, store.get(cx, kind, request[kind.name_member])
 
