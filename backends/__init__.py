@@ -30,7 +30,16 @@ COMPONENTS = (
     "backends.aws.iam.simulate",
     "backends.aws.iam.tagging",
     "backends.aws.iam.users",
-    "backends.aws.logs",
+    "backends.aws.logs.events",
+    "backends.aws.logs.filters",
+    "backends.aws.logs.follow",
+    "backends.aws.logs.groups",
+    "backends.aws.logs.streams",
+    "backends.aws.cloudwatch.alarm_reads",
+    "backends.aws.cloudwatch.alarms",
+    "backends.aws.cloudwatch.metrics",
+    "backends.aws.cloudwatch.reads",
+    "backends.aws.cloudwatch.watch",
     "backends.aws.s3.buckets",
     "backends.aws.s3.configuration",
     "backends.aws.s3.copies",
@@ -40,7 +49,7 @@ COMPONENTS = (
     "backends.aws.s3.objects",
     "backends.aws.s3.sweep",
     "backends.aws.s3.tags",
-    "backends.aws.moto",
+    "backends.aws.moto.door",
 )
 
 

@@ -65,7 +65,7 @@ class Exchange:
     @property
     def protocol(self) -> Any:
         """The module that reads and writes this service's bytes."""
-        return protocol_of(model.load_service(self.service))
+        return protocol_of(model.load_service(self.service), self.request)
 
     def context(self) -> Context:
         """Make the context that the handler acts in."""
@@ -91,6 +91,8 @@ async def route_service(exchange: Exchange) -> None:
         limit = exchange.kernel.settings.max_body_bytes
         request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
         exchange.service = exchange.service or route.service_of(request, exchange.identity)
+        if exchange.service == "cloudwatch":  # the one service of ours whose model has `requestcompression`
+            request.body = body.unpacked(request, limit)
     if exchange.service == "s3":
         route.virtual_host(request)
         presigned.check_expiry(request)

@@ -102,6 +102,8 @@ installation = Table(
     Column("value", Text, nullable=False),
 )
 
+# CloudWatch's points. A statistic set has `total`, `minimum` and `maximum`, and its average as `value`; any other row is
+# `value`, seen `samples` times.
 metric_points = Table(
     "metric_points",
     METADATA,
@@ -112,8 +114,14 @@ metric_points = Table(
     Column("name", Text, nullable=False),
     Column("dimensions", Text, nullable=False),
     Column("time", Double, nullable=False),
+    Column("unit", Text, nullable=False, default="None"),
     Column("value", Double, nullable=False),
+    Column("samples", Double, nullable=False, default=1.0),
+    Column("total", Double),
+    Column("minimum", Double),
+    Column("maximum", Double),
     Index(None, "account", "region", "namespace", "name", "dimensions", "time"),
+    Index(None, "time"),
 )
 
 log_groups = Table(

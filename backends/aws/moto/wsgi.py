@@ -1,19 +1,13 @@
-"""All other services, answered by moto's in-process backends. Their state lives in memory and ends with the server.
-
-Moto is imported on first use and runs on one thread of its own: its backends are not made for several.
-"""
+"""One HTTP request through moto's own application."""
 
 from __future__ import annotations
 
 import io
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from backends.core.kernel import Kernel
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "server", "date"})
@@ -31,40 +25,11 @@ class MotoRequest:
     account: str
 
 
-def submit(kernel: Kernel, request: MotoRequest) -> Future[Answer]:
-    """Hand a request to moto's thread."""
-    pool = kernel.state.get("moto")
-    if pool is None:
-        pool = kernel.state["moto"] = ThreadPoolExecutor(1, thread_name_prefix="moto")
-    answer: Future[Answer] = pool.submit(_answer, kernel.state, request)
-    return answer
+def make_app() -> Any:
+    """Make moto's application; the import is what takes time."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-
-def reset(kernel: Kernel, account: str | None) -> None:
-    """Forget what moto holds, when it was used at all. Moto cannot forget one account: it is left alone then."""
-    if account is None and "moto_app" in kernel.state:
-        kernel.state["moto"].submit(_reset).result()
-
-
-def stop(kernel: Kernel) -> None:
-    """End moto's thread."""
-    if "moto" in kernel.state:
-        kernel.state["moto"].shutdown()
-
-
-def _reset() -> None:
-    from moto.moto_api._internal.models import moto_api_backend
-
-    moto_api_backend.reset()
-
-
-def _answer(state: dict[str, Any], request: MotoRequest) -> Answer:
-    app = state.get("moto_app")
-    if app is None:
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-        app = state["moto_app"] = DomainDispatcherApplication(create_backend_app)
-    return _run(app, _environment(request))
+    return DomainDispatcherApplication(create_backend_app)
 
 
 def _environment(request: MotoRequest) -> dict[str, Any]:
@@ -98,10 +63,11 @@ def _environment(request: MotoRequest) -> dict[str, Any]:
     return environment
 
 
-def _run(app: Callable[..., Any], environment: dict[str, Any]) -> Answer:
+def run(app: Callable[..., Any], request: MotoRequest) -> Answer:
+    """Let moto answer."""
     from werkzeug.test import run_wsgi_app
 
-    content, status, headers = run_wsgi_app(app, environment, buffered=True)
+    content, status, headers = run_wsgi_app(app, _environment(request), buffered=True)
     body = b"".join(content)
     kept = [(name, value) for name, value in headers if name.lower() not in HOP_HEADERS | {"content-length"}]
     return int(status.split()[0]), kept, body
