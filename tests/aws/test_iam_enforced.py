@@ -142,6 +142,9 @@ def test_a_role_must_be_passed(enforced: LiveServer, iam: Any, user: Callable[..
     models = f"arn:aws:sagemaker:*:{account}:model/*"
     client = user(allow("sagemaker:CreateModel", models))("sagemaker")
     create = partial(client.create_model, ModelName="M", ExecutionRoleArn=role, **CONTAINER)
+    unknown = partial(client.create_model, ModelName="M", ExecutionRoleArn=f"{role}-made-up", **CONTAINER)
+    assert "iam:PassRole" in refused(unknown)[1]
+    assert [r["RoleName"] for r in iam.list_roles()["Roles"]] == ["SageMakerExecutionRole"]
     code, message, _ = refused(create)
     assert (code, f"iam:PassRole on resource: {role}" in message) == ("AccessDeniedException", True)
     for service, passes in (("lambda.amazonaws.com", False), ("sagemaker.amazonaws.com", True)):
