@@ -24,6 +24,7 @@ COMPONENTS = (
     "backends.aws.iam.account",
     "backends.aws.iam.attached",
     "backends.aws.iam.calls",
+    "backends.aws.iam.details",
     "backends.aws.iam.managed",
     "backends.aws.iam.profiles",
     "backends.aws.iam.roles",
