@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import orjson
+
 from api_specs import model, validate
 from backends.core import errors
-from server import body, identify, moto_door, presigned, route, waiters
+from server import authentication, authorize, body, browser, identify, moto_door, presigned, route, waiters
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -57,6 +59,8 @@ class Exchange:
     input: dict[str, Any] = field(default_factory=dict)
     output: Any = b""
     response: HttpResponse | None = None
+    foreign: bool = False
+    """A browser sends it for a page of another origin."""
 
     @property
     def protocol(self) -> Any:
@@ -97,6 +101,7 @@ async def route_service(exchange: Exchange) -> None:
 async def route_operation(exchange: Exchange) -> None:
     """Find the operation; what no service of ours has goes to moto, which answers whole."""
     if exchange.service == route.OTHER:
+        await authorize.authorize_other(exchange)
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
         return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
@@ -108,6 +113,7 @@ async def route_operation(exchange: Exchange) -> None:
             exchange.request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
     key = (exchange.service, exchange.operation.name)
     if key not in exchange.kernel.operations and exchange.service in route.SHARED_WITH_MOTO:
+        await authorize.authorize_other(exchange)
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
 
 
@@ -158,13 +164,27 @@ async def serialize(exchange: Exchange) -> None:
     exchange.response = exchange.protocol.serialize(exchange.operation, exchange.output, exchange.request_id)
 
 
-STEPS = (identify_caller, route_service, route_operation, parse, check, dispatch, serialize)
+STEPS = (
+    browser.guard,
+    identify_caller,
+    route_service,
+    browser.refuse_foreign,
+    authentication.authenticate,
+    route_operation,
+    parse,
+    check,
+    authorize.authorize,
+    dispatch,
+    serialize,
+)
 
 
 def validation_code(service: str) -> str:
-    """Give the code of a constraint failure: the runtime's model calls it ValidationError."""
+    """Give the code of a constraint failure: IAM, STS and the runtime's model call it ValidationError."""
     if service == "s3":  # it has no ValidationException
         return "InvalidArgument"
+    if service in {"iam", "sts"}:
+        return "ValidationError"
     declared = model.load_service(service).shape_names
     return (
         "ValidationError" if "ValidationError" in declared and service == "sagemaker-runtime" else "ValidationException"
@@ -220,10 +240,32 @@ class Gateway:
         elif scope["type"] != "http" or scope["path"].startswith(OURS):
             if self._app is None:
                 self._app = self._make_app()  # imported on first use: FastAPI is a third of the start-up time
-            await self._app(scope, receive, send)
+            await self._admit(scope, receive, send)
         else:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
-            await body.send(await answer(exchange), exchange.request.method, send)
+            response = await answer(exchange)
+            if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:
+                browser.finish(exchange, response)
+            await body.send(response, exchange.request.method, send)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request to the admin API and the console in, unless a browser sends it for another page."""
+        assert self._app is not None
+        request = request_of(scope)
+        try:
+            browser.check_host(request.host, self.kernel.settings)
+            if browser.is_foreign(request.headers, request.host):
+                raise browser.refusal()
+            authentication.check_admin(self.kernel, request)
+        except errors.AwsError as error:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})  # RFC 6455: policy violation
+                return
+            content = orjson.dumps({"detail": error.message})
+            refused = HttpResponse(error.status, [("Content-Type", "application/json")], content)
+            await body.send(refused, request.method, send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -242,7 +284,7 @@ def request_of(scope: Scope) -> HttpRequest:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     return HttpRequest(
-        scope["method"],
+        scope.get("method", "GET"),  # a WebSocket has none
         unquote(raw_path.decode("latin-1"), errors="surrogateescape"),
         raw_path,
         scope["query_string"],

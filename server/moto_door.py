@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from backends.core import errors
+from server.door import hosts
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     from backends.aws.moto import wsgi
 
     assert identity is not None
+    if not (identity.signing_name or "x-amz-target" in request.headers or hosts.aws_host(request.host)):
+        # Moto would take it for one of its own S3's.
+        raise errors.AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
     sent = wsgi.MotoRequest(
         request.method,
         request.raw_path.decode("latin-1"),
@@ -45,7 +49,9 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
         raise errors.not_implemented(WHAT)
     if content[:15].lower() == b"<!doctype html>":  # flask's page; moto's own answers may call themselves HTML too
         raise errors.AwsError("UnknownOperationException", "No operation answers this method and path.", status=404)
-    return HttpResponse(status, headers, content)
+    # Moto lets pages of every origin in; who may, is decided in `server/browser.py`.
+    kept = [(name, value) for name, value in headers if not name.lower().startswith("access-control-")]
+    return HttpResponse(status, kept, content)
 
 
 async def _ask(kernel: Kernel, sent: MotoRequest) -> Answer:

@@ -6,12 +6,12 @@ told apart by its path. S3 is reached in path style and in virtual-host style. W
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 from api_specs import model
 from backends.core import errors
+from server.door import hosts
 from server.protocol import name_of, query, rest_route, rpc_v2_cbor
 
 if TYPE_CHECKING:
@@ -27,14 +27,15 @@ SHARED_WITH_MOTO = frozenset({"iam", "sts"})
 """Services of which we have the operations that SageMaker's clients insist on; moto answers the others."""
 
 RUNTIME_SERVICES = tuple(name for name in model.SAGEMAKER_SERVICES if name != "sagemaker")
-SIGNING_NAMES = {"sagemaker-geospatial": "sagemaker-geospatial", "s3": "s3", "sts": "sts", "iam": "iam", "logs": "logs"}
-SIGNING_NAMES["monitoring"] = "cloudwatch"
+SIGNING_NAMES = {
+    "sagemaker-geospatial": "sagemaker-geospatial",
+    "s3": "s3",
+    "sts": "sts",
+    "iam": "iam",
+    "logs": "logs",
+    "monitoring": "cloudwatch",
+}
 TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
-# bucket.s3.amazonaws.com, bucket.s3.<region>.amazonaws.com, bucket.s3-<region>..., bucket.s3.localhost, bucket.localhost
-VIRTUAL_HOST = re.compile(r"^(?P<bucket>[a-z0-9][a-z0-9.-]+?)\.(?:s3[.-][a-z0-9.-]+|s3\.localhost|localhost)$")
-AWS_HOST = re.compile(r"^(?P<name>[a-z0-9.-]+?)\.(?:[a-z]{2}(?:-[a-z]+)+-\d\.)?amazonaws\.com(?:\.cn)?$")
-HOST_SERVICES = {"sts": "sts", "iam": "iam", "logs": "logs", "s3": "s3", "api.sagemaker": "sagemaker"}
-HOST_SERVICES["monitoring"] = "cloudwatch"
 OTHER = ""
 FORM = "application/x-www-form-urlencoded"
 
@@ -63,9 +64,9 @@ def _runtime_service(request: HttpRequest) -> str:
 
 
 def _unsigned(request: HttpRequest) -> str:
-    host = AWS_HOST.match(request.host.partition(":")[0])
-    if host is not None and host["name"] in HOST_SERVICES:
-        return HOST_SERVICES[host["name"]]
+    host = hosts.aws_host(request.host)
+    if host is not None:
+        return host.service if host.service in OWN else OTHER
     if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
         return _query_service(request.body)
     return "s3"
@@ -123,8 +124,7 @@ def spoken_like(request: HttpRequest) -> str:
 
 def virtual_host(request: HttpRequest) -> None:
     """Rewrite `Host: bucket.s3...` to path style, which is all that the S3 routes know."""
-    found = VIRTUAL_HOST.match(request.host.partition(":")[0])
-    if found is None or found["bucket"] == "s3":
-        return
-    request.path = f"/{found['bucket']}{request.path}"
-    request.raw_path = f"/{found['bucket']}".encode() + request.raw_path
+    bucket = hosts.bucket_of(request.host)
+    if bucket:
+        request.path = f"/{bucket}{request.path}"
+        request.raw_path = f"/{bucket}".encode() + request.raw_path

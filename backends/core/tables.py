@@ -176,15 +176,19 @@ jobs = Table(
     Index(None, "arn"),
 )
 
-# Temporary credentials that this server issued (AssumeRole, job roles).
-access_keys = Table(
-    "access_keys",
+# Credentials that this server issued: for a while (AssumeRole, job roles) or until they are deleted (users of IAM).
+issued_keys = Table(
+    "issued_keys",
     METADATA,
     Column("access_key", Text, primary_key=True),
     Column("secret_key", Text, nullable=False),
     Column("session_token", Text, nullable=False),
     Column("account", Text, nullable=False),
     Column("arn", Text, nullable=False),
-    Column("expires", Double, nullable=False),
-    Index(None, "account"),
+    Column("expires", Double),
+    Column("active", Boolean, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("session", LargeBinary),
+    Column("used", LargeBinary),
+    Index(None, "account", "arn"),
 )

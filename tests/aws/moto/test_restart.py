@@ -23,6 +23,10 @@ from tests.conftest import LiveServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 ACCOUNT, OTHER = "121212121212", "343434343434"
 
 
@@ -80,9 +84,9 @@ def functions_of_roles_of_our_iam(live: LiveServer, account: str) -> Iterator[No
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "def handler(event, context): return event")
     functions = live.client("lambda", account)
-    role = live.client("iam", account).create_role(RoleName="runs-functions", AssumeRolePolicyDocument="{}")["Role"][
-        "Arn"
-    ]
+    role = live.client("iam", account).create_role(
+        RoleName="runs-functions", AssumeRolePolicyDocument=json.dumps(TRUST)
+    )["Role"]["Arn"]
     made = functions.create_function(
         FunctionName="f", Role=role, Runtime="python3.11", Handler="main.handler", Code={"ZipFile": packed.getvalue()}
     )

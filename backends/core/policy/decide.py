@@ -1,0 +1,84 @@
+"""What some policies of one kind say to a question: an explicit deny wins, then any allow, then nothing was said."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backends.core.policy import patterns, principals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from backends.core.policy.document import Policy, Statement
+
+
+class Decision(enum.Enum):
+    """The values are those of SimulatePrincipalPolicy's EvalDecision."""
+
+    ALLOW = "allowed"
+    DENY = "explicitDeny"
+    IMPLICIT = "implicitDeny"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: may this principal do this action on this resource.
+
+    `action` is `s3:GetObject`, `resource` an ARN or `*`. `principal` is an ARN (user, role session, `...:root`), a service
+    (`sagemaker.amazonaws.com`) or empty (anonymous); `account` is its account. `context` holds condition keys in any case,
+    each with one value or several; `aws:PrincipalArn` there is the role's ARN with its path when a session asks.
+    """
+
+    action: str
+    resource: str
+    principal: str = ""
+    account: str = ""
+    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(init=False)
+    """The context as conditions read it: lower-case names, tuples of values."""
+
+    def __post_init__(self) -> None:
+        found = {
+            name.lower(): (value,) if isinstance(value, str) else tuple(value) for name, value in self.context.items()
+        }
+        object.__setattr__(self, "keys", found)
+
+
+def decide(policies: Iterable[Policy], question: Question) -> Decision:
+    """Give what the policies decide together; their order and that of their statements does not matter."""
+    decision = Decision.IMPLICIT
+    for statement in matching(policies, question):
+        if not statement.allows:
+            return Decision.DENY
+        decision = Decision.ALLOW
+    return decision
+
+
+def matching(policies: Iterable[Policy], question: Question) -> Iterator[Statement]:
+    """Yield the statements that apply to a question."""
+    for policy in policies:
+        for statement in policy.statements:
+            if applies(statement, question):
+                yield statement
+
+
+def applies(statement: Statement, question: Question) -> bool:
+    """Tell whether a statement is about this action, resource and principal, and its conditions hold."""
+    return (
+        (statement.action_pattern.fullmatch(question.action) is not None) != statement.not_actions
+        and _about_resource(statement, question)
+        and principals.includes(statement, question)
+        and all(condition.holds(question.keys, variables=statement.variables) for condition in statement.conditions)
+    )
+
+
+def _about_resource(statement: Statement, question: Question) -> bool:
+    if statement.resources is None:  # a trust policy is about its role
+        return True
+    found = any(
+        patterns.arn_like(pattern, question.resource, question.keys, variables=statement.variables)
+        for pattern in statement.resources
+    )
+    return found != statement.not_resources
