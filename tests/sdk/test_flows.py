@@ -13,6 +13,7 @@ from tests.sdk.conftest import FLOWS
 if TYPE_CHECKING:
     from tests.sdk.conftest import Clients
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("network")]  # one namespace
 ALL = sorted(path.stem for path in FLOWS.glob("v*.py"))
 WHOLE = "LOCALMAKER_TEST_SDK" in os.environ
 """`make test` runs each flow once, half of them on each runner; the long run all on both."""
@@ -33,7 +34,6 @@ def begun(clients: Clients, runner: str) -> Clients:
     return clients
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("flow", ALL)
 def test_a_script_for_real_sagemaker_runs_unchanged(begun: Clients, runner: str, flow: str) -> None:
     if flow not in flows_of(runner):
@@ -41,7 +41,6 @@ def test_a_script_for_real_sagemaker_runs_unchanged(begun: Clients, runner: str,
     begun.ended(flow)
 
 
-@pytest.mark.slow
 def test_nothing_left_the_machine(begun: Clients, runner: str) -> None:
     for flow in flows_of(runner):
         begun.begun[flow].exception()  # its end, whichever
@@ -49,7 +48,6 @@ def test_nothing_left_the_machine(begun: Clients, runner: str) -> None:
     assert "refused to connect" not in begun.live.log.read_text()
 
 
-@pytest.mark.slow
 def test_what_would_leave_is_dropped_and_counted(begun: Clients) -> None:
     """The counters count: else the test above could not fail."""
     script = (

@@ -54,11 +54,11 @@ class Asker:
         return HttpResponse(sent["status"], given, sent["body"])
 
 
-def with_gateway(data_dir: Path, work: Callable[[Asker], Awaitable[Any]]) -> Any:
+def with_gateway(data_dir: Path, work: Callable[[Asker], Awaitable[Any]], **settings: Any) -> Any:
     """Run `await work(asker)` on a server with all its components."""
 
     async def main() -> Any:
-        kernel = Kernel(Settings.read({}, data_dir=data_dir, runner="process"), load_components())
+        kernel = Kernel(Settings.read({}, data_dir=data_dir, runner="process", **settings), load_components())
         kernel.open()
         await kernel.start()
         try:

@@ -7,10 +7,12 @@ import hashlib
 import http.client
 import io
 import os
+import random
 import string
 import urllib.error
 import urllib.request
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -26,14 +28,18 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api_specs import model
 from backends.core.errors import AwsError
 from backends.core.keys import Key
 from backends.core.settings import Settings
-from server.authentication import canonical, chunks, sigv2, sigv4
+from server.authentication import canonical, chunks, failures, sigv2, sigv4
 from server.control import credentials, listening
 from server.gateway import Exchange
+from server.route import OWN
 from server.types import HttpRequest
 from tests.conftest import LiveServer
+from tests.server.in_process import Asker, with_gateway
+from tests.server.test_fuzz import valid_requests
 from tests.site import RUN_SCRIPT, SCIKIT_LEARN, channel
 
 if TYPE_CHECKING:
@@ -52,6 +58,7 @@ aws_account_id = {ACCOUNT}
 aws_access_key_id = 444455556666
 aws_secret_access_key = another
 """
+CODES = {code for words in failures.WORDS.values() for code, _, _ in words.values()}
 EXAMPLES = int(os.environ.get("LOCALMAKER_TEST_EXAMPLES", "1")) * 25
 
 
@@ -223,6 +230,44 @@ def test_a_clock_that_is_wrong_by_more_than_a_quarter_of_an_hour(
     assert status == 403
     assert b"<Code>SignatureDoesNotMatch</Code>" in content
     assert (b"Signature expired" if minutes < 0 else b"Signature not yet current") in content
+
+
+def forbidden(*_: object) -> None:
+    raise AssertionError("a handler was reached")
+
+
+def test_no_operation_is_reached_without_a_good_signature(tmp_path: Path) -> None:
+    """Every service's operations (some of the largest's): unsigned, by an unknown key, wrongly signed, from long ago."""
+    source = random.Random(3)
+    pool = [
+        (service, request)
+        for service in OWN
+        for name in source.sample(sorted(model.operations(service)), min(12, len(model.operations(service))))
+        for request in valid_requests(service, name)[:1]
+    ]
+    assert {service for service, _ in pool} == set(OWN)
+    (tmp_path / "keys").write_text(KEYS)
+    today, old = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ"), "20200101T000000Z"
+
+    async def work(asker: Asker) -> None:
+        kernel = asker.gateway.kernel
+        kernel.operations = {key: replace(found, handler=forbidden) for key, found in kernel.operations.items()}
+        for service, request in pool:
+            bare = {name: value for name, value in request.headers.items() if name != "authorization"}
+            name = request.headers["authorization"].split("/")[3]
+            for key, date in (("", today), ("AKIANOBODY0000000000", today), (ACCESS, today), (ACCESS, old)):
+                signed = ";".join(sorted({*(each for each in bare if each.startswith("x-amz-")), "host", "x-amz-date"}))
+                scope = f"{key}/{date[:8]}/us-east-1/{name}/aws4_request"
+                header = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={signed}, Signature={'0' * 64}"
+                headers = bare | {"x-amz-date": date} | ({"authorization": header} if key else {})
+                if service == "s3":
+                    headers["x-amz-content-sha256"] = hashlib.sha256(request.body).hexdigest()
+                answer = await asker.ask(replace(request, headers=headers))
+                assert answer.status in {400, 403}, (service, request, answer)
+                found = [code for code in CODES if code.encode() in str(answer.headers).encode() + bytes(answer.body)]  # type: ignore[arg-type]
+                assert found or request.method == "HEAD", (service, request, answer)
+
+    with_gateway(tmp_path / "data", work, auth="enforce", keys_file=tmp_path / "keys")
 
 
 KEY = Key(ACCESS, SECRET, "", ACCOUNT, "", None, active=True, created=0.0)
