@@ -27,6 +27,11 @@ DIRECTORIES = ("input/config", "input/data", "model", "output/data", "code", "ch
 DATA = "/opt/ml/input/data"
 
 
+SDK_DEFAULTS = "/opt/ml/input/config/sagemaker-sdk.json"
+NO_REPORTS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+"""Defaults of the SageMaker SDK (JSON is YAML): in a job too it reports its use to AWS, and waits for that without end."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostPlan:
     """One host of a job: its name (`algo-1`), instance type and instance group."""
@@ -76,10 +81,11 @@ def make_open(directory: Path, above: Path) -> None:
 
 
 def write_config(folder: Path, plan: Plan, host: HostPlan) -> None:
-    """Write hyperparameters.json, inputdataconfig.json and resourceconfig.json."""
+    """Write hyperparameters.json, inputdataconfig.json, resourceconfig.json, and defaults for an SDK in the job."""
     _write(folder / "hyperparameters.json", dict(plan.hyperparameters))
     _write(folder / "inputdataconfig.json", {channel.name: _channel_config(channel) for channel in plan.channels})
     _write(folder / "resourceconfig.json", resource_config(plan, host))
+    _write(folder / SDK_DEFAULTS.rpartition("/")[2], NO_REPORTS)
 
 
 def resource_config(plan: Plan, host: HostPlan) -> dict[str, Any]:

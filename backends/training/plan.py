@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.core.instances import Instance, instance
-from backends.jobs import channels
+from backends.jobs import channels, opt_ml
 from backends.jobs.logs import Destination, compile_metrics
 from backends.jobs.opt_ml import HostPlan
 from backends.jobs.slots import Ask
@@ -120,6 +120,7 @@ def job_environment(plan: TrainingPlan, arn: str, region: str, access: dict[str,
     """Give the variables of every host: the service's own, the way back to this server, then the request's."""
     return {
         **QUIET,
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": opt_ml.SDK_DEFAULTS,
         **({"LOCALMAKER_REQUIRED_GPUS": str(gpus)} if gpus else {}),
         "TRAINING_JOB_NAME": plan.name,
         "TRAINING_JOB_ARN": arn,

@@ -52,6 +52,11 @@ class Rule:
         """Take it away."""
         self._iptables("-D", self.chain, *self.match, "-j", "DROP")
 
+    def clear(self) -> None:
+        """Take away what a run that was killed left behind."""
+        while f"{' '.join(self.match[-2:])} -j DROP" in self._iptables("-S", self.chain):
+            self.remove()
+
     def dropped(self) -> int:
         """Count the packets that it has dropped."""
         listed = self._iptables("-S", self.chain, "-v")
@@ -108,6 +113,7 @@ class Isolation:
             Rule("FORWARD", ("-i", "br-+", "-o", out)),
         )
         for rule in self.rules:
+            rule.clear()
             rule.add()
 
     def dropped(self) -> dict[str, int]:

@@ -42,6 +42,12 @@ artifact = f"s3://{session.default_bucket()}/v3/model.tar.gz"
 boto3.client("s3").put_object(Bucket=session.default_bucket(), Key="v3/model.tar.gz", Body=packed.getvalue())
 variables = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
 
+# Session
+bucket = session.default_bucket()
+session.upload_string_as_file_body("some text", bucket, "v3/text.txt")
+assert session.read_s3_file(bucket, "v3/text.txt") == "some text"
+assert set(session.list_s3_files(bucket, "v3/")) == {"v3/model.tar.gz", "v3/text.txt"}
+
 # Typed resources
 model = Model.create(
     model_name="typed",
