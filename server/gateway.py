@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from api_specs import model, validate
 from backends.core import errors
-from server import body, identify, moto_door, presigned, route, waiters
+from server import body, identify, moto_door, presigned, route, s3_door, waiters
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -81,7 +81,8 @@ async def route_service(exchange: Exchange) -> None:
     """Find the service, and read the body unless the operation streams it."""
     request = exchange.request
     assert exchange.identity is not None
-    if exchange.identity.signing_name or "x-amz-target" in request.headers or request.method != "POST":
+    known = exchange.identity.signing_name or "x-amz-target" in request.headers
+    if known or request.method != "POST" or s3_door.is_form(request):
         exchange.service = route.service_of(request, exchange.identity)
     if exchange.service != "s3":
         limit = exchange.kernel.settings.max_body_bytes
@@ -97,6 +98,10 @@ async def route_operation(exchange: Exchange) -> None:
     if exchange.service == route.OTHER:
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
         return
+    if exchange.service == "s3" and exchange.request.method in {"OPTIONS", "POST"}:
+        exchange.response = await s3_door.answer(exchange)
+        if exchange.response is not None:
+            return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
     if exchange.service == "s3" and not exchange.request.body:
         if exchange.operation.has_streaming_input:
@@ -221,7 +226,10 @@ class Gateway:
             await self._app(scope, receive, send)
         else:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
-            await body.send(await answer(exchange), exchange.request.method, send)
+            response = await answer(exchange)
+            if exchange.service == "s3" and "origin" in exchange.request.headers:
+                await s3_door.add_cors(exchange, response)
+            await body.send(response, exchange.request.method, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -6,9 +6,16 @@ Moto is imported on first use and runs on one thread of its own: its backends ar
 from __future__ import annotations
 
 import io
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from botocore.serialize import create_serializer
+
+from api_specs import model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +45,29 @@ def submit(kernel: Kernel, request: MotoRequest) -> Future[Answer]:
         pool = kernel.state["moto"] = ThreadPoolExecutor(1, thread_name_prefix="moto")
     answer: Future[Answer] = pool.submit(_answer, kernel.state, request)
     return answer
+
+
+def start(kernel: Kernel) -> None:
+    """Let other rooms, which may not import this one, call what moto answers: `kernel.state["call moto"]`."""
+    kernel.state["call moto"] = partial(call, kernel)
+
+
+def call(kernel: Kernel, service: str, name: str, account: str, region: str, given: dict[str, Any]) -> Future[Answer]:
+    """Call an operation in an account and a region, its request made as a client's would be."""
+    operation = model.load_service(service).operation_model(name)
+    serializer = create_serializer(operation.service_model.resolved_protocol, include_validation=False)
+    made = serializer.serialize_to_request(given, operation)
+    body = made["body"]
+    if isinstance(body, dict):  # of the query protocol
+        body = urlencode(body)
+    scope = f"{account}/{time.strftime('%Y%m%d', time.gmtime())}/{region}/{operation.service_model.signing_name}"
+    headers = {key.lower(): value for key, value in made["headers"].items()} | {
+        "host": f"{operation.service_model.endpoint_prefix}.{region}.amazonaws.com",
+        "authorization": f"AWS4-HMAC-SHA256 Credential={scope}/aws4_request, SignedHeaders=host, Signature=",
+    }
+    raw = body.encode() if isinstance(body, str) else body
+    query = urlencode(made["query_string"])
+    return submit(kernel, MotoRequest(made["method"], made["url_path"], query, headers, raw, account))
 
 
 def reset(kernel: Kernel, account: str | None) -> None:

@@ -75,10 +75,12 @@ def _region(cx: Context, constraint: str | None) -> str:
 @operation("DeleteBucket", service="s3")
 def delete_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove an empty bucket. Uploads that were never completed do not count, but their parts go with it."""
-    bucket = access.bucket_of(cx, request)
+    bucket = access.bucket_of(cx, request, "s3:DeleteBucket")
     cx.objects.lock_bucket(cx, bucket.name)
     if cx.db.execute(select(objects.c.id).where(objects.c.bucket == bucket.name).limit(1)).first() is not None:
         text = "The bucket you tried to delete is not empty"
+        if bucket.versioning:
+            text += ". You must delete all versions in the bucket."
         raise AwsError("BucketNotEmpty", text, 409, {"BucketName": bucket.name})
     begun = cx.db.execute(select(uploads.c.upload_id).where(uploads.c.bucket == bucket.name)).scalars().all()
     for upload_id in begun:
@@ -90,7 +92,7 @@ def delete_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("HeadBucket", service="s3")
 def head_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Tell whether a bucket is there and is the caller's."""
-    bucket = access.bucket_of(cx, request)
+    bucket = access.bucket_of(cx, request, "s3:ListBucket")
     return {
         "BucketArn": f"arn:aws:s3:::{bucket.name}",
         "BucketRegion": bucket.region,
@@ -101,7 +103,7 @@ def head_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("GetBucketLocation", service="s3")
 def get_bucket_location(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give a bucket's location constraint: none in us-east-1."""
-    region = access.bucket_of(cx, request).region
+    region = access.bucket_of(cx, request, "s3:GetBucketLocation").region
     return {} if region == HOME else {"LocationConstraint": region}
 
 
