@@ -134,7 +134,7 @@ async def check(exchange: Exchange) -> None:
     found: list[str] = []
     checker(exchange.input, None, found)
     if found:
-        raise errors.AwsError(validation_code(exchange.service), validate.sentence(found))
+        raise errors.AwsError(validation_code(exchange.service, found), validate.sentence(found))
 
 
 async def dispatch(exchange: Exchange) -> None:
@@ -164,10 +164,11 @@ async def serialize(exchange: Exchange) -> None:
 STEPS = (identify_caller, route_service, route_operation, parse, check, dispatch, serialize)
 
 
-def validation_code(service: str) -> str:
+def validation_code(service: str, found: list[str]) -> str:
     """Give the code of a constraint failure: the runtime's model calls it ValidationError."""
-    if service == "s3":  # it has no ValidationException
-        return "InvalidArgument"
+    if service == "s3":  # it has no ValidationException; only its XML documents are nested
+        paths = [each.partition("' failed ")[0].rpartition(" at '")[2] for each in found]
+        return "MalformedXML" if any("." in path for path in paths) else "InvalidArgument"
     declared = model.load_service(service).shape_names
     return (
         "ValidationError" if "ValidationError" in declared and service == "sagemaker-runtime" else "ValidationException"

@@ -40,6 +40,7 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     if status >= 500:
         log.warning("moto answered %d to %s %s", status, request.method, request.path)
         raise errors.not_implemented(WHAT)
-    if any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers):
+    html = any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers)
+    if status >= 400 and html:  # moto calls some good answers so (EventBridge's)
         raise errors.AwsError("UnknownOperationException", "No operation answers this method and path.", status=404)
     return HttpResponse(status, headers, content)

@@ -123,25 +123,22 @@ class Walk:
             after = rows[-1].key
 
     def _due(self, versions: list[StoredObject]) -> list[StoredObject]:
-        """Choose which versions of a key go."""
+        """Choose which versions of a key go; a delete marker when it hides nothing any more."""
         current, *older = versions
-        due = []
+        due = [version for newer, version in enumerate(older) if self._is_old(version, versions[newer].modified, newer)]
         if current.is_delete_marker:
-            if not older and any(
-                rule.fits_key(current.key) and self._is_due(rule.expires_marker(current.modified))
-                for rule in self._rules
-            ):
+            markers = [rule.expires_marker(current.modified) for rule in self._rules if rule.fits_key(current.key)]
+            if len(due) == len(older) and any(map(self._is_due, markers)):
                 due.append(current)
         elif any(self._fits(rule, current) and self._is_due(rule.expires(current.modified)) for rule in self._rules):
             due.append(current)
-        for newer, version in enumerate(older):
-            since = versions[newer].modified
-            if any(
-                self._fits(rule, version) and self._is_due(rule.expires_noncurrent(since, newer))
-                for rule in self._rules
-            ):
-                due.append(version)
         return due
+
+    def _is_old(self, version: StoredObject, since: float, newer: int) -> bool:
+        """Tell whether a version goes that is noncurrent since then and has so many newer noncurrent ones."""
+        return any(
+            self._fits(rule, version) and self._is_due(rule.expires_noncurrent(since, newer)) for rule in self._rules
+        )
 
     @staticmethod
     def _fits(rule: Rule, version: StoredObject) -> bool:

@@ -123,5 +123,5 @@ def test_what_is_not_built_says_so(s3: Any, bucket: str) -> None:
 
 def test_what_the_model_forbids_is_an_invalid_argument(s3: Any, bucket: str) -> None:
     beyond = {"CreateBucketConfiguration": {"LocationConstraint": "moon-1"}}
-    assert refused(s3.create_bucket, Bucket=fresh(), **beyond) == ("InvalidArgument", 400)
+    assert refused(s3.create_bucket, Bucket=fresh(), **beyond) == ("MalformedXML", 400)
     assert refused(s3.list_objects_v2, Bucket=bucket, EncodingType="base64") == ("InvalidArgument", 400)
