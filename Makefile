@@ -4,7 +4,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN = .venv/bin
 # What the long run does that `make test` does not.
-FULL = LOCALMAKER_TEST_EXAMPLES=50 LOCALMAKER_TEST_MUTATIONS=30
+FULL = LOCALMAKER_TEST_EXAMPLES=50 LOCALMAKER_TEST_MUTATIONS=30 LOCALMAKER_TEST_S3_OPERATIONS=5000 LOCALMAKER_TEST_S3_GIB=5
 
 .PHONY: demo test test-full lint format bench venv dev constraints
 

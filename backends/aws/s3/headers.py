@@ -70,7 +70,7 @@ def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
         found["TagCount"] = len(stored.tags)
     if "PartNumber" in request and "Parts" in info:
         found["PartsCount"] = len(info["Parts"])
-    if request.get("ChecksumMode") == "ENABLED" and "Range" not in request:
+    if "ChecksumMode" in request and "Range" not in request:
         part = request.get("PartNumber")
         found |= checksums.members(info) if part is None else checksums.part_members(info, part)
     return found
