@@ -18,7 +18,10 @@ SAME_TESTS = (
     "tests/server/test_gateway.py",
     "tests/aws/s3/test_buckets.py",
     "tests/aws/s3/test_objects.py",
+    "tests/aws/s3/test_lifecycle.py",
     "tests/aws/s3/test_multipart.py",
+    "tests/aws/s3/test_notifications.py",
+    "tests/aws/s3/test_versions.py",
     "tests/training/test_operations.py",
     "tests/jobs/test_queue.py::test_a_reset_ends_running_jobs_and_leaves_nothing",
 )
