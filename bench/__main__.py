@@ -7,7 +7,7 @@ import sys
 
 from bench import report
 
-NAMES = ("start", "control_plane", "s3", "invoke", "jobs")
+NAMES = ("start", "control_plane", "iam", "s3", "invoke", "jobs")
 
 
 def main(arguments: list[str]) -> int:

@@ -8,12 +8,15 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from api_specs import model
 from backends.core import events, reset
 from backends.jobs import places, queue
+from server import admin_iam
+from server.door import authority
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -33,17 +36,16 @@ class ResetRequest(BaseModel):
     account: str | None = None
 
 
-def same_site(request: Request) -> None:
-    """Refuse what a page of another site sends: a browser names where it comes from."""
-    origin = request.headers.get("origin")
-    foreign = origin is not None and origin.partition("://")[2] != request.headers.get("host")
-    if foreign or request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        raise HTTPException(403, "only pages of this server may ask for this")
-
-
 def make_app(kernel: Kernel) -> FastAPI:
     """Build the admin API around a kernel."""
     app = FastAPI(title="LocalMaker", docs_url="/_localmaker/docs", openapi_url="/_localmaker/openapi.json")
+    _add_reading(app, kernel)
+    _add_changing(app, kernel)
+    admin_iam.add_to(app, kernel)
+    return app
+
+
+def _add_reading(app: FastAPI, kernel: Kernel) -> None:
     started = time.time()
 
     @app.get("/_localmaker/health")
@@ -78,6 +80,12 @@ def make_app(kernel: Kernel) -> FastAPI:
             "endpoint_addresses": kernel.state.get("addresses", []),
         }
 
+    @app.get("/_localmaker/ca.pem", response_class=FileResponse)
+    async def certificate() -> FileResponse:
+        """Give the certificate of this installation's CA, for clients on other machines or outside of a container."""
+        path = await asyncio.to_thread(authority.ensure, kernel.settings.data_dir)
+        return FileResponse(path, media_type="application/x-pem-file")
+
     @app.get("/_localmaker/jobs")
     async def jobs() -> dict[str, Any]:
         """List what is being driven: training jobs and endpoints, of all accounts."""
@@ -88,7 +96,9 @@ def make_app(kernel: Kernel) -> FastAPI:
         """Read an account's clock."""
         return {"now": kernel.clocks.now(account), "offset_s": kernel.clocks.offset_s(account)}
 
-    @app.post("/_localmaker/clock", dependencies=[Depends(same_site)])
+
+def _add_changing(app: FastAPI, kernel: Kernel) -> None:
+    @app.post("/_localmaker/clock")
     async def move_clock(request: ClockRequest) -> dict[str, float]:
         """Move an account's clock; everything that reads it sees the new time at once."""
         if (request.offset_s is None) == (request.advance_s is None):
@@ -100,10 +110,8 @@ def make_app(kernel: Kernel) -> FastAPI:
         kernel.changed.notify()
         return {"now": kernel.clocks.now(request.account), "offset_s": offset}
 
-    @app.post("/_localmaker/reset", dependencies=[Depends(same_site)])
+    @app.post("/_localmaker/reset")
     async def forget(request: ResetRequest) -> dict[str, Any]:
         """Stop the jobs and endpoints of one account (or of all) and forget what it has."""
         await reset.reset(kernel, request.account)
         return {"reset": request.account or "all"}
-
-    return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
     from server.gateway import Receive, Scope, Send
-    from server.types import HttpResponse
+    from server.types import HttpRequest, HttpResponse
 
 
 DRAIN_FACTOR = 32
@@ -50,6 +51,20 @@ async def read_whole(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 def _too_large(limit: int) -> AwsError:
     return AwsError("RequestEntityTooLargeException", f"The request body exceeds {limit} bytes.", status=413)
+
+
+def unpacked(request: HttpRequest, limit: int) -> bytes:
+    """Unpack a gzipped body, as botocore sends large metrics; 413 when it holds more than `limit` bytes."""
+    if request.headers.get("content-encoding") != "gzip":
+        return request.body
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        found = unpacker.decompress(request.body, limit + 1)
+    except zlib.error as error:
+        raise AwsError("SerializationException", "The request body is not in gzip.") from error
+    if len(found) > limit:
+        raise _too_large(limit)
+    return found
 
 
 class BodyStream:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server import cli_develop, control
+from server import cli_clients, cli_develop, cli_iam, control
+from server.cli_common import AsJson, DataDir, settings_of, stop_with, tell
 
 if TYPE_CHECKING:
     from backends.core.settings import Settings
@@ -21,33 +20,12 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Amazon SageMaker on your own machine.")
 images_app = typer.Typer(no_args_is_help=True, help="The environments and images that recipes are made into.")
 app.add_typer(images_app, name="images")
+cli_clients.add_to(app)
 cli_develop.add_to(app)
+cli_iam.add_to(app)
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of state, objects and jobs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 START_S = 30
 POLL_S = 0.02
-
-
-def settings_of(data_dir: Path | None = None, **given: Any) -> Settings:
-    """Read the settings; a bad one ends the command with its sentence."""
-    from backends.core.settings import Settings
-
-    try:
-        return Settings.read(data_dir=data_dir.absolute() if data_dir is not None else None, **given)
-    except ValueError as error:
-        stop_with(str(error))
-
-
-def stop_with(message: str, code: int = 1) -> NoReturn:
-    """Say what is wrong and end."""
-    typer.secho(message, fg=typer.colors.RED, err=True)
-    raise typer.Exit(code)
-
-
-def tell(answer: Any, text: str, *, as_json: bool) -> None:
-    """Print an answer as JSON or as a sentence."""
-    typer.echo(json.dumps(answer, indent=2) if as_json else text)
 
 
 def table(columns: list[str], rows: list[list[str]]) -> None:
@@ -134,7 +112,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     found = control.running(settings_of(data_dir))
     if found is None:
         stop_with("No server is running.", 3)
-    health, info = control.ask(found.url, "health"), control.ask(found.url, "info")
+    health, info = found.ask("health"), found.ask("info")
     if as_json:
         typer.echo(json.dumps({"url": found.url, "pid": found.pid, "health": health, "info": info}, indent=2))
         return
@@ -149,24 +127,6 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         ["operations", ", ".join(f"{service} {count}" for service, count in operations.items())],
     ]
     table(["LocalMaker", health["version"]], rows)
-
-
-@app.command()
-def env(data_dir: DataDir = None, account: str = "000000000000", as_json: AsJson = False) -> None:
-    """Print the variables that point AWS clients at the server: `eval "$(localmaker env)"`."""
-    settings = settings_of(data_dir)
-    found = control.running(settings)
-    url = found.url if found is not None else f"http://{settings.host}:{settings.port}"
-    variables = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": account,
-        "AWS_SECRET_ACCESS_KEY": "localmaker",
-        "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
-        "AWS_REGION": os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")),
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    tell(variables, "\n".join([*lines, "unset AWS_SESSION_TOKEN AWS_PROFILE"]), as_json=as_json)
 
 
 @app.command()
@@ -186,12 +146,14 @@ def logs(
         found = control.running(settings)
         if found is None:
             stop_with("No server is running.", 3)
-        lines = control.job_lines(found.url, account, job, follow=follow)
+        lines = control.job_lines(found, account, job, follow=follow)
     try:
         for line in lines:
             typer.echo(line)
     except KeyboardInterrupt:
         raise typer.Exit from None
+    except LookupError as error:
+        stop_with(str(error))
 
 
 @app.command()
@@ -200,7 +162,7 @@ def jobs(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     found = control.running(settings_of(data_dir))
     if found is None:
         stop_with("No server is running.", 3)
-    listed = control.ask(found.url, "jobs")
+    listed = found.ask("jobs")
     if as_json:
         typer.echo(json.dumps(listed, indent=2))
         return
@@ -221,7 +183,7 @@ def reset(
     whose = f"account {account}" if account is not None else "all accounts"
     if not yes:
         typer.confirm(f"Forget everything of {whose} on {found.url}?", abort=True)
-    answer = control.ask(found.url, "reset", {"account": account})
+    answer = found.ask("reset", {"account": account})
     tell(answer, f"Forgot {whose}.", as_json=as_json)
 
 

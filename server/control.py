@@ -9,17 +9,18 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from backends.core.settings import Settings
 
 STOP_S = 20.0
 POLL_S = 0.05
 FOLLOW_S = 0.5
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # `localmaker env` sets proxies
 LOG_GROUPS = ("/aws/sagemaker/TrainingJobs",)
 
 
@@ -29,6 +30,16 @@ class Running:
 
     url: str
     pid: int
+    admin_token: str = ""
+    keys_file: str = ""
+
+    def ask(self, what: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the admin API; a body makes it a POST."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.admin_token}"}
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(f"{self.url}/_localmaker/{what}", data, headers)  # noqa: S310
+        with DIRECT.open(request, timeout=60) as answer:
+            return json.load(answer)
 
 
 def log_file(settings: Settings) -> Path:
@@ -40,8 +51,8 @@ def listening(settings: Settings) -> Running | None:
     """Find what the server of a data directory wrote down once it listened; after a crash it may be gone."""
     try:
         written = json.loads((settings.data_dir / "server.json").read_text(encoding="utf-8"))
-        return Running(written["url"], written["pid"])
-    except (OSError, ValueError, KeyError):
+        return Running(**written)
+    except (OSError, ValueError, TypeError):
         return None
 
 
@@ -50,18 +61,23 @@ def running(settings: Settings) -> Running | None:
     found = listening(settings)
     try:
         if found is not None:
-            ask(found.url, "health")
+            found.ask("health")
     except (OSError, ValueError):
         return None
     return found
 
 
-def ask(url: str, what: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask the admin API; a body makes it a POST."""
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(f"{url}/_localmaker/{what}", data, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own http URL
-        return json.load(answer)
+def credentials(found: Running | None, account: str) -> tuple[str, str]:
+    """Give access key and secret of an account: any pass, unless the server verifies keys. Raises LookupError."""
+    if found is None or not found.keys_file:
+        return account, "localmaker"
+    from server.authentication import keyring
+
+    keys = keyring.read(Path(found.keys_file)).values()
+    for key in keys:
+        if key.account == account:
+            return key.access_key, key.secret_key
+    raise LookupError(f"{found.keys_file} has no key of account {account}")
 
 
 def end(found: Running) -> None:
@@ -93,13 +109,14 @@ def server_lines(settings: Settings, *, follow: bool) -> Iterator[str]:
                 return
 
 
-def job_lines(url: str, account: str, name: str, *, follow: bool) -> Iterator[str]:
+def job_lines(found: Running, account: str, name: str, *, follow: bool) -> Iterator[str]:
     """Yield the lines of a training job or endpoint from CloudWatch Logs."""
     import boto3
 
+    key, secret = credentials(found, account)
     client = boto3.client(
-        "logs", endpoint_url=url, region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
-        aws_access_key_id=account, aws_secret_access_key="localmaker",  # noqa: S106 - any secret passes
+        "logs", endpoint_url=found.url, region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token="",
     )  # fmt: skip
     tokens: dict[tuple[str, str], str] = {}
     while True:

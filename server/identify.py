@@ -1,7 +1,8 @@
 """Who asks: access key, account, region and signing name, read from a signature in a header or in the query.
 
 Sources: SigV4 (`Authorization: AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request`), presigned SigV4
-(`X-Amz-Credential`), SigV2 (`Authorization: AWS <key>:<signature>`, `AWSAccessKeyId`). Nothing is verified here.
+(`X-Amz-Credential`), SigV2 (`Authorization: AWS <key>:<signature>`, `AWSAccessKeyId`). Nothing is verified here. A region that no
+signature names is read from AWS's host name.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from backends.core.context import DEFAULT_ACCOUNT, DEFAULT_REGION, Caller
-from backends.core.errors import AwsError
-from backends.core.keys import PREFIX
+from backends.core.keys import PREFIXES
+from server.authentication import keyring
+from server.door import hosts
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -24,28 +26,37 @@ ACCOUNT_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a request says about who sent it. `signing_name` is empty when nothing was signed."""
+    """What a request says about who sent it. `signing_name` is empty when nothing was signed.
+
+    `refused`: why the key is no good, `unknown` or `expired`; the service that was asked has its own word for it.
+    """
 
     caller: Caller
     account: str
     region: str
     signing_name: str
+    refused: str = ""
 
 
 def identify(kernel: Kernel, request: HttpRequest) -> Identity:
     """Read the credential scope; keys that this server issued carry their account, 12-digit keys are the account.
 
-    Raises InvalidClientTokenId for a key of the form that it issues but did not, ExpiredToken for one past its end.
+    A key of the form that it issues but did not (or that a reset forgot) is refused: no account is anybody's to fall into.
     """
     key, region, name = _scope(request)
-    if not key.startswith(PREFIX):
+    if not region:
+        host = hosts.aws_host(request.host)
+        region = (host.region if host is not None else "") or DEFAULT_REGION
+    listed = keyring.of_file(kernel, key)
+    if listed is not None:
+        return Identity(Caller(key, listed.arn), listed.account, region, name)
+    if not key.startswith(PREFIXES):
         return _plain(key, region, name)
     issued = kernel.issued_key(key)
-    if issued is None:  # never issued, or forgotten by a reset: the default account is nobody's to fall into
-        raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
-    if issued.expires < kernel.clocks.now(issued.account):
-        raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
-    return Identity(Caller(key, issued.arn), issued.account, region, name)
+    if issued is None or not issued.active:
+        return Identity(Caller(key), DEFAULT_ACCOUNT, region, name, "unknown")
+    expired = issued.expires is not None and issued.expires < kernel.clocks.now(issued.account)
+    return Identity(Caller(key, issued.arn), issued.account, region, name, "expired" if expired else "")
 
 
 @lru_cache(1024)
@@ -62,21 +73,21 @@ def _scope(request: HttpRequest) -> tuple[str, str, str]:
         if start >= 0:
             return _credential(authorization[start + 11 :].split(",", 1)[0].strip())
     if authorization.startswith("AWS "):
-        return authorization[4:].split(":", 1)[0], DEFAULT_REGION, "s3"
+        return authorization[4:].split(":", 1)[0], "", "s3"
     if b"X-Amz-Credential=" in request.query_string:
         return _credential(_query(request, "X-Amz-Credential"))
     if b"AWSAccessKeyId=" in request.query_string:
-        return _query(request, "AWSAccessKeyId"), DEFAULT_REGION, "s3"
-    return "", DEFAULT_REGION, ""
+        return _query(request, "AWSAccessKeyId"), "", "s3"
+    return "", "", ""
 
 
 @lru_cache(1024)
 def _credential(scope: str) -> tuple[str, str, str]:
     parts = scope.rsplit("/", 4)  # a key never holds a slash, but be forgiving about what stands before the date
     if len(parts) != 5:
-        return parts[0], DEFAULT_REGION, ""
+        return parts[0], "", ""
     key, _date, region, name, _terminator = parts
-    return key, region or DEFAULT_REGION, name
+    return key, region, name
 
 
 def _query(request: HttpRequest, name: str) -> str:

@@ -6,13 +6,13 @@ told apart by its path. S3 is reached in path style and in virtual-host style. W
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 from api_specs import model
 from backends.core import errors
-from server.protocol import query, rest_route
+from server.door import hosts
+from server.protocol import name_of, query, rest_route, rpc_v2_cbor
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -20,19 +20,22 @@ if TYPE_CHECKING:
     from server.identify import Identity
     from server.types import HttpRequest
 
-OWN = ("sagemaker", *model.SAGEMAKER_SERVICES[1:], "s3", "sts", "iam", "logs")
+OWN = ("sagemaker", *model.SAGEMAKER_SERVICES[1:], "s3", "sts", "iam", "logs", "cloudwatch")
 """Services with handlers here, in the order in which paths are tried."""
 
 SHARED_WITH_MOTO = frozenset({"iam", "sts"})
 """Services of which we have the operations that SageMaker's clients insist on; moto answers the others."""
 
 RUNTIME_SERVICES = tuple(name for name in model.SAGEMAKER_SERVICES if name != "sagemaker")
-SIGNING_NAMES = {"sagemaker-geospatial": "sagemaker-geospatial", "s3": "s3", "sts": "sts", "iam": "iam", "logs": "logs"}
-TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs"}
-# bucket.s3.amazonaws.com, bucket.s3.<region>.amazonaws.com, bucket.s3-<region>..., bucket.s3.localhost, bucket.localhost
-VIRTUAL_HOST = re.compile(r"^(?P<bucket>[a-z0-9][a-z0-9.-]+?)\.(?:s3[.-][a-z0-9.-]+|s3\.localhost|localhost)$")
-AWS_HOST = re.compile(r"^(?P<name>[a-z0-9.-]+?)\.(?:[a-z]{2}(?:-[a-z]+)+-\d\.)?amazonaws\.com(?:\.cn)?$")
-HOST_SERVICES = {"sts": "sts", "iam": "iam", "logs": "logs", "s3": "s3", "api.sagemaker": "sagemaker"}
+SIGNING_NAMES = {
+    "sagemaker-geospatial": "sagemaker-geospatial",
+    "s3": "s3",
+    "sts": "sts",
+    "iam": "iam",
+    "logs": "logs",
+    "monitoring": "cloudwatch",
+}
+TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
 OTHER = ""
 FORM = "application/x-www-form-urlencoded"
 
@@ -42,6 +45,8 @@ def service_of(request: HttpRequest, identity: Identity) -> str:
     target = request.headers.get("x-amz-target")
     if target is not None:
         return TARGETS.get(target.partition(".")[0], OTHER)
+    if rpc_v2_cbor.HEADER[0] in request.headers:
+        return TARGETS.get(rpc_v2_cbor.target(request.path), OTHER)
     name = identity.signing_name
     if name == "sagemaker":
         return _runtime_service(request)
@@ -59,9 +64,9 @@ def _runtime_service(request: HttpRequest) -> str:
 
 
 def _unsigned(request: HttpRequest) -> str:
-    host = AWS_HOST.match(request.host.partition(":")[0])
-    if host is not None and host["name"] in HOST_SERVICES:
-        return HOST_SERVICES[host["name"]]
+    host = hosts.aws_host(request.host)
+    if host is not None:
+        return host.service if host.service in OWN else OTHER
     if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
         return _query_service(request.body)
     return "s3"
@@ -69,7 +74,11 @@ def _unsigned(request: HttpRequest) -> str:
 
 @cache
 def _query_service_actions() -> dict[bytes, str]:
-    return {f"Action={name}".encode(): service for service in ("sts", "iam") for name in model.operations(service)}
+    return {
+        f"Action={name}".encode(): service
+        for service in ("cloudwatch", "sts", "iam")
+        for name in model.operations(service)
+    }
 
 
 def _query_service(body: bytes) -> str:
@@ -81,11 +90,13 @@ def _query_service(body: bytes) -> str:
 
 def operation_of(service: str, request: HttpRequest) -> OperationModel:
     """Find the operation: by target, by Action, or by method and path. UnknownOperationException when there is none."""
-    protocol = model.load_service(service).metadata["protocol"]
+    protocol = name_of(model.load_service(service), request)
     if protocol == "json":
         name = request.headers.get("x-amz-target", "").partition(".")[2]
     elif protocol == "query":
         name = query.form(request).get("Action", "")
+    elif protocol == "smithy-rpc-v2-cbor":
+        name = rpc_v2_cbor.operation_name(request.path)
     else:
         if request.matched is None:
             request.matched = rest_route.matcher(model.load_service(service)).match(request)
@@ -106,13 +117,14 @@ def spoken_like(request: HttpRequest) -> str:
     """Give a service of ours that speaks as the asked one does, for errors before the service is known or of moto's."""
     if "/s3/aws4_request" in request.headers.get("authorization", ""):
         return "s3"
+    if rpc_v2_cbor.HEADER[0] in request.headers:
+        return "cloudwatch"
     return "iam" if request.headers.get("content-type", "").startswith(FORM) else "sagemaker"
 
 
 def virtual_host(request: HttpRequest) -> None:
     """Rewrite `Host: bucket.s3...` to path style, which is all that the S3 routes know."""
-    found = VIRTUAL_HOST.match(request.host.partition(":")[0])
-    if found is None or found["bucket"] == "s3":
-        return
-    request.path = f"/{found['bucket']}{request.path}"
-    request.raw_path = f"/{found['bucket']}".encode() + request.raw_path
+    bucket = hosts.bucket_of(request.host)
+    if bucket:
+        request.path = f"/{bucket}{request.path}"
+        request.raw_path = f"/{bucket}".encode() + request.raw_path

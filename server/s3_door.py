@@ -5,14 +5,17 @@ Sources: S3 API Reference, "POST Object"; S3 User Guide, "Using cross-origin res
 
 from __future__ import annotations
 
+import hmac
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from api_specs import model
-from backends.aws.s3 import cors, failures, objects, post_policy, tags
+from backends.aws.s3 import access, cors, failures, objects, post_policy, tags
 from backends.core.errors import AwsError
-from server import body, form, identify
+from server import authentication, authorize, body, browser, form, identify
+from server.authentication import keyring
 from server.protocol import protocol_of, xml_write
 from server.types import HttpRequest, HttpResponse
 
@@ -30,6 +33,41 @@ NOT_HEADERS = {"key", "policy", "signature", "awsaccesskeyid", "success_action_s
 def is_form(request: HttpRequest) -> bool:
     """Tell whether a request is a form with a file, which only S3 takes."""
     return request.method == "POST" and request.headers.get("content-type", "").startswith(FORM)
+
+
+async def authenticate(exchange: Exchange) -> None:
+    """Verify who signed.
+
+    S3 also takes what nobody signed: preflights, forms that bring their own signature, and, in a bucket whose policy
+    speaks of others, requests that this policy judges (`backends/aws/s3/access.py`). They come from no account.
+    """
+    assert exchange.identity is not None
+    settings = exchange.kernel.settings
+    if (
+        exchange.service == "s3"
+        and not exchange.identity.caller.access_key
+        and "enforce" in {settings.auth, settings.iam}
+    ):
+        exchange.identity = replace(exchange.identity, account="")
+        if exchange.request.method == "OPTIONS" or is_form(exchange.request):
+            return
+        bucket = await _asked(exchange)
+        if bucket is not None and access.POLICY in bucket.settings:
+            return
+    await authentication.authenticate(exchange)
+
+
+async def refuse_foreign(exchange: Exchange) -> None:
+    """Refuse a page of another origin, unless it asks a bucket whose CORS rules let it in, or asks what they are."""
+    if exchange.foreign and exchange.service == "s3" and "origin" in exchange.request.headers:
+        if exchange.request.method == "OPTIONS":
+            return
+        bucket = await _asked(exchange)
+        if bucket is not None and cors.answer_headers(
+            bucket, exchange.request.headers["origin"], exchange.request.method
+        ):
+            return
+    await browser.refuse_foreign(exchange)
 
 
 async def answer(exchange: Exchange) -> HttpResponse | None:
@@ -50,14 +88,18 @@ async def answer(exchange: Exchange) -> HttpResponse | None:
 async def add_cors(exchange: Exchange, response: HttpResponse) -> None:
     """Add to an answer what lets a page of another origin read it, where the bucket has rules for that."""
     request = exchange.request
-    name = unquote(request.raw_path.decode("latin-1")).removeprefix("/").partition("/")[0]
-    if not name or request.method == "OPTIONS":
-        return
+    found = await _asked(exchange) if request.method != "OPTIONS" else None
+    if found is not None:
+        response.headers += cors.answer_headers(found, request.headers["origin"], request.method).items()
+
+
+async def _asked(exchange: Exchange) -> Bucket | None:
+    """Find the bucket that a request's path names."""
+    name = unquote(exchange.request.raw_path.decode("latin-1")).removeprefix("/").partition("/")[0]
     try:
-        found = await _bucket(exchange, name)
+        return await _bucket(exchange, name) if name and exchange.identity is not None else None
     except AwsError:
-        return
-    response.headers += cors.answer_headers(found, request.headers["origin"], request.method).items()
+        return None
 
 
 async def _bucket(exchange: Exchange, name: str) -> Bucket:
@@ -95,6 +137,8 @@ async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
         given["Tagging"] = _tagging(fields["tagging"])
     if "acl" in fields:
         given["ACL"] = fields["acl"]
+    exchange.operation, exchange.input = put, given
+    await authorize.authorize(exchange)
     cx = exchange.context()
     made = await objects.put(exchange.kernel.context(
         cx.account, cx.region, caller=cx.caller, request_id=exchange.request_id, headers=sent.headers
@@ -109,17 +153,32 @@ def _policy(exchange: Exchange, fields: dict[str, str], bucket: str, key: str) -
         scope = f"AWS4-HMAC-SHA256 Credential={credential}," if "/" in credential else f"AWS {credential}:"
         signed = HttpRequest("POST", "/", b"/", b"", {"authorization": scope})
         exchange.identity = identify.identify(exchange.kernel, signed)
+        _authenticate(exchange, fields, exchange.identity)
     if "policy" not in fields:
         return None
-    if getattr(exchange.kernel.settings, "auth", "off") == "enforce":
-        issued = exchange.kernel.issued_key((credential or "").partition("/")[0])
-        if issued is None:
-            text = "The AWS Access Key Id you provided does not exist in our records."
-            raise AwsError("InvalidAccessKeyId", text, 403, {"AWSAccessKeyId": (credential or "").partition("/")[0]})
-        post_policy.check_signature(fields, issued.secret_key)
     policy = post_policy.parse(fields["policy"])
     post_policy.check(policy, {**fields, "key": key}, bucket, time.time())
     return policy
+
+
+def _authenticate(exchange: Exchange, fields: dict[str, str], identity: identify.Identity) -> None:
+    """Refuse a key that is no good, and, where signatures are verified, a policy that it did not sign."""
+    key = identity.caller.access_key
+    if identity.refused:
+        raise authentication.failures.refused(identity.refused, "s3", key)
+    if exchange.kernel.settings.auth == "off":
+        return
+    known = keyring.find(exchange.kernel, key)
+    if known is None:
+        raise authentication.failures.refused("unknown", "s3", key)
+    if known.session_token and not hmac.compare_digest(
+        known.session_token.encode(), fields.get("x-amz-security-token", "").encode()
+    ):
+        raise authentication.failures.refused("token", "s3", key)
+    if "policy" not in fields:
+        text = "Bucket POST must contain a field named 'Policy'.  If it is specified, please check the order of the fields."
+        raise failures.invalid_argument(text, "Policy")
+    post_policy.check_signature(fields, known.secret_key)
 
 
 async def _counted(chunks: AsyncIterator[bytes], policy: post_policy.PostPolicy | None) -> AsyncIterator[bytes]:

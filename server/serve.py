@@ -13,9 +13,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backends import load_components
 from backends.core.kernel import Kernel
+from server.authentication import keyring
+from server.door.authority import Authority
+from server.door.sniff import Door
 from server.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -36,7 +40,20 @@ def make_gateway(kernel: Kernel) -> Gateway:
 
         return make(kernel)
 
+    keyring.load(kernel)
     return Gateway(kernel, make_app)
+
+
+def make_door(authority: Authority) -> Any:
+    """Give what uvicorn makes of every connection: a door that looks at its first bytes, with HTTP behind it."""
+
+    def make(config: uvicorn.Config, server_state: Any, app_state: Any, _loop: Any = None) -> Door:
+        def make_http() -> HttpToolsProtocol:
+            return HttpToolsProtocol(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
+
+        return Door(make_http, authority, server_state.connections)
+
+    return make
 
 
 class Server(uvicorn.Server):
@@ -57,7 +74,7 @@ class Server(uvicorn.Server):
         port = self.servers[0].sockets[0].getsockname()[1]
         self._kernel.state["port"] = port
         self._kernel.state["addresses"].insert(0, f"http://{self.config.host}:{port}")
-        write_state(self._kernel.settings.data_dir, self._kernel.state["addresses"][0])
+        write_state(self._kernel, self._kernel.state["addresses"][0])
         await self._kernel.listening()
         gc.freeze()  # models and code stay: do not walk them at every collection
         log.info("Listening on %s", self._kernel.state["addresses"][0])
@@ -92,9 +109,16 @@ def state_file(data_dir: Path) -> Path:
     return data_dir / "server.json"
 
 
-def write_state(data_dir: Path, url: str) -> None:
-    """Write down the running server's URL and process."""
-    state_file(data_dir).write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+def write_state(kernel: Kernel, url: str) -> None:
+    """Write down the running server's URL and process, and what the command line needs when keys are verified."""
+    state = {"url": url, "pid": os.getpid()}
+    if kernel.settings.auth == "enforce":
+        state |= {"admin_token": kernel.state["admin_token"], "keys_file": str(keyring.path_of(kernel.settings))}
+    path = state_file(kernel.settings.data_dir)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(json.dumps(state))
 
 
 def serve(settings: Settings) -> None:
@@ -108,7 +132,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=make_door(Authority(settings.data_dir)),
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -31,7 +31,7 @@ def settings_table() -> str:
     rows = ["| variable | default | |", "|---|---|---|"]
     for entry in fields(Settings):
         default = DEFAULT_FOLDERS.get(entry.name, entry.default if entry.default is not MISSING else "")
-        shown = f"`{int(default) if isinstance(default, bool) else default}`" if default != "" else ""
+        shown = f"`{int(default) if isinstance(default, bool) else default}`" if default not in {"", None} else ""
         rows.append(f"| `{variable_of(entry.name)}` | {shown} | {manual()[variable_of(entry.name)]} |")
     return "\n".join(rows)
 

@@ -16,6 +16,7 @@ SAME_TESTS = (
     "tests/core",
     "tests/models",
     "tests/server/test_gateway.py",
+    "tests/aws/test_iam.py",
     "tests/aws/s3/test_buckets.py",
     "tests/aws/s3/test_objects.py",
     "tests/aws/s3/test_lifecycle.py",

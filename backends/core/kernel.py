@@ -94,13 +94,17 @@ class Kernel:
         return Context(self, account, region, caller, request_id, tx, headers or {})
 
     def issued_key(self, access_key: str) -> keys.Key | None:
-        """Find a key that this server issued; keys never change, so found ones are remembered."""
+        """Find a key that this server issued; found ones are remembered until `forget_key`, which every change calls."""
         known = self._keys.get(access_key)
         if known is None:
             known = self.db.read_blocking(lambda tx: keys.find(tx, access_key))
             if known is not None:
                 self._keys[access_key] = known
         return known
+
+    def forget_key(self, access_key: str) -> None:
+        """Forget what is remembered of one key, once its change is committed: requests see it from then on."""
+        self._keys.pop(access_key, None)
 
     def forget_keys(self, account: str | None) -> None:
         """Forget what is remembered of an account's keys (None: of all), after a reset."""

@@ -1,21 +1,31 @@
-"""Temporary credentials that this server issues: to AssumeRole's callers and to jobs. They carry their account."""
+"""Credentials that this server issues: temporary ones to AssumeRole's callers and to jobs, lasting ones to IAM's users.
+
+They carry their account. Signature verification reads them through `kernel.issued_key`; every change goes through here,
+so that the next request sees it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import string
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+import orjson
+from sqlalchemy import delete, insert, select, update
 
-from backends.core.tables import access_keys
+from backends.core.tables import issued_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.core.context import Context
     from backends.core.db import Transaction
 
-PREFIX = "ASIALM"  # AWS's temporary keys begin with ASIA and have 20 characters
+TEMPORARY, LASTING = "ASIALM", "AKIALM"  # AWS's begin with ASIA and AKIA and have 20 characters
+PREFIXES = (TEMPORARY, LASTING)
 ALPHABET = string.ascii_uppercase + "234567"
 SEEDED_ROLE = "SageMakerExecutionRole"
 """The role that every account has from the start; whoever signs with a plain key is a session of it."""
@@ -23,32 +33,86 @@ SEEDED_ROLE = "SageMakerExecutionRole"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One issued key. `arn` is the assumed-role ARN it stands for; `expires` is epoch seconds."""
+    """One issued key.
+
+    `arn` is who it stands for: a role session, a user, a federated user. `expires` is epoch seconds; None: never, and
+    `session_token` is empty then. `session`: JSON of what its session was opened with (policies, tags, its user's or
+    role's ARN). `used`: JSON of its last use.
+    """
 
     access_key: str
     secret_key: str
     session_token: str
     account: str
     arn: str
-    expires: float
+    expires: float | None
+    active: bool
+    created: float
+    session: bytes | None = None
+    used: bytes | None = None
 
 
-def issue(cx: Context, account: str, arn: str, duration_s: float) -> Key:
-    """Make and keep a key for a role session of an account."""
+def issue(
+    cx: Context, account: str, arn: str, duration_s: float | None, session: Mapping[str, Any] | None = None
+) -> Key:
+    """Make and keep a key of an account: a temporary one, or (no duration) one that lasts."""
+    prefix = LASTING if duration_s is None else TEMPORARY
     key = Key(
-        PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(20 - len(PREFIX))),
+        prefix + "".join(secrets.choice(ALPHABET) for _ in range(20 - len(prefix))),
         secrets.token_urlsafe(30),
-        secrets.token_urlsafe(90),
+        "" if duration_s is None else secrets.token_urlsafe(90),
         account,
         arn,
-        cx.clock.now() + duration_s,
+        None if duration_s is None else cx.clock.now() + duration_s,
+        active=True,
+        created=cx.clock.now(),
+        session=orjson.dumps(session) if session else None,
     )
-    cx.db.execute(delete(access_keys).where(access_keys.c.account == account, access_keys.c.expires < cx.clock.now()))
-    cx.db.execute(insert(access_keys), {name: getattr(key, name) for name in Key.__dataclass_fields__})
+    cx.db.execute(delete(issued_keys).where(issued_keys.c.account == account, issued_keys.c.expires < cx.clock.now()))
+    cx.db.execute(insert(issued_keys), {name: getattr(key, name) for name in Key.__dataclass_fields__})
     return key
 
 
 def find(tx: Transaction, access_key: str) -> Key | None:
-    """Find an issued key."""
-    row = tx.connection.execute(select(access_keys).where(access_keys.c.access_key == access_key)).first()
+    """Find an issued key, temporary or lasting, active or not; None for one that this server did not issue."""
+    row = tx.connection.execute(select(issued_keys).where(issued_keys.c.access_key == access_key)).first()
     return Key(*row) if row is not None else None
+
+
+def of(cx: Context, arn: str) -> list[Key]:
+    """List the lasting keys of a user, the oldest first."""
+    mine = (issued_keys.c.account == cx.account) & (issued_keys.c.arn == arn) & issued_keys.c.expires.is_(None)
+    return [Key(*row) for row in cx.db.execute(select(issued_keys).where(mine).order_by(issued_keys.c.created))]
+
+
+def set_active(cx: Context, key: Key, *, active: bool) -> None:
+    """Switch a key on or off."""
+    cx.db.execute(update(issued_keys).where(issued_keys.c.access_key == key.access_key), {"active": active})
+    _changed(cx, key.access_key)
+
+
+def remove(cx: Context, key: Key) -> None:
+    """Delete a key."""
+    cx.db.execute(delete(issued_keys).where(issued_keys.c.access_key == key.access_key))
+    _changed(cx, key.access_key)
+
+
+def hand_over(cx: Context, old: str, new: str) -> None:
+    """Let a renamed user keep his keys."""
+    for key in of(cx, old):
+        cx.db.execute(update(issued_keys).where(issued_keys.c.access_key == key.access_key), {"arn": new})
+        _changed(cx, key.access_key)
+
+
+def _changed(cx: Context, access_key: str) -> None:
+    cx.transaction.after_commit.append(partial(cx.kernel.forget_key, access_key))
+
+
+def unique_id(prefix: str, text: str) -> str:
+    """Give IAM's kind of id: a prefix and 17 letters or digits, always the same for the same text."""
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+    letters = []
+    for _ in range(17):
+        number, index = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[index])
+    return prefix + "".join(letters)

@@ -1,4 +1,4 @@
-"""Where CloudWatch Logs' groups, streams and events are kept; jobs write here, `backends/aws/logs.py` reads.
+"""Where CloudWatch Logs' groups, streams and events are kept; jobs write here, `backends/aws/logs` reads.
 
 Events of a stream are ordered by (timestamp, row id). Callers write lines and their own offsets in one transaction,
 so that a crash neither loses nor repeats a line.

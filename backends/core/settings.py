@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, get_type_hints
 
-CHOICES = {"durability": ("process", "power"), "runner": ("auto", "docker", "process"), "gpu": ("auto", "cpu")}
+CHOICES = {
+    "durability": ("process", "power"),
+    "runner": ("auto", "docker", "process"),
+    "gpu": ("auto", "cpu"),
+    "auth": ("off", "enforce"),
+    "iam": ("off", "soft", "enforce"),
+    "roles": ("any", "existing"),
+}
 
 
 def default_data_dir() -> Path:
@@ -48,6 +56,28 @@ class Settings:
     strict_images: Annotated[bool, "Refuse an image whose library versions would be substituted."] = False
     base_image: Annotated[str, "Image that the recipes' Dockerfiles start from."] = "python:3.11-slim"
     max_body_bytes: Annotated[int, "Largest body of a request that is not streamed, in bytes."] = 32 * 1024 * 1024
+    auth: Annotated[
+        str,
+        "`off`: any credentials pass; `enforce`: every signature is verified, with AWS's errors (docs/authentication.md).",
+    ] = "off"
+    keys_file: Annotated[
+        Path | None, "Access keys that `LOCALMAKER_AUTH=enforce` knows, in the format of AWS's shared credentials file."
+    ] = None
+    allowed_hosts: Annotated[
+        str, "Host names, with commas, under which the server may be asked besides addresses and local names."
+    ] = ""
+    allowed_origins: Annotated[
+        str, "Origins, with commas, whose pages may send requests from a browser: `http://localhost:3000`."
+    ] = ""
+
+    iam: Annotated[
+        str,
+        "Policies of users and roles: `off`, `soft` (log and record what would be denied) or `enforce` (docs/iam.md).",
+    ] = "off"
+    roles: Annotated[
+        str,
+        "Role ARNs in requests: `any` of the account (made at first use) or only `existing` ones that trust SageMaker.",
+    ] = "any"
 
     @classmethod
     def read(cls, environment: dict[str, str] | None = None, **given: Any) -> Self:
@@ -64,6 +94,16 @@ class Settings:
             if getattr(settings, name) not in allowed:
                 raise ValueError(f"{variable_of(name)} must be one of {', '.join(allowed)}")
         return settings
+
+    @cached_property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of `allowed_hosts`."""
+        return _listed(self.allowed_hosts.lower())
+
+    @cached_property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of `allowed_origins`."""
+        return _listed(self.allowed_origins)
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -82,6 +122,10 @@ def manual() -> dict[str, str]:
     return {variable_of(entry.name): hints[entry.name].__metadata__[0] for entry in fields(Settings)}
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _convert(variable: str, kind: type, text: str) -> Any:
     try:
         if kind is int:
@@ -90,4 +134,4 @@ def _convert(variable: str, kind: type, text: str) -> Any:
             return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
     except (KeyError, ValueError):
         raise ValueError(f"{variable}={text!r} is not {'a number' if kind is int else '0 or 1'}") from None
-    return Path(text).expanduser().absolute() if kind is Path else text
+    return Path(text).expanduser().absolute() if kind in {Path, Path | None} else text

@@ -102,6 +102,8 @@ installation = Table(
     Column("value", Text, nullable=False),
 )
 
+# CloudWatch's points. A statistic set has `total`, `minimum` and `maximum`, and its average as `value`; any other row is
+# `value`, seen `samples` times.
 metric_points = Table(
     "metric_points",
     METADATA,
@@ -112,8 +114,14 @@ metric_points = Table(
     Column("name", Text, nullable=False),
     Column("dimensions", Text, nullable=False),
     Column("time", Double, nullable=False),
+    Column("unit", Text, nullable=False, default="None"),
     Column("value", Double, nullable=False),
+    Column("samples", Double, nullable=False, default=1.0),
+    Column("total", Double),
+    Column("minimum", Double),
+    Column("maximum", Double),
     Index(None, "account", "region", "namespace", "name", "dimensions", "time"),
+    Index(None, "time"),
 )
 
 log_groups = Table(
@@ -168,15 +176,19 @@ jobs = Table(
     Index(None, "arn"),
 )
 
-# Temporary credentials that this server issued (AssumeRole, job roles).
-access_keys = Table(
-    "access_keys",
+# Credentials that this server issued: for a while (AssumeRole, job roles) or until they are deleted (users of IAM).
+issued_keys = Table(
+    "issued_keys",
     METADATA,
     Column("access_key", Text, primary_key=True),
     Column("secret_key", Text, nullable=False),
     Column("session_token", Text, nullable=False),
     Column("account", Text, nullable=False),
     Column("arn", Text, nullable=False),
-    Column("expires", Double, nullable=False),
-    Index(None, "account"),
+    Column("expires", Double),
+    Column("active", Boolean, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("session", LargeBinary),
+    Column("used", LargeBinary),
+    Index(None, "account", "arn"),
 )

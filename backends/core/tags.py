@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from backends.core import errors
+from backends.core.prepared import Prepared
 from backends.core.tables import tags
 
 if TYPE_CHECKING:
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from backends.core.context import Context
 
 MAX_TAGS = 50
+_OF = Prepared(select(tags.c.key, tags.c.value).where(tags.c.arn == bindparam("arn")).order_by(tags.c.key))
 
 
 def of(cx: Context, arn: str) -> dict[str, str]:
     """Read the tags of an ARN, in the order of their keys."""
-    rows = cx.db.execute(select(tags.c.key, tags.c.value).where(tags.c.arn == arn).order_by(tags.c.key))
-    return {row.key: row.value for row in rows}
+    return dict(_OF.rows(cx.transaction, {"arn": arn}))
 
 
 def put(cx: Context, arn: str, tag_list: Sequence[Any]) -> dict[str, str]:

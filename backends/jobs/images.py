@@ -83,6 +83,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe("xgboost", ("xgboost",)),
         Recipe("pytorch", ("torch",)),
         Recipe("inference", ("onnxruntime",), trains=False),
+        Recipe("base_python", ("sagemaker",), trains=False),
     )
 }
 
@@ -92,6 +93,8 @@ REPOSITORIES: dict[str, str] = {
     "xgboost": "xgboost",
     "pytorch-training": "pytorch",
     "pytorch-inference": "pytorch",
+    "sagemaker-base-python-38": "base_python",
+    "sagemaker-base-python-310": "base_python",
 }
 """Official repository -> recipe."""
 
@@ -128,6 +131,8 @@ def real_version(repository: str, tag: str) -> str | None:
 
     `1.7-1` is version 1.7, container revision 1; `2.6.0-cpu-py312-ubuntu22.04-sagemaker` is version 2.6.0.
     """
+    if repository.startswith("sagemaker-base-python"):
+        return None  # its tags count the image's own revisions
     if repository == "xgboost":
         return XGBOOST_TAGS.get(tag)
     match = re.match(r"(\d+(?:\.\d+)+)", tag)

@@ -12,11 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from sqlalchemy import insert
-
-from backends.core import logstore
-from backends.core.tables import metric_points
+from backends.core import logstore, metricstore
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -102,25 +98,10 @@ def _store(cx: Context, run: Run, handle: Handle, lines: list[LogLine], to: Dest
         points.extend((at_ms / 1000, name, value) for name, value in values_in(line.text, to.metrics))
     for host, entries in by_host.items():
         logstore.append(cx, logstore.ensure_stream(cx, to.group, to.streams[host]), entries)
-    put_points(cx, to.namespace, to.dimensions, points)
+    found = [{"time": at, "name": name, "value": value} for at, name, value in points]
+    metricstore.append(cx, to.namespace, to.dimensions, found)
     last = run.state.get("metrics", {}) | {name: [value, at] for at, name, value in points}
     run.save_in(cx, **{_offset_of(handle): lines[-1].offset, "metrics": last})
-
-
-def put_points(cx: Context, namespace: str, dimensions: dict[str, str], points: list[tuple[float, str, float]]) -> None:
-    """Store (time, name, value) points of a metric."""
-    if not points:
-        return
-    key = orjson.dumps(dimensions, option=orjson.OPT_SORT_KEYS).decode()
-    base: dict[str, Any] = {
-        "account": cx.account,
-        "region": cx.region,
-        "namespace": namespace,
-        "dimensions": key,
-    }
-    cx.db.execute(
-        insert(metric_points), [{**base, "time": at, "name": name, "value": value} for at, name, value in points]
-    )
 
 
 def final_metrics(run: Run) -> list[dict[str, Any]]:

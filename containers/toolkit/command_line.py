@@ -21,7 +21,7 @@ class ClientError(Exception):
     """The user's fault: a hyperparameter, a channel, the data. The failure file reads `ClientError: <sentence>`."""
 
 
-def main(train: Callable[[], None] | None, serve: Callable[[], None]) -> None:
+def main(train: Callable[[], None] | None, serve: Callable[[], None] | None) -> None:
     """Run what the first argument names and leave with its exit code.
 
     `--base-dir` stands for `/opt/ml` where there is no mount (the same as SAGEMAKER_BASE_DIR).
@@ -32,13 +32,14 @@ def main(train: Callable[[], None] | None, serve: Callable[[], None]) -> None:
     arguments, _ = parser.parse_known_args()
     if arguments.base_dir:
         os.environ["SAGEMAKER_BASE_DIR"] = arguments.base_dir
-    if arguments.mode == "serve":
-        serve()
-        sys.exit(OK)
-    if train is None:
-        print("this image serves models; it has no training", file=sys.stderr)
+    if {"serve": serve, "train": train}[arguments.mode] is None:
+        print(f"this image has nothing of its own for {arguments.mode!r}", file=sys.stderr)
         sys.exit(FAILED)
-    sys.exit(run_training(train))
+    if train is not None and arguments.mode == "train":
+        sys.exit(run_training(train))
+    if serve is not None:
+        serve()
+    sys.exit(OK)
 
 
 def run_training(train: Callable[[], None]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from server.protocol import json, query, rest_json, rest_xml
+from server.protocol import json, query, rest_json, rest_xml, rpc_v2_cbor
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
@@ -33,9 +33,20 @@ PROTOCOLS: dict[str, WireProtocol] = {
     "query": query,
     "rest-json": rest_json,
     "rest-xml": rest_xml,
+    "smithy-rpc-v2-cbor": rpc_v2_cbor,
 }
 
 
-def protocol_of(service: ServiceModel) -> WireProtocol:
-    """Give the protocol that a service's clients speak."""
-    return PROTOCOLS[service.metadata["protocol"]]
+def protocol_of(service: ServiceModel, request: HttpRequest | None = None) -> WireProtocol:
+    """Give the protocol that a request is in, or that a service's clients speak by default."""
+    return PROTOCOLS[name_of(service, request)]
+
+
+def name_of(service: ServiceModel, request: HttpRequest | None = None) -> str:
+    """Name that protocol. Only CloudWatch speaks several: CBOR says so in a header, JSON has a target, the rest is query."""
+    offered = service.metadata.get("protocols", ())
+    default = str(service.metadata["protocol"])
+    if request is None or len(offered) < 2 or rpc_v2_cbor.HEADER[0] in request.headers:
+        return default
+    spoken = "json" if "x-amz-target" in request.headers else "query"
+    return spoken if spoken in offered else default

@@ -1,4 +1,4 @@
-"""What the four protocols share about errors: refusing bad requests, and finding an error in the model."""
+"""What the protocols share about errors: refusing bad requests, and finding an error in the model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ def refuse(message: str) -> AwsError:
 
 @cache
 def _error_shapes(service: ServiceModel) -> dict[str, Shape]:
-    found = {}
-    for shape in service.error_shapes:
-        found[shape.name] = shape
-        found[shape.error_code] = shape
-    return found
+    by_code = {shape.error_code: shape for shape in service.error_shapes}
+    return by_code | {shape.name: shape for shape in service.error_shapes}  # a code may be another shape's name
 
 
 def error_shape(service: ServiceModel, error: AwsError) -> Shape | None:
@@ -47,3 +44,11 @@ def message_member(shape: Shape | None, default: str) -> str:
             if name.lower() == "message":
                 return str(name)
     return default
+
+
+def query_error(service: ServiceModel, shape: Shape | None, error: AwsError, status: int) -> list[tuple[str, str]]:
+    """Give the header by which clients of a service that once spoke query still see query's code; mostly none."""
+    if "awsQueryCompatible" not in service.metadata:
+        return []
+    code = error.code if shape is None else shape.error_code
+    return [("x-amzn-query-error", f"{code};{'Sender' if status < 500 else 'Receiver'}")]

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from server.protocol import eventstream, json_read, json_write
-from server.protocol.failures import error_shape, message_member, status_of
+from server.protocol.failures import error_shape, message_member, query_error, status_of
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
@@ -76,16 +76,18 @@ def serialize_error(
     """Write an error: `{"__type": code, "Message": sentence, ...its modelled members}`."""
     del operation  # the same for all
     shape = error_shape(service, error)
-    document: dict[str, Any] = {"__type": error.code}
+    code = shape.name if shape is not None and "awsQueryCompatible" in service.metadata else error.code
+    document: dict[str, Any] = {"__type": code}
     if error.message:
         document[message_member(shape, "message")] = error.message
     if shape is not None:
         convert = json_write.writer(service, shape)
         members = error.members if convert is None else convert(error.members)
         document |= {name: item for name, item in members.items() if name in shape.members}
+    status = status_of(shape, error)
     headers = [
         ("x-amzn-RequestId", request_id),
-        ("x-amzn-ErrorType", error.code),
+        ("x-amzn-ErrorType", code),
         ("Content-Type", _content_type(service)),
     ]
-    return HttpResponse(status_of(shape, error), headers, json_write.dump(document))
+    return HttpResponse(status, headers + query_error(service, shape, error, status), json_write.dump(document))

@@ -112,7 +112,7 @@ def _scalar(kind: str) -> Rule:
     if kind == "timestamp":
         return float, _time(wrong), _time(wrong)
     if kind == "blob":
-        return str, _unpack_blob, wrong
+        return str, _unpack_blob, _bytes_or(wrong)
     return str, None, wrong
 
 
@@ -138,7 +138,7 @@ def _refuse_scalar(kind: str) -> Convert:
             raise refuse("Start of structure or map found where not expected.")
         if isinstance(value, list):
             raise refuse("Start of list found where not expected")
-        token = {True: "TRUE_VALUE", False: "FALSE_VALUE"}[value] if isinstance(value, bool) else TOKENS[type(value)]
+        token = TOKENS.get(type(value), "BINARY_VALUE") if not isinstance(value, bool) else f"{value}_VALUE".upper()
         raise refuse(f"{token} can not be converted to {JAVA_NAMES.get(kind, 'a String')}")
 
     return wrong
@@ -185,6 +185,11 @@ def _time(wrong: Convert) -> Convert:
             return wrong(value)
 
     return convert
+
+
+def _bytes_or(wrong: Convert) -> Convert:
+    """Take bytes, which CBOR can hold and JSON cannot."""
+    return lambda value: value if type(value) is bytes else wrong(value)
 
 
 def _unpack_blob(value: str) -> bytes:

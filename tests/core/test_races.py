@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from sqlalchemy import select
 
-from backends.aws import iam
+from backends.aws.iam import roles as iam
+from backends.aws.iam import store, tagging
 from backends.core import logstore
 from backends.core.errors import AwsError
 from backends.core.keys import SEEDED_ROLE
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from backends.core.kernel import Kernel
 
 AT_ONCE = 16
+EMPTY = '{"Version": "2012-10-17", "Statement": []}'
 MODEL = resource("Model", arn_path="model", exists="{arn} exists")
 
 
@@ -67,11 +70,27 @@ def test_a_name_is_given_once(with_kernel: Callable[..., Any]) -> None:
 
 def test_a_role_is_kept_and_changed(with_kernel: Callable[..., Any]) -> None:
     async def work(kernel: Kernel) -> None:
-        cx, policy = kernel.context(ACCOUNT, REGION), {"PolicyDocument": "[]", "RoleName": "mine"}
-        made = {"RoleName": "mine", "AssumeRolePolicyDocument": "{}"}
+        cx, policy = kernel.context(ACCOUNT, REGION), {"PolicyDocument": EMPTY, "RoleName": "mine"}
+        made = {"RoleName": "mine", "AssumeRolePolicyDocument": store.TRUST}
         await cx.transact(lambda inside: iam.create_role(inside, made))
         await cx.transact(lambda inside: iam.update_assume_role_policy(inside, policy))
         role = await cx.transact(lambda inside: iam.get_role(inside, made))
-        assert role["Role"]["AssumeRolePolicyDocument"] == "%5B%5D"
+        assert unquote(role["Role"]["AssumeRolePolicyDocument"]) == EMPTY
+
+    with_kernel(work)
+
+
+def test_changes_of_a_role_at_once_are_all_kept(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        def change(number: int) -> Callable[[Context], Any]:
+            tags = [{"Key": f"k{number}", "Value": "v"}]
+            return lambda cx: tagging.tag(cx, {"RoleName": "mine", "Tags": tags})
+
+        cx = kernel.context(ACCOUNT, REGION)
+        made = {"RoleName": "mine", "AssumeRolePolicyDocument": store.TRUST}
+        await cx.transact(lambda inside: iam.create_role(inside, made))
+        await asyncio.gather(*(cx.transact(change(number)) for number in range(AT_ONCE)))
+        role = await cx.transact(lambda inside: iam.get_role(inside, made))
+        assert sorted(tag["Key"] for tag in role["Role"]["Tags"]) == sorted(f"k{n}" for n in range(AT_ONCE))
 
     with_kernel(work)

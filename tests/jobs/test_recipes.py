@@ -57,7 +57,7 @@ def test_an_environment_is_made_once_and_sees_only_containers(tiny: TinyRecipe, 
     )
     assert done.stdout == "1.17.0 None\n"
     word = subprocess.run([python.parent / "train"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
-    assert (word.returncode, word.stderr) == (1, "this image serves models; it has no training\n")
+    assert (word.returncode, word.stderr) == (1, "this image has nothing of its own for 'train'\n")
     said.clear()
     assert virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", say=said.append) == python
     assert said == []
@@ -147,7 +147,7 @@ def test_a_docker_image_is_built_once_and_serves(engine: Any) -> None:
     output = engine.containers.run(
         reference, ["train"], remove=True, entrypoint=["sh", "-c", "train || echo rc $?"], stderr=True
     )
-    assert b"this image serves models; it has no training" in output
+    assert b"nothing of its own for 'train'" in output
     assert b"rc 1" in output
 
 

@@ -34,7 +34,7 @@ LEFT_OUT = {
 }
 """Operations that botocore itself cannot bring through."""
 
-KEEPS_EMPTY = {"json", "rest-json"}
+KEEPS_EMPTY = {"json", "rest-json", "smithy-rpc-v2-cbor"}
 """Protocols whose bodies can hold an empty list."""
 
 

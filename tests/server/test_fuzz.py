@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
     from server.types import HttpRequest
 
-SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs")
+SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs", "cloudwatch")
 REQUESTS = int(os.environ.get("LOCALMAKER_TEST_FUZZ", "20000"))
-SIGNED_AS = {"s3": "s3", "sts": "sts", "iam": "iam", "logs": "logs", "sagemaker-geospatial": "sagemaker-geospatial"}
+SIGNED_AS = {
+    "s3": "s3",
+    "sts": "sts",
+    "iam": "iam",
+    "logs": "logs",
+    "cloudwatch": "monitoring",
+    "sagemaker-geospatial": "sagemaker-geospatial",
+}
 MODELLED_5XX = {"InternalDependencyException", "ServiceUnavailable", "ServiceUnavailableException"}
 
 

@@ -81,7 +81,7 @@ def test_an_oversized_body_is_refused_before_it_is_read(server: LiveServer) -> N
 
 
 def test_an_unknown_host_and_path_answer_in_xml_as_s3(server: LiveServer) -> None:
-    status, headers, content = post(server, b"", {"Host": "nowhere.example.com"}, "/no-such-bucket/key", "GET")
+    status, headers, content = post(server, b"", {"Host": "nowhere.internal"}, "/no-such-bucket/key", "GET")
     assert status == 404
     assert headers["content-type"].startswith("application/xml")
     assert b"<Code>NoSuchBucket</Code>" in content
@@ -130,7 +130,7 @@ def test_an_issued_key_ends(server: LiveServer, aws: Callable[..., Any]) -> None
     with pytest.raises(ClientError, match="InvalidClientTokenId") as refused:
         aws("sts", account="ASIALMNEVERISSUEDAAA").get_caller_identity()
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    with pytest.raises(ClientError, match="InvalidClientTokenId"):
+    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
         aws("s3", account="ASIALMNEVERISSUEDAAA").list_buckets()
     for end, account, code in (
         ("clock", "666677778888", "ExpiredToken"),
@@ -292,3 +292,14 @@ def test_only_a_waiters_call_is_held(agent: str, *, is_one: bool) -> None:
 )
 def test_a_wait_ends_as_botocores_acceptors_say(operation: str, answer: dict[str, str], *, over: bool) -> None:
     assert waiters.ends("sagemaker", operation, answer) is over
+
+
+def test_moto_answers_nothing_whose_service_nobody_names(server: LiveServer) -> None:
+    status, headers, content = post(
+        server, b"Action=CreateQueue&QueueName=q", {"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert status == 403
+    assert b"MissingAuthenticationToken" in content
+    scope = SCOPE.format(account="123456789012", service="sqs")
+    status, headers, content = post(server, b"Action=ListQueues&Version=2012-11-05", {"Authorization": scope})
+    assert "access-control-allow-origin" not in {name.lower() for name in headers}

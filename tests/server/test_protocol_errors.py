@@ -50,7 +50,7 @@ def test_code_sentence_status_and_request_id(service: str, name: str, error: Aws
 
 
 def test_every_modelled_error_keeps_its_code_and_status() -> None:
-    for service in (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs"):
+    for service in (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs", "cloudwatch"):
         loaded = model.load_service(service)
         for shape in loaded.error_shapes:
             error = AwsError(shape.name, "why")

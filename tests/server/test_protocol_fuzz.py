@@ -17,7 +17,7 @@ from tests.server.mutate import mutate
 from tests.server.shapes import Wire, values
 from tests.server.wire import request_from_botocore
 
-SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs")
+SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs", "cloudwatch")
 ROUNDS = int(os.environ.get("LOCALMAKER_TEST_MUTATIONS", "3"))
 """Mutations of each operation's one generated request."""
 

@@ -19,7 +19,7 @@ from tests.server.wire import body_of, parsed_by_botocore, request_from_botocore
 if TYPE_CHECKING:
     from botocore.model import Shape
 
-SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs")
+SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs", "cloudwatch")
 EXAMPLES = int(os.environ.get("LOCALMAKER_TEST_EXAMPLES", "4"))
 """Generated values per shape and direction; the nightly run sets 50."""
 
@@ -80,7 +80,8 @@ def test_what_we_write_is_what_botocore_reads(service: str, name: str) -> None:
             assert (ET.fromstring(body_of(response)).text or "") == sent.get("LocationConstraint", "")
             return
         answer = parsed_by_botocore(operation, response)
-        assert answer["ResponseMetadata"]["RequestId"] == "request-1"
+        if shape is not None or protocol != "smithy-rpc-v2-cbor":  # there botocore parses nothing without a shape
+            assert answer["ResponseMetadata"]["RequestId"] == "request-1"
         expected, got = normalise.agree(shape, protocol, sent, answer)
         assert got == expected
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.site import RUN_SCRIPT, SCIKIT_LEARN, channel
@@ -116,6 +117,17 @@ print("loss=nan accuracy: 9e-1;")
     job = site.run(code, algorithm={"MetricDefinitions": definitions})
     found = {entry["MetricName"]: entry["Value"] for entry in job["FinalMetricDataList"]}
     assert found == {"train:rmse": 1.5, "validation:rmse": 2.25, "accuracy": 0.9}
+    # As the SDK's TrainingJobAnalytics asks for them.
+    asked = {
+        "Namespace": "/aws/sagemaker/TrainingJobs",
+        "Dimensions": [{"Name": "TrainingJobName", "Value": job["TrainingJobName"]}],
+        "StartTime": job["TrainingStartTime"],
+        "EndTime": job["TrainingEndTime"] + timedelta(minutes=1),
+        "Period": 60,
+        "Statistics": ["SampleCount", "Minimum"],
+    }
+    points = site.client("cloudwatch").get_metric_statistics(MetricName="train:rmse", **asked)["Datapoints"]
+    assert (sum(point["SampleCount"] for point in points), min(point["Minimum"] for point in points)) == (3.0, 1.5)
 
 
 def test_a_boto3_call_inside_the_job_comes_back_to_this_account(site: Site) -> None:

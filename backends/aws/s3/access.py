@@ -108,8 +108,8 @@ def is_root(cx: Context) -> bool:
 
 
 def is_anonymous(cx: Context) -> bool:
-    """Tell whether nobody signed. Where any credentials pass, nobody is the default account."""
-    return not cx.caller.access_key and getattr(cx.settings, "auth", "off") == "enforce"
+    """Tell whether nobody signed: no account asks then. Where any credentials pass, nobody is the default account."""
+    return not cx.account
 
 
 def blocks(bucket: Bucket) -> dict[str, bool]:

@@ -26,6 +26,8 @@ UNBUILT_CONFIGURATION = ("Location", "Bucket", "Tags")
 def create_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a bucket in the region of its location constraint, or of the endpoint."""
     name = request["Bucket"]
+    if access.is_anonymous(cx):
+        raise failures.access_denied()
     access.check_bucket_name(name)
     _check_options(request)
     region = _region(cx, request.get("CreateBucketConfiguration", {}).get("LocationConstraint"))

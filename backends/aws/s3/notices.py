@@ -6,6 +6,7 @@ its records from 2.4 on; these are 2.1 and, for lifecycle and tags, 2.3, which l
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,29 @@ def test_message(bucket: str, request_id: str) -> str:
         "Service": "Amazon S3", "Event": "s3:TestEvent", "Time": iso(datetime.now(UTC).timestamp()), "Bucket": bucket,
         "RequestId": request_id, "HostId": request_id,
     })  # fmt: skip
+
+
+def queue_url(arn: str) -> str:
+    """Give the URL of a queue."""
+    _, _, _, region, account, name = arn.split(":", 5)
+    return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
+
+
+def call(service: str, to: str, message: str) -> dict[str, Any]:
+    """Give the call that hands a message over, as an `AwsCall` event holds it."""
+    if service == "events":
+        return {"operation": "PutEvents", "parameters": {"Entries": [json.loads(message)]}}
+    if service == "sqs":
+        return {"operation": "SendMessage", "parameters": {"QueueUrl": queue_url(to), "MessageBody": message}}
+    if service == "sns":
+        given = {"TopicArn": to, "Message": message, "Subject": "Amazon S3 Notification"}
+        return {"operation": "Publish", "parameters": given}
+    invoked = {"FunctionName": to, "InvocationType": "Event"}
+    return {
+        "operation": "Invoke",
+        "parameters": invoked,
+        "blobs": {"Payload": base64.b64encode(message.encode()).decode()},
+    }
 
 
 def iso(moment: float) -> str:

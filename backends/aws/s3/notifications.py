@@ -1,39 +1,27 @@
 """Notifications: a bucket's configuration, and the delivery of what `notices` writes to SQS, SNS, Lambda and EventBridge.
 
-An object's event becomes messages in a table, in the transaction that ends the event's delivery; a loop sends them, in
-order, and forgets each once its receiver has it: at least once, through any crash. Moto answers for the receivers.
+An object's event becomes `AwsCall` events, in the transaction that ends its delivery: whoever answers for those services
+(moto) makes each call at least once, through any crash.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
-
 from backends.aws.s3 import access, failures, notices
 from backends.aws.s3.notices import BRIDGE, KINDS, SETTING
-from backends.aws.s3.tables import notices as table
+from backends.core import events
 from backends.core.events import on
-from backends.core.loops import every
 from backends.core.objects.index import EVENT
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from backends.core.context import Context
     from backends.core.events import Event
-    from backends.core.kernel import Kernel
     from backends.core.objects import Bucket
 
-log = logging.getLogger(__name__)
-BATCH = 100
-MOST_ATTEMPTS = 10
 SENT = ("s3:ObjectCreated:", "s3:ObjectRemoved:", "s3:LifecycleExpiration:", "s3:ObjectTagging:")
 CHECKS = {"sqs": "GetQueueAttributes", "sns": "GetTopicAttributes", "lambda": "GetFunction"}
 
@@ -49,7 +37,8 @@ async def put_bucket_notification_configuration(cx: Context, request: dict[str, 
     """Replace whom a bucket tells, and send each queue and topic the test event, which shows that it is there."""
     bucket = await cx.read(lambda inside: access.bucket_of(inside, request, "s3:PutBucketNotification"))
     document = _checked(bucket, request[SETTING])
-    if not request.get("SkipDestinationValidation"):
+    unchecked = bool(request.get("SkipDestinationValidation"))
+    if not unchecked:
         for kind, (arn, service) in KINDS.items():
             for each in document.get(kind, []):
                 await _check_destination(cx, bucket, service, each[arn], arn)
@@ -57,6 +46,10 @@ async def put_bucket_notification_configuration(cx: Context, request: dict[str, 
     def configure(inside: Context) -> None:
         within = access.bucket_of(inside, request, "s3:PutBucketNotification")
         inside.objects.configure(inside, within.name, SETTING, document or None)
+        test = notices.test_message(within.name, inside.request_id)
+        for kind, (arn, service) in KINDS.items():
+            for each in document.get(kind, []) if service != "lambda" and not unchecked else ():
+                _call(inside, within, service, each[arn], test)
 
     await cx.transact(configure)
     return {}
@@ -119,77 +112,37 @@ def _same(one: str, other: str) -> bool:
 
 
 async def _check_destination(cx: Context, bucket: Bucket, service: str, arn: str, name: str) -> None:
-    """Raise InvalidArgument where a queue, topic or function is not there; send the test event to the first two."""
-    parts = arn.split(":")
-    asked = {"sqs": {"QueueUrl": _queue_url(arn)}, "sns": {"TopicArn": arn}, "lambda": {"FunctionName": arn}}[service]
-    status, _, _ = await asyncio.wrap_future(call(cx.kernel, service, CHECKS[service], parts[4], bucket.region, asked))
+    """Raise InvalidArgument where a queue, topic or function is not there."""
+    parameters = {
+        "sqs": {"QueueUrl": notices.queue_url(arn)},
+        "sns": {"TopicArn": arn},
+        "lambda": {"FunctionName": arn},
+    }
+    asked = {
+        "service": service,
+        "operation": CHECKS[service],
+        "region": bucket.region,
+        "parameters": parameters[service],
+    }
+    there = cx.kernel.context(arn.split(":")[4], bucket.region)
+    status, _, _ = await asyncio.wrap_future(cx.kernel.state["ask moto"](there, asked))
     if status >= 400:
         text = "Unable to validate the following destination configurations"
         raise failures.invalid_argument(text, name, f"{arn}, null")
-    if service != "lambda":
-        message = notices.test_message(bucket.name, cx.request_id)
-        await asyncio.wrap_future(_send(cx.kernel, service, arn, bucket.region, bucket.account, message))
 
 
 @on(EVENT)
-def write_notices(cx: Context, event: Event) -> None:
-    """Write down whom to tell of an object's event."""
+def tell(cx: Context, event: Event) -> None:
+    """Have everybody called who wants to hear of an object's event."""
     bucket = cx.objects.bucket(cx, event.detail["bucket"])
-    if bucket is None:
-        return
-    rows = [
-        {"account": bucket.account, "region": bucket.region, "service": service, "destination": to, "message": message}
-        for service, to, message in notices.wanted(bucket, event)
-    ]
-    if rows:
-        cx.db.execute(insert(table), rows)
+    if bucket is not None:
+        for service, to, message in notices.wanted(bucket, event):
+            _call(cx, bucket, service, to, message)
 
 
-@every(0.5)
-def send_notices(kernel: Kernel) -> None:
-    """Send what is due, in order."""
-    due = select(table).where(table.c.next_at <= time.time()).order_by(table.c.id).limit(BATCH)
-    while rows := kernel.db.read_blocking(lambda tx: tx.connection.execute(due).all()):
-        for row in rows:
-            _deliver(kernel, row)
-
-
-def _deliver(kernel: Kernel, row: Any) -> None:
-    try:
-        status, _, answer = _send(kernel, row.service, row.destination, row.region, row.account, row.message).result()
-        failure = "" if status < 400 else f"{status} {answer[:300]!r}"
-    except Exception as error:  # noqa: BLE001 - whatever moto raises: the message is kept and tried again
-        failure, status = repr(error), 500
-    mine = table.c.id == row.id
-    if failure and status >= 500 and row.attempts + 1 < MOST_ATTEMPTS:
-        later = {"attempts": row.attempts + 1, "next_at": time.time() + 2.0**row.attempts}
-        kernel.db.write_blocking(lambda tx: tx.connection.execute(update(table).where(mine), later) and None)
-        return
-    if failure:  # S3 drops what its receiver refuses: a queue that was deleted, a policy
-        log.warning("S3 notification %s to %s %s was dropped: %s", row.id, row.service, row.destination, failure)
-    kernel.db.write_blocking(lambda tx: tx.connection.execute(delete(table).where(mine)) and None)
-
-
-def _queue_url(arn: str) -> str:
-    _, _, _, region, account, name = arn.split(":", 5)
-    return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
-
-
-def _send(kernel: Kernel, service: str, to: str, region: str, account: str, message: str) -> Future[Any]:
-    """Hand a message to its receiver; the owner of a queue, topic or function may be another account."""
-    if service == "events":
-        return call(kernel, service, "PutEvents", account, region, {"Entries": [json.loads(message)]})
-    owner = to.split(":")[4]
-    if service == "sqs":
-        return call(kernel, service, "SendMessage", owner, region, {"QueueUrl": _queue_url(to), "MessageBody": message})
-    if service == "sns":
-        given = {"TopicArn": to, "Message": message, "Subject": "Amazon S3 Notification"}
-        return call(kernel, service, "Publish", owner, region, given)
-    invoked = {"FunctionName": to, "InvocationType": "Event", "Payload": message.encode()}
-    return call(kernel, service, "Invoke", owner, region, invoked)
-
-
-def call(kernel: Kernel, service: str, name: str, account: str, region: str, given: dict[str, Any]) -> Future[Any]:
-    """Call an operation of a service that moto answers, through what `backends/aws/moto.py` leaves in the kernel."""
-    answer: Future[Any] = kernel.state["call moto"](service, name, account, region, given)
-    return answer
+def _call(cx: Context, bucket: Bucket, service: str, to: str, message: str) -> None:
+    """Ask, by an event, for a call of a service that moto answers; its owner may be another account than the bucket's."""
+    account = to.split(":")[4] if to else bucket.account
+    there = cx.kernel.context(account, bucket.region, tx=cx.tx)
+    detail = {"service": service, "region": bucket.region, **notices.call(service, to, message)}
+    events.emit(there, "AwsCall", to or f"arn:aws:s3:::{bucket.name}", "", service, "", detail)

@@ -114,12 +114,17 @@ class ObjectStore(Index):
         return self.blobs.path(stored.blob).open("rb")
 
     def read_bytes(self, stored: StoredObject) -> bytes:
-        """Read an object whole."""
+        """Read an object whole; PermissionError where a customer's key encrypts it."""
+        _check_readable(stored)
         with self.open(stored) as file:
             return file.read()
 
     def copy_to(self, stored: StoredObject, path: Path, *, link: bool = False) -> None:
-        """Write an object's bytes to a new file. `link`: a hard link will do, since the reader cannot write to it."""
+        """Write an object's bytes to a new file. `link`: a hard link will do, since the reader cannot write to it.
+
+        Raises PermissionError where a customer's key, which nobody but its client has, encrypts the object.
+        """
+        _check_readable(stored)
         if stored.blob is None:
             with path.open("xb") as file:
                 file.write(stored.inline or b"")
@@ -127,6 +132,11 @@ class ObjectStore(Index):
             blob_files.link_or_copy(self.blobs.path(stored.blob), path)
         else:
             blob_files.copy(self.blobs.path(stored.blob), path)
+
+
+def _check_readable(stored: StoredObject) -> None:
+    if "Customer" in stored.info:
+        raise PermissionError(f"s3://{stored.bucket}/{stored.key} is encrypted with a customer's key (SSE-C)")
 
 
 def content_of(writer: BlobWriter) -> Content:

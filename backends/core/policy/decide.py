@@ -67,8 +67,7 @@ def matching(policies: Iterable[Policy], question: Question) -> Iterator[Stateme
 def applies(statement: Statement, question: Question) -> bool:
     """Tell whether a statement is about this action, resource and principal, and its conditions hold."""
     return (
-        any(patterns.like(a, question.action, {}, variables=False, fold=True) for a in statement.actions)
-        != statement.not_actions
+        (statement.action_pattern.fullmatch(question.action) is not None) != statement.not_actions
         and _about_resource(statement, question)
         and principals.includes(statement, question)
         and all(condition.holds(question.keys, variables=statement.variables) for condition in statement.conditions)

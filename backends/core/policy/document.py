@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from backends.core.policy import conditions
+from backends.core.policy import conditions, patterns
 from backends.core.policy.conditions import Condition
 
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -29,7 +29,7 @@ _STATEMENT_KEYS = {
 }  # fmt: skip
 PRINCIPAL_KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
 ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext")
-SYNTAX = "Syntax errors in policy."
+SYNTAX, INVALID_JSON = "Syntax errors in policy.", "This policy contains invalid Json"
 
 
 class Kind(enum.Enum):
@@ -69,6 +69,8 @@ class Statement:
     not_principals: bool
     conditions: tuple[Condition, ...]
     variables: bool
+    action_pattern: re.Pattern[str]
+    """All of `actions` in one: a policy of AWS's may list hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def parse(text: str, kind: Kind = Kind.IDENTITY) -> Policy:
     except ValueError as error:
         if isinstance(error, PolicyError):
             raise
-        raise PolicyError("json", SYNTAX) from error
+        raise PolicyError("json", INVALID_JSON if kind is Kind.TRUST else SYNTAX) from error
     except RecursionError as error:
         raise PolicyError("json", SYNTAX) from error
     if not isinstance(document, dict) or not document.keys() <= _DOCUMENT_KEYS:
@@ -147,7 +149,7 @@ def _statement(given: Any, kind: Kind, *, variables: bool) -> Statement:
         raise PolicyError("principal", "Allow with NotPrincipal is not allowed.")
     return Statement(
         sid, given["Effect"] == "Allow", actions, not_actions, resources, not_resources, principals, not_principals,
-        _conditions(given.get("Condition", {})), variables,
+        _conditions(given.get("Condition", {})), variables, patterns.any_of(actions),
     )  # fmt: skip
 
 

@@ -57,35 +57,22 @@ def evaluate(
 
     `resource_must_allow`: what only the resource's own policy can open, a role's trust for one.
     """
-    limits = ((BOUNDARY, boundary), (SESSION, session))
-    for name, policies in ((IDENTITY, identity), (RESOURCE, resource), *limits):
-        if policies and decide(policies, question) is Decision.DENY:
+    given = {IDENTITY: identity, RESOURCE: resource, BOUNDARY: boundary, SESSION: session}
+    said = {name: decide(policies, question) for name, policies in given.items() if policies is not None}
+    for name, decision in said.items():
+        if decision is Decision.DENY:
             return Verdict(Decision.DENY, name)
-    opened, directly = _opened(resource, question)
+    opened = said[RESOURCE] is Decision.ALLOW
     if not question.account:  # nobody, or a service: no identity policy speaks of those
         return Verdict(Decision.ALLOW) if opened else Verdict(Decision.IMPLICIT, RESOURCE)
+    allows = [statement for statement in matching(resource, question) if statement.allows] if opened else []
     same_account = not owner or owner == question.account
-    if same_account and directly:
+    if same_account and any(principals.directly(statement, question) for statement in allows):
         return Verdict(Decision.ALLOW)
-    named = same_account and _names_asker(resource, question)
+    named = same_account and any(not principals.delegates(statement) for statement in allows)
+    silent = [name for name in (IDENTITY, BOUNDARY, SESSION) if said.get(name) is Decision.IMPLICIT]
+    if named and IDENTITY in silent:
+        silent.remove(IDENTITY)
     if (resource_must_allow or not same_account) and not opened:
-        silent = RESOURCE
-    elif not named and decide(identity, question) is not Decision.ALLOW:
-        silent = IDENTITY
-    else:
-        limiting = [
-            n for n, policies in limits if policies is not None and decide(policies, question) is not Decision.ALLOW
-        ]
-        silent = limiting[0] if limiting else ""
-    return Verdict(Decision.IMPLICIT, silent) if silent else Verdict(Decision.ALLOW)
-
-
-def _opened(resource: Sequence[Policy], question: Question) -> tuple[bool, bool]:
-    """Tell whether the resource's policies allow, and whether they name the asker itself."""
-    allows = [statement for statement in matching(resource, question) if statement.allows]
-    return bool(allows), any(principals.directly(statement, question) for statement in allows)
-
-
-def _names_asker(resource: Sequence[Policy], question: Question) -> bool:
-    """Tell whether they allow more than the asker's account: its role, for one. Boundaries limit that."""
-    return any(statement.allows and not principals.delegates(statement) for statement in matching(resource, question))
+        silent.insert(0, RESOURCE)
+    return Verdict(Decision.IMPLICIT, silent[0]) if silent else Verdict(Decision.ALLOW)

@@ -19,16 +19,17 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PIECES = re.compile(r"(\$\{[^}]*\}|[*?])")
 _DEFAULT = re.compile(r"^(?P<key>[^,]+?)\s*,\s*'(?P<value>[^']*)'$")
 LITERALS = frozenset("*?$")
+NEVER = r"(?!)"
 
 
-def _source(pattern: str, context: Mapping[str, tuple[str, ...]], *, variables: bool) -> str | None:
-    """Write a pattern as a regular expression; None when a variable of it has no value."""
+def _source(pattern: str, context: Mapping[str, tuple[str, ...]], *, variables: bool, one: str = ".") -> str | None:
+    """Write a pattern as a regular expression; None when a variable of it has no value. `one`: what `?` stands for."""
     chunks = [""]  # what stands between the stars
     for piece in _PIECES.split(pattern):
         if piece == "*":
             chunks.append("")
         elif piece == "?":
-            chunks[-1] += "."
+            chunks[-1] += one
         elif variables and piece.startswith("${"):
             value = _value(piece[2:-1].strip(), context)
             if value is None:
@@ -39,8 +40,8 @@ def _source(pattern: str, context: Mapping[str, tuple[str, ...]], *, variables: 
     if len(chunks) == 1:
         return chunks[0]
     # Atomic: the first place where a chunk fits is as good as any later one, so nothing is tried twice.
-    middle = "".join(f"(?>.*?{chunk})" for chunk in chunks[1:-1])
-    return f"{chunks[0]}{middle}.*{chunks[-1]}"
+    middle = "".join(f"(?>{one}*?{chunk})" for chunk in chunks[1:-1])
+    return f"{chunks[0]}{middle}{one}*{chunks[-1]}"
 
 
 def substitute(text: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -65,19 +66,21 @@ def _value(name: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
 
 
 @lru_cache(4096)
-def _compiled(pattern: str, flags: int) -> re.Pattern[str]:
-    return re.compile(_source(pattern, {}, variables=False) or "", flags)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(_source(pattern, {}, variables=False) or "", re.DOTALL)
 
 
-def like(
-    pattern: str, text: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True, fold: bool = False
-) -> bool:
-    """Tell whether a whole text matches a pattern; `fold` ignores case."""
-    flags = re.DOTALL | (re.IGNORECASE if fold else 0)
+def any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Give one expression for all of a statement's actions, which ignore case."""
+    return re.compile("|".join(f"(?:{_source(each, {}, variables=False)})" for each in patterns), re.IGNORECASE)
+
+
+def like(pattern: str, text: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True) -> bool:
+    """Tell whether a whole text matches a pattern."""
     if not variables or "${" not in pattern:
-        return _compiled(pattern, flags).fullmatch(text) is not None
+        return _compiled(pattern).fullmatch(text) is not None
     source = _source(pattern, context, variables=True)
-    return source is not None and re.fullmatch(source, text, flags) is not None
+    return source is not None and re.fullmatch(source, text, re.DOTALL) is not None
 
 
 def arn_like(pattern: str, arn: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True) -> bool:
@@ -87,11 +90,28 @@ def arn_like(pattern: str, arn: str, context: Mapping[str, tuple[str, ...]], *, 
     """
     if pattern == "*":
         return True
-    parts = split_arn(pattern)
-    given = arn.split(":", len(parts) - 1)
-    if len(parts) != len(given) or (len(parts) < ARN_PARTS and not parts[-1].endswith("*")):
-        return False
-    return all(like(part, text, context, variables=variables) for part, text in zip(parts, given, strict=True))
+    if not variables or "${" not in pattern:
+        return _arn_compiled(pattern).fullmatch(arn) is not None
+    source = _arn_source(pattern, context, variables=True)
+    return source is not None and re.fullmatch(source, arn, re.DOTALL) is not None
+
+
+@lru_cache(4096)
+def _arn_compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(_arn_source(pattern, {}, variables=False) or "", re.DOTALL)
+
+
+def _arn_source(pattern: str, context: Mapping[str, tuple[str, ...]], *, variables: bool) -> str | None:
+    *parts, last = split_arn(pattern) if variables else pattern.split(":", ARN_PARTS - 1)
+    if len(parts) < ARN_PARTS - 1 and not last.endswith("*"):
+        return NEVER
+    sources = []
+    for part, one in (*((part, "[^:]") for part in parts), (last, ".")):
+        source = _source(part, context, variables=variables, one=one)
+        if source is None:
+            return None
+        sources.append(source)
+    return ":".join(sources)
 
 
 @lru_cache(4096)

@@ -189,7 +189,7 @@ def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tu
         binds += [] if layered else [(image.venv, str(image.venv), True)]
         path.insert(0, str((own if layered and mode == "plain" else image.venv) / "bin"))
     binds += [(extra, str(extra), True) for extra in (*image.paths, *image.python_path)]
-    environment = {"PATH": ":".join(path), "HOME": "/tmp", "USER": "sagemaker", "LANG": "C.UTF-8"}  # noqa: S108
+    environment = {"PATH": ":".join(path), "HOME": "/tmp", "USER": "root", "LOGNAME": "root", "LANG": "C.UTF-8"}  # noqa: S108
     if image.python_path:
         environment["PYTHONPATH"] = ":".join(map(str, image.python_path))
     return binds, environment

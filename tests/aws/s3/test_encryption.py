@@ -11,6 +11,7 @@ import pytest
 from tests.aws.s3.refusal import refused
 from tests.aws.s3.test_multipart import PART, begin, complete
 from tests.aws.s3.test_objects import pattern
+from tests.site import Site, channel
 
 if TYPE_CHECKING:
     from tests.conftest import LiveServer
@@ -131,3 +132,10 @@ def test_keys_that_are_none(s3: Any, bucket: str) -> None:
         assert refused(s3.put_object, **given, **wrong) == (code, 400)
     s3.put_object(**given)
     assert refused(s3.get_object, Bucket=bucket, Key="k", **MINE) == ("InvalidRequest", 400)
+
+
+def test_a_job_is_told_that_it_cannot_read_it(local: Site) -> None:
+    local.s3.put_object(Bucket=local.bucket, Key="data/k", Body=b"secret", **MINE)
+    ended = local.ended(local.start("print('never')", [channel("train", f"s3://{local.bucket}/data/")]))
+    assert ended["TrainingJobStatus"] == "Failed"
+    assert "is encrypted with a customer's key (SSE-C)" in ended["FailureReason"]

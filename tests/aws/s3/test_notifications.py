@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert, select
 
-from backends.aws.s3 import notifications
-from backends.aws.s3.tables import notices as table
-from backends.core.kernel import Kernel
-from backends.core.settings import Settings
 from tests.aws.s3.refusal import refused
 from tests.aws.s3.test_versions import switch
+from tests.conftest import LiveServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,36 +145,23 @@ def test_a_completed_upload_is_told(s3: Any, bucket: str, queue: Queue) -> None:
     assert queue.take(2)[1]["Records"][0]["eventName"] == "ObjectCreated:CompleteMultipartUpload"
 
 
-def test_what_was_not_delivered_is_kept_and_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = Kernel(Settings.read({}, data_dir=tmp_path / "data"), ())
-    kernel.open()
-    row = {"account": "1" * 12, "region": "us-east-1", "service": "sqs", "destination": "arn:aws:sqs:us-east-1:1:q"}
-    rows = [{**row, "message": text} for text in ("a", "b", "c")]
-    kernel.db.write_blocking(lambda tx: tx.connection.execute(insert(table), rows) and None)
-
-    def sent(*statuses: int) -> tuple[list[str], list[str]]:
-        """Send with these answers; give what was sent and what is left."""
-        bodies, answers = list[str](), iter(statuses)
-
-        def receive(*asked: Any) -> Future[Any]:
-            answer: Future[Any] = Future()
-            bodies.append(asked[-1]["MessageBody"])
-            status = next(answers)
-            if status:
-                answer.set_result((status, [], b""))
-            else:
-                answer.set_exception(OSError("gone"))
-            return answer
-
-        kernel.state["call moto"] = receive
-        notifications.send_notices(kernel)
-        left = kernel.db.read_blocking(lambda tx: tx.connection.execute(select(table.c.message)).scalars().all())
-        return bodies, [*left]
-
-    assert sent(200, 0, 503) == (["a", "b", "c"], ["b", "c"])
-    assert sent() == ([], ["b", "c"])  # not before a while has passed
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 60)
-    assert sent(200, 404) == (["b", "c"], [])  # what its receiver refuses is dropped
-    kernel.db.close()
-    kernel.lease.release()
+def test_what_is_acknowledged_is_told_through_a_crash(tmp_path: Path) -> None:
+    live = LiveServer(tmp_path / "data")
+    live.start()
+    try:
+        s3, queue = live.client("s3", "111111111111"), Queue(live.client("sqs", "111111111111"), "q")
+        s3.create_bucket(Bucket="told")
+        tell(s3, "told", queue.arn, "s3:ObjectCreated:*")
+        for number in range(10):
+            s3.put_object(Bucket="told", Key=f"k{number}", Body=b"x")
+        live.kill()
+        live.start()
+        queue.sqs = live.client("sqs", "111111111111")
+        queue.url = queue.sqs.get_queue_url(QueueName="q")["QueueUrl"]
+        deadline, found = time.monotonic() + WAIT_S, set[str]()
+        while len(found) < 10:
+            assert time.monotonic() < deadline, found
+            queue.take(len(queue.bodies) + 1)
+            found = {m["Records"][0]["s3"]["object"]["key"] for m in queue.bodies if "Records" in m}
+    finally:
+        live.stop()

@@ -1,0 +1,153 @@
+"""DescribeAlarms and what else reads alarms; the end of their history. Source: CloudWatch API reference."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import and_, delete, or_, select
+
+from backends.aws.cloudwatch import refusals, rules
+from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, METRIC, type_of
+from backends.aws.cloudwatch.tables import alarm_history
+from backends.core import listing
+from backends.core.loops import every
+from backends.core.operation import operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Delete
+
+    from backends.core.context import Context
+    from backends.core.db import Transaction
+    from backends.core.documents import Document
+    from backends.core.kernel import Kernel
+
+PAGE, HISTORY_PAGE = 50, 100
+HISTORY_S = 30 * 86400
+ACTION_LISTS = ("AlarmActions", "OKActions", "InsufficientDataActions")
+
+
+@operation("DescribeAlarms", service="cloudwatch")
+def describe_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List alarms by name; metric alarms unless AlarmTypes says otherwise."""
+    if "AlarmNames" in request and "AlarmNamePrefix" in request:
+        raise refusals.validation("AlarmNames and AlarmNamePrefix must not both be specified.")  # Unverified: wording
+    related = {"ChildrenOfAlarmName", "ParentsOfAlarmName"} & request.keys()
+    if related:
+        return _related(cx, request, related.pop())
+    binding = b"DescribeAlarms" + orjson.dumps({k: v for k, v in request.items() if k not in listing.PAGING})
+    after = refusals.read_token(cx, request["NextToken"], binding)[0] if "NextToken" in request else None
+    size = request.get("MaxRecords", PAGE)
+    found: list[Document] = []
+    for alarm in _matching(cx, request, after):
+        if len(found) == size:
+            return _shown(found) | {"NextToken": listing.write_token(cx, [found[-1].key], binding)}
+        found.append(alarm)
+    return _shown(found)
+
+
+def _matching(cx: Context, request: dict[str, Any], after: str | None) -> Iterator[Document]:
+    names = request.get("AlarmNames")
+    types = request.get("AlarmTypes") or ([METRIC] if names is None else [METRIC, COMPOSITE])
+    prefix = request.get("ActionPrefix", "")
+    for alarm in ALARMS.page(cx, request.get("AlarmNamePrefix", ""), after):
+        targets = [target for key in ACTION_LISTS for target in alarm.body.get(key, [])]
+        if (
+            type_of(alarm.body) in types
+            and (names is None or alarm.key in names)
+            and request.get("StateValue", alarm.status) == alarm.status
+            and (not prefix or any(target.startswith(prefix) for target in targets))
+        ):
+            yield alarm
+
+
+def _related(cx: Context, request: dict[str, Any], member: str) -> dict[str, Any]:
+    if request.keys() - {member, "MaxRecords", "NextToken"}:
+        raise refusals.validation(f"{member} cannot be combined with other filters.")  # Unverified: wording
+    named = ALARMS.find(cx, request[member])
+    if named is None:
+        raise refusals.not_found()
+    if member == "ChildrenOfAlarmName":
+        children = rules.parse(named.body["AlarmRule"]).children if type_of(named.body) == COMPOSITE else ()
+        return _shown([alarm for name in sorted(children) if (alarm := ALARMS.find(cx, name)) is not None])
+    composites = [alarm for alarm in ALARMS.page(cx) if type_of(alarm.body) == COMPOSITE]
+    return _shown([alarm for alarm in composites if named.key in rules.parse(alarm.body["AlarmRule"]).children])
+
+
+def _shown(found: list[Document]) -> dict[str, Any]:
+    return {f"{kind}s": [alarm.body for alarm in found if type_of(alarm.body) == kind] for kind in (METRIC, COMPOSITE)}
+
+
+@operation("DescribeAlarmsForMetric", service="cloudwatch")
+def describe_alarms_for_metric(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List the alarms on one metric, with exactly these dimensions."""
+    dimensions = refusals.dimensions(request.get("Dimensions", []))
+    same = [
+        key for key in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Unit") if key in request
+    ]
+    found = [
+        alarm.body
+        for alarm in ALARMS.page(cx)
+        if all(alarm.body.get(key) == request[key] for key in same)
+        and refusals.dimensions(alarm.body.get("Dimensions", [])) == dimensions
+    ]
+    return {"MetricAlarms": found}
+
+
+@operation("DescribeAlarmHistory", service="cloudwatch")
+def describe_alarm_history(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """List what happened to alarms, the newest first unless asked."""
+    table = alarm_history.c
+    binding = b"DescribeAlarmHistory" + orjson.dumps({k: v for k, v in request.items() if k not in listing.PAGING})
+    oldest_first = request.get("ScanBy") == "TimestampAscending"
+    conditions = [table.account == cx.account, table.region == cx.region]
+    conditions += [
+        column == request[member]
+        for member, column in (("AlarmName", table.alarm), ("HistoryItemType", table.item_type))
+        if member in request
+    ]
+    conditions.append(table.alarm_type.in_(request.get("AlarmTypes") or [METRIC, COMPOSITE]))
+    conditions.append(table.time >= request.get("StartDate", cx.clock.now() - HISTORY_S))
+    if "EndDate" in request:
+        conditions.append(table.time <= request["EndDate"])
+    if "NextToken" in request:
+        at, row_id = refusals.read_token(cx, request["NextToken"], binding)
+        beyond = (table.time > at, table.id > row_id) if oldest_first else (table.time < at, table.id < row_id)
+        conditions.append(or_(beyond[0], and_(table.time == at, beyond[1])))
+    order = (table.time, table.id) if oldest_first else (table.time.desc(), table.id.desc())
+    size = request.get("MaxRecords", HISTORY_PAGE)
+    rows = cx.db.execute(select(alarm_history).where(*conditions).order_by(*order).limit(size + 1)).all()
+    answer: dict[str, Any] = {"AlarmHistoryItems": [_item(row) for row in rows[:size]]}
+    if len(rows) > size:
+        answer["NextToken"] = listing.write_token(cx, [rows[size - 1].time, rows[size - 1].id], binding)
+    return answer
+
+
+def _item(row: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": row.alarm,
+        "AlarmType": row.alarm_type,
+        "Timestamp": row.time,
+        "HistoryItemType": row.item_type,
+        "HistorySummary": row.summary,
+        "HistoryData": row.data,
+    }
+
+
+@every(3600.0)
+def forget_history(kernel: Kernel) -> None:
+    """Delete what is older than CloudWatch keeps history, on each account's own clock."""
+    accounts = kernel.db.read_blocking(
+        lambda tx: list(tx.connection.execute(select(alarm_history.c.account).distinct()).scalars())
+    )
+    for account in accounts:
+        before = kernel.clocks.now(account) - HISTORY_S
+        old = delete(alarm_history).where(alarm_history.c.account == account, alarm_history.c.time < before)
+        kernel.db.write_blocking(partial(_run, old))
+
+
+def _run(statement: Delete, tx: Transaction) -> None:
+    tx.connection.execute(statement)

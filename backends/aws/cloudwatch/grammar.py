@@ -1,0 +1,108 @@
+"""Metric math as text: a grammar for lark, which gives a tree of `Node`s. Names of functions are upper case, ids lower.
+
+Source: CloudWatch user guide, "Metric math syntax and functions".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from backends.aws.cloudwatch import refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_DEPTH = 100
+GRAMMAR = r"""
+    ?start: any
+    ?any: all | any _OR all -> logical_or
+    ?all: test | all _AND test -> logical_and
+    ?test: sum | test COMPARISON sum -> binary
+    ?sum: product | sum SIGN product -> binary
+    ?product: unary | product TIMES unary -> binary
+    ?unary: power | SIGN unary -> unary
+    ?power: atom | atom POWER unary -> binary
+    ?atom: NUMBER -> number
+         | ID -> name
+         | STRING -> text
+         | NAME -> word
+         | NAME "(" [any ("," any)*] ")" -> call
+         | "[" any ("," any)* "]" -> array
+         | "(" any ")"
+    _OR: "OR" | "||"
+    _AND: "AND" | "&&"
+    COMPARISON: "==" | "!=" | "<=" | ">=" | "<" | ">"
+    SIGN: "+" | "-"
+    TIMES: "*" | "/"
+    POWER: "^"
+    ID: /[a-z][a-zA-Z0-9_]*/
+    NAME: /[A-Z][A-Z0-9_]*/
+    STRING: /"[^"]*"/ | /'[^']*'/
+    NUMBER: /(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?/
+    %ignore /\s+/
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: `kind` is number, name, text, word, call, array, unary or binary; `value` its number, name or operator."""
+
+    kind: str
+    value: Any = None
+    parts: tuple[Node, ...] = ()
+    depth: int = 1
+
+
+def _node(kind: str, value: Any, *parts: Node) -> Node:
+    return Node(kind, value, parts, 1 + max((part.depth for part in parts), default=0))
+
+
+RULES: dict[str, Callable[[list[Any]], Node]] = {
+    "number": lambda found: _node("number", float(found[0])),
+    "name": lambda found: _node("name", str(found[0])),
+    "text": lambda found: _node("text", str(found[0])[1:-1]),
+    "word": lambda found: _node("word", str(found[0])),
+    "call": lambda found: _node("call", str(found[0]), *found[1:]),
+    "array": lambda found: _node("array", None, *found),
+    "unary": lambda found: _node("unary", str(found[0]), found[1]),
+    "binary": lambda found: _node("binary", str(found[1]), found[0], found[2]),
+    "logical_and": lambda found: _node("binary", "&&", *found),
+    "logical_or": lambda found: _node("binary", "||", *found),
+}
+"""What each rule of the grammar becomes."""
+
+
+@cache
+def _parser() -> Any:
+    from lark import Lark, Transformer  # 40 ms: paid by whoever asks for an expression
+
+    build: Transformer[Any, Any] = Transformer()
+    for rule, make in RULES.items():
+        setattr(build, rule, make)
+    # Built while it is parsed, so that no depth of nesting is one of Python's stack.
+    return Lark(GRAMMAR, parser="lalr", transformer=build, maybe_placeholders=False)
+
+
+@lru_cache(512)
+def parse(expression: str) -> Node:
+    """Read an expression. ValidationError for what is none."""
+    from lark.exceptions import LarkError
+
+    try:
+        tree: Node = _parser().parse(expression)
+    except LarkError as error:
+        raise refusals.validation(f"Invalid syntax in expression {expression!r}.") from error  # Unverified: wording
+    if tree.depth > MAX_DEPTH:
+        raise refusals.validation("The expression is nested too deeply.")
+    return tree
+
+
+def names_in(tree: Node) -> set[str]:
+    """Give the ids that an expression names itself (METRICS() names every metric)."""
+    found, level = set(), [tree]
+    while level:
+        found |= {part.value for part in level if part.kind == "name"}
+        level = [inner for part in level for inner in part.parts]
+    return found

@@ -1,0 +1,154 @@
+"""Metric math: a tree of `grammar` to numbers, time series and arrays of them.
+
+Source: CloudWatch user guide, "Metric math syntax and functions": a value that is missing on one side counts as 0, a
+division by zero drops its data point, and what an expression gives in the end must be time series.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from backends.aws.cloudwatch import refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from backends.aws.cloudwatch.grammar import Node
+
+Points = dict[float, float]
+MAX_STEPS = 100_800  # what GetMetricData gives at most
+
+
+@dataclass(slots=True)
+class Series:
+    """One time series: values by epoch seconds, the period between them, and what it is called."""
+
+    points: Points
+    period: int
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an expression can see: the range, the results of other queries by id, and which of those are metrics."""
+
+    start: float
+    end: float
+    period: int
+    known: Mapping[str, Any] = field(default_factory=dict)
+    metrics: frozenset[str] = frozenset()
+
+    def grid(self, period: int) -> list[float]:
+        """Give every time of the range at which a period begins."""
+        steps = int(-(-(self.end - self.start) // period))
+        if steps > MAX_STEPS:
+            raise fail(f"The range holds more than {MAX_STEPS:,} periods.")
+        return [self.start + step * period for step in range(steps)]
+
+
+def fail(message: str) -> Exception:
+    """Give the error of an expression that cannot be computed."""
+    return refusals.validation(message)
+
+
+def result(tree: Node, scope: Scope) -> list[Series] | Series:
+    """Compute a whole expression. ValidationError when it cannot be computed or gives no time series."""
+    try:
+        value = evaluate(tree, scope)
+    except (OverflowError, ValueError) as error:
+        raise fail("The expression leads to numbers that are too large.") from error
+    if not isinstance(value, list | Series):
+        raise fail("The result of an expression must be a time series or an array of them.")  # Unverified: wording
+    return value
+
+
+def evaluate(tree: Node, scope: Scope) -> Any:
+    """Compute a tree: a float, a Series or a list of Series. Words (AVG, DESC, ...) stay text, for the functions."""
+    if tree.kind in {"number", "text", "word"}:
+        return tree.value
+    if tree.kind == "name":
+        if tree.value not in scope.known:
+            raise fail(f"The expression uses {tree.value}, which is the id of no query.")  # Unverified: wording
+        return scope.known[tree.value]
+    if tree.kind == "call":
+        from backends.aws.cloudwatch import functions
+
+        return functions.call(tree.value, tree.parts, scope)
+    parts = [evaluate(part, scope) for part in tree.parts]
+    if tree.kind == "array":
+        return [series for part in parts for series in as_array(part, "an array")]
+    if tree.kind == "unary":
+        return binary("-", 0.0, parts[0]) if tree.value == "-" else parts[0]
+    return binary(tree.value, *parts)
+
+
+def as_array(value: Any, what: str) -> list[Series]:
+    """Give time series as a list; an error for a number or a word."""
+    if isinstance(value, Series):
+        return [value]
+    if isinstance(value, list):
+        return value
+    raise fail(f"Only time series can stand in {what}.")
+
+
+def _divide(left: float, right: float) -> float | None:
+    return None if right == 0 else left / right
+
+
+def _power(left: float, right: float) -> float | None:
+    try:
+        found = left**right
+    except (ZeroDivisionError, OverflowError):
+        return None
+    return None if isinstance(found, complex) else float(found)
+
+
+OPERATORS: dict[str, Callable[[float, float], float | bool | None]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": _divide,
+    "^": _power,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "&&": lambda left, right: bool(left and right),
+    "||": lambda left, right: bool(left or right),
+}
+
+
+def binary(name: str, left: Any, right: Any) -> Any:
+    """Combine two values; arrays with a number or a single time series, member by member."""
+    if isinstance(left, str) or isinstance(right, str):
+        raise fail(f"Text cannot stand beside {name}.")
+    if isinstance(left, list) and isinstance(right, list):
+        if len(left) != len(right):
+            raise fail(f"The arrays beside {name} are not of one length.")  # Unverified: AWS's table lists no such pair
+        return [binary(name, one, other) for one, other in zip(left, right, strict=True)]
+    if isinstance(left, list):
+        return [binary(name, one, right) for one in left]
+    if isinstance(right, list):
+        return [binary(name, left, other) for other in right]
+    compute = OPERATORS[name]
+    if not isinstance(left, Series) and not isinstance(right, Series):
+        found = compute(left, right)
+        if found is None or not math.isfinite(found):
+            raise fail(f"{name} has no result for these numbers.")
+        return float(found)
+    return _series(compute, left, right)
+
+
+def _series(compute: Callable[[float, float], Any], left: Any, right: Any) -> Series:
+    sides = [side for side in (left, right) if isinstance(side, Series)]
+    points: Points = {}
+    for at in sorted({at for side in sides for at in side.points}):
+        found = compute(*(side.points.get(at, 0.0) if isinstance(side, Series) else side for side in (left, right)))
+        if found is not None and math.isfinite(found):
+            points[at] = float(found)
+    return Series(points, sides[0].period, sides[0].label)

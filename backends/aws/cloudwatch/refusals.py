@@ -1,0 +1,54 @@
+"""CloudWatch's errors, by the names of its model; clients see query's codes. Dimensions and tokens, refused by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backends.core import listing
+from backends.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backends.core.context import Context
+
+
+def value(message: str) -> AwsError:
+    """Give InvalidParameterValue."""
+    return AwsError("InvalidParameterValueException", message)
+
+
+def combination(message: str) -> AwsError:
+    """Give InvalidParameterCombination."""
+    return AwsError("InvalidParameterCombinationException", message)
+
+
+def missing(message: str) -> AwsError:
+    """Give MissingParameter."""
+    return AwsError("MissingRequiredParameterException", message)
+
+
+def validation(message: str) -> AwsError:
+    """Give ValidationError."""
+    return AwsError("ValidationException", message)
+
+
+def not_found(message: str = "") -> AwsError:
+    """Give ResourceNotFound."""
+    return AwsError("ResourceNotFound", message)
+
+
+def dimensions(given: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Give dimensions by name; InvalidParameterValue for a name that comes twice."""
+    found = {entry["Name"]: entry["Value"] for entry in given}
+    if len(found) != len(given):
+        raise value("No Metric may specify the same dimension name twice.")
+    return found
+
+
+def read_token(cx: Context, token: str, binding: bytes) -> list[Any]:
+    """Give back where the last page ended; InvalidNextToken for a token that this request did not get."""
+    try:
+        return listing.read_token(cx, token, binding)
+    except AwsError as error:
+        raise AwsError("InvalidNextToken", "The specified nextToken is invalid.") from error

@@ -1,0 +1,91 @@
+"""Rules of composite alarms: `ALARM("a") AND NOT (OK(b) OR TRUE)`. Source: CloudWatch API reference, PutCompositeAlarm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from backends.aws.cloudwatch import refusals
+from backends.core import arn as arns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_CHILDREN = 100
+MAX_DEPTH = 100
+GRAMMAR = r"""
+    ?start: any
+    ?any: all | any "OR"i all -> logical_or
+    ?all: test | all "AND"i test -> logical_and
+    ?test: "NOT"i test -> negation
+         | "(" any ")"
+         | "TRUE"i -> true
+         | "FALSE"i -> false
+         | STATE "(" (QUOTED | PLAIN) ")" -> child
+    STATE: "ALARM"i | "OK"i | "INSUFFICIENT_DATA"i
+    QUOTED: /"[^"]*"/ | /'[^']*'/
+    PLAIN: /[^"'()\s]+/
+    %ignore /\s+/
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: `holds(states)` for the states by alarm names, the children it names, and how deep it is nested."""
+
+    holds: Callable[[Mapping[str, str]], bool]
+    children: frozenset[str] = frozenset()
+    depth: int = 1
+
+
+def _child(found: list[Any]) -> Rule:
+    state, text = str(found[0]).upper(), str(found[1])
+    name = text[1:-1] if text[0] in "\"'" else text
+    named = arns.parse(name)
+    name = name if named is None else named.resource.removeprefix("alarm:")
+    return Rule(lambda states: states.get(name) == state, frozenset({name}))
+
+
+def _join(work: Callable[[list[bool]], bool]) -> Callable[[list[Rule]], Rule]:
+    def join(found: list[Rule]) -> Rule:
+        children = frozenset().union(*(rule.children for rule in found))
+        return Rule(
+            lambda states: work([rule.holds(states) for rule in found]), children, 1 + max(r.depth for r in found)
+        )
+
+    return join
+
+
+RULES: dict[str, Callable[[list[Any]], Rule]] = {
+    "child": _child,
+    "true": lambda _found: Rule(lambda _states: True),
+    "false": lambda _found: Rule(lambda _states: False),
+    "negation": _join(lambda held: not held[0]),
+    "logical_and": _join(all),
+    "logical_or": _join(any),
+}
+
+
+@cache
+def _parser() -> Any:
+    from lark import Lark, Transformer
+
+    build: Transformer[Any, Any] = Transformer()
+    for rule, make in RULES.items():
+        setattr(build, rule, make)
+    return Lark(GRAMMAR, parser="lalr", transformer=build)
+
+
+@lru_cache(256)
+def parse(text: str) -> Rule:
+    """Read a rule. ValidationError for what is none."""
+    from lark.exceptions import LarkError
+
+    try:
+        rule: Rule = _parser().parse(text)
+    except LarkError as error:
+        raise refusals.validation(f"AlarmRule must not contain: {text}") from error  # Unverified: wording
+    if rule.depth > MAX_DEPTH or len(rule.children) > MAX_CHILDREN:
+        raise refusals.validation(f"AlarmRule must name at most {MAX_CHILDREN} alarms and be nested no deeper.")
+    return rule

@@ -1,0 +1,169 @@
+"""The loop that carries new events through the filters of their groups, to metrics and to subscribers.
+
+Which events a group's filters have seen is written in the same transaction as what came of them: a crash neither loses nor
+repeats one. Source of the payload: CloudWatch Logs user guide, "Using subscription filters"; default values count for each
+record that does not match, as the guide's example has it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import logging
+import time
+from collections import Counter, defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from backends.aws.logs import filters, pattern, scope
+from backends.aws.logs.filters import FOLLOWED, METRIC_FILTERS, SUBSCRIPTIONS
+from backends.core import arn as arns
+from backends.core import errors, events
+from backends.core.loops import every
+from backends.core.tables import log_events, log_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backends.core.context import Context
+    from backends.core.documents import Document
+    from backends.core.kernel import Kernel
+
+log = logging.getLogger(__name__)
+BATCH = 1000
+MAX_VALUES, MAX_DATA = 150, 1000
+MINUTE_MS = 60_000
+TWO_WEEKS_MS = 14 * 86_400_000
+SETTLED_MS = 2000
+"""On PostgreSQL a lower row id may commit after a higher one: what is younger than this waits for the next turn."""
+
+
+@every(1.0)
+def follow(kernel: Kernel) -> None:
+    """Take every followed group as far as its events go."""
+    found = kernel.db.read_blocking(lambda tx: FOLLOWED.everywhere(kernel.context("", "", tx=tx)))
+    for followed in found:
+        cx = kernel.context(followed.account, followed.region)
+        try:
+            while cx.write(partial(_step, key=followed.key)):
+                pass
+        except Exception:
+            log.exception("the filters of %s cannot be applied", followed.key)
+
+
+def _step(cx: Context, key: str) -> bool:
+    """Take one group one batch further; tell whether there may be more."""
+    followed = FOLLOWED.find(cx, key)
+    if followed is None:
+        return False
+    rows = _new(cx, key, followed.body["after"])
+    if not rows:
+        return False
+    for found in filters.of_group(cx, METRIC_FILTERS, key):
+        _count(cx, found, [row for row in rows if row.id > found.body["after"]])
+    for found in filters.of_group(cx, SUBSCRIPTIONS, key):
+        _deliver(cx, found, [row for row in rows if row.id > found.body["after"]])
+    FOLLOWED.change(cx, followed, {"after": rows[-1].id})
+    return len(rows) == BATCH
+
+
+def _new(cx: Context, group: str, after: int) -> Sequence[Any]:
+    newest = cx.db.execute(select(func.max(log_events.c.id))).scalar() or 0
+    if newest <= after:
+        return ()
+    query = select(log_events, log_streams.c.name.label("stream")).join_from(
+        log_events, log_streams, log_events.c.stream_id == log_streams.c.id
+    )
+    query = query.where(scope.streams_of(cx, group), log_events.c.id > after)
+    if cx.db.dialect.name == "postgresql":
+        query = query.where(log_events.c.ingestion_ms < time.time() * 1000 - SETTLED_MS)
+    return cx.db.execute(query.order_by(log_events.c.id).limit(BATCH)).all()
+
+
+def _count(cx: Context, found: Document, rows: Sequence[Any]) -> None:
+    """Put the metrics of a metric filter."""
+    compiled = pattern.compile_pattern(found.body["shown"]["filterPattern"])
+    oldest_ms = cx.clock.now() * 1000 - TWO_WEEKS_MS
+    fresh = [row for row in rows if row.timestamp_ms > oldest_ms]  # CloudWatch takes no older ones
+    for entry in found.body["shown"]["metricTransformations"]:
+        counted: dict[tuple[int, tuple[tuple[str, str], ...]], Counter[float]] = defaultdict(Counter)
+        for row in fresh:
+            made = _made(entry, row.message, compiled.match(row.message))
+            if made is not None:
+                counted[row.timestamp_ms // MINUTE_MS * 60, made[0]][made[1]] += 1
+        _put(cx, entry, counted)
+
+
+def _made(
+    entry: dict[str, Any], message: str, extracted: dict[str, str] | None
+) -> tuple[tuple[tuple[str, str], ...], float] | None:
+    """Give the dimensions and the value that an event makes, None when it makes none."""
+    if extracted is None:
+        return None if "defaultValue" not in entry else ((), entry["defaultValue"])
+    text = filters.value_of(entry["metricValue"], message, extracted)
+    dimensions = {
+        name: filters.value_of(value, message, extracted) for name, value in entry.get("dimensions", {}).items()
+    }
+    if text is None or pattern.NUMBER.fullmatch(text) is None:
+        return None
+    return tuple(sorted((name, value) for name, value in dimensions.items() if value)), float(text)
+
+
+def _put(cx: Context, entry: dict[str, Any], counted: dict[Any, Counter[float]]) -> None:
+    data = []
+    for (at, dimensions), values in counted.items():
+        datum: dict[str, Any] = {"MetricName": entry["metricName"], "Timestamp": float(at)}
+        datum["Unit"] = entry.get("unit", "None")
+        if dimensions:
+            datum["Dimensions"] = [{"Name": name, "Value": value} for name, value in dimensions]
+        pairs = list(values.items())
+        data += [
+            datum | {"Values": [v for v, _ in part], "Counts": [float(n) for _, n in part]}
+            for part in (pairs[i : i + MAX_VALUES] for i in range(0, len(pairs), MAX_VALUES))
+        ]
+    for i in range(0, len(data), MAX_DATA):
+        request = {"Namespace": entry["metricNamespace"], "MetricData": data[i : i + MAX_DATA]}
+        try:
+            cx.call("PutMetricData", request, "cloudwatch")
+        except errors.AwsError as error:  # a value beyond what CloudWatch takes: AWS drops it too
+            log.warning("metric %s of a log filter is refused: %s", entry["metricName"], error)
+
+
+def _deliver(cx: Context, found: Document, rows: Sequence[Any]) -> None:
+    """Send what matches to the subscriber: one message for each stream."""
+    shown = found.body["shown"]
+    compiled = pattern.compile_pattern(shown["filterPattern"])
+    by_stream: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if compiled.match(row.message) is not None:
+            event = {"id": f"{row.id:056d}", "timestamp": row.timestamp_ms, "message": row.message}
+            by_stream[row.stream].append(event)
+    for stream, matched in by_stream.items():
+        document = {
+            "messageType": "DATA_MESSAGE",
+            "owner": cx.account,
+            "logGroup": shown["logGroupName"],
+            "logStream": stream,
+            "subscriptionFilters": [shown["filterName"]],
+            "logEvents": matched,
+        }
+        zipped = base64.b64encode(gzip.compress(filters.packed(document), mtime=0)).decode()
+        events.emit(cx, "AwsCall", shown["destinationArn"], "", "", "", _call(shown, stream, zipped))
+
+
+def _call(shown: dict[str, Any], stream: str, zipped: str) -> dict[str, Any]:
+    destination = arns.parse(shown["destinationArn"])
+    assert destination is not None
+    name = destination.resource.partition("/")[2]
+    call: dict[str, Any] = {"service": destination.service, "region": destination.region}
+    if destination.service == "lambda":
+        payload = filters.packed({"awslogs": {"data": zipped}}).decode()
+        given = {"FunctionName": shown["destinationArn"], "InvocationType": "Event", "Payload": payload}
+        return call | {"operation": "Invoke", "parameters": given}
+    if destination.service == "kinesis":
+        return call | {"operation": "PutRecord", "parameters": {"StreamName": name, "PartitionKey": stream[:256]},
+                       "blobs": {"Data": zipped}}  # fmt: skip
+    return call | {"operation": "PutRecord", "parameters": {"DeliveryStreamName": name},
+                   "blobs": {"Record.Data": zipped}}  # fmt: skip

@@ -1,0 +1,203 @@
+"""A request in, an answer out. What changed moto is on disk before its answer leaves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import secrets
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from backends.aws.moto import recording, replay, seams, wsgi
+from backends.aws.moto.wsgi import Answer, MotoRequest
+from backends.core import errors, events
+from backends.core.context import DEFAULT_REGION
+from backends.core.events import on
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.db import Transaction
+    from backends.core.events import Event
+    from backends.core.kernel import Kernel
+
+log = logging.getLogger(__name__)
+POLLS = "AmazonSQS.ReceiveMessage"
+
+
+def submit(kernel: Kernel, request: MotoRequest) -> Future[Answer]:
+    """Hand a request to moto's thread."""
+    return _pool(kernel).submit(_answer, kernel, request)
+
+
+def _pool(kernel: Kernel) -> ThreadPoolExecutor:
+    pool = kernel.state.get("moto")
+    if pool is None:
+        pool = kernel.state["moto"] = ThreadPoolExecutor(1, thread_name_prefix="moto")
+    found: ThreadPoolExecutor = pool
+    return found
+
+
+def _answer(kernel: Kernel, request: MotoRequest) -> Answer:
+    app = _app(kernel)
+    _know_roles(kernel, request)
+    seed, now = secrets.randbits(62), kernel.clocks.now(request.account)
+    answer = _run(app, request, seed, now)
+    if recording.changes(request) and answer[0] < 400 and recording.worth_keeping(request, answer[2]):
+        kept = seams.keys_made(request, answer[2])
+        kernel.db.write_blocking(partial(_record, kernel, request, now, seed, kept))
+    return answer
+
+
+def _run(app: Any, request: MotoRequest, seed: int, now: float) -> Answer:
+    seams.determine(seed, now)
+    return wsgi.run(app, request)
+
+
+def _record(kernel: Kernel, request: MotoRequest, now: float, seed: int, kept: bytes | None, tx: Transaction) -> None:
+    recording.write(tx, request, now, seed, kept, pending=False)
+    tx.after_commit.append(kernel.changed.notify)  # who waits for a message looks again
+
+
+def _app(kernel: Kernel) -> Any:
+    """Give moto's application with its state; on moto's thread."""
+    app = kernel.state.get("moto_app")
+    if app is None:
+        app = kernel.state["moto_app"] = replay.start(kernel)
+    return app
+
+
+def _know_roles(kernel: Kernel, request: MotoRequest) -> None:
+    """Tell moto of the roles of this server's IAM that a request names."""
+    for path, name in seams.roles_in(request):
+        try:
+            kernel.context(request.account, DEFAULT_REGION).look(partial(_role, name))
+        except errors.AwsError:
+            continue
+        seams.know_role(request.account, path, name)
+
+
+def _role(name: str, cx: Context) -> dict[str, Any]:
+    return cx.call("GetRole", {"RoleName": name}, "iam")
+
+
+def start(kernel: Kernel) -> None:
+    """Go on with what rooms want of moto and it has not answered, if there is any; let rooms ask what it has."""
+    kernel.state["ask moto"] = ask
+    if kernel.db.read_blocking(recording.pending):
+        _hand_over(kernel)
+
+
+def reset(kernel: Kernel, account: str | None) -> None:
+    """Forget what moto holds, when it was used at all; the recording is a table, which the kernel empties."""
+    if "moto_app" in kernel.state:
+        kernel.state["moto"].submit(seams.forget, account).result()
+
+
+def stop(kernel: Kernel) -> None:
+    """End moto's thread."""
+    if "moto" in kernel.state:
+        kernel.state["moto"].shutdown()
+
+
+def ask(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
+    """Ask moto something at once, for a room that may not import this one: by `kernel.state["ask moto"]`."""
+    return submit(cx.kernel, _request_of(cx, detail))
+
+
+@on("AwsCall")
+def take_call(cx: Context, event: Event) -> None:
+    """Write down what a room wants of a service of moto's, and do it once that is committed."""
+    request = _request_of(cx, event.detail)
+    request.headers["x-localmaker-about"] = json.dumps(
+        {"arn": event.arn, "region": cx.region, **event.detail.get("about", {})}
+    )
+    recording.write(cx.transaction, request, cx.clock.now(), secrets.randbits(62), None, pending=True)
+    assert cx.tx is not None
+    cx.tx.after_commit.append(partial(_hand_over, cx.kernel))
+
+
+def _hand_over(kernel: Kernel) -> None:
+    _pool(kernel).submit(_do_pending, kernel)
+
+
+def _request_of(cx: Context, detail: dict[str, Any]) -> MotoRequest:
+    """Write the request that botocore would send; its signature says which service, and is not looked at."""
+    from botocore.serialize import create_serializer
+
+    from api_specs import model
+
+    service, region = detail["service"], detail["region"]
+    operation = model.operation(detail["operation"], service)
+    protocol = operation.service_model.metadata["protocol"]
+    parameters = _with_blobs(detail["parameters"], detail.get("blobs", {}))
+    made = create_serializer(protocol, include_validation=False).serialize_to_request(parameters, operation)
+    body = made["body"]
+    if isinstance(body, dict):  # query: a form
+        body = urlencode(body)
+    signed = f"AWS4-HMAC-SHA256 Credential={cx.account}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    headers = {"host": f"{service}.{region}.amazonaws.com", "authorization": signed}
+    headers |= {name.lower(): str(value) for name, value in made["headers"].items()}
+    path = urlsplit(made["url_path"])
+    query = path.query or urlencode(made["query_string"] or {})
+    content = body.encode() if isinstance(body, str) else bytes(body)
+    return MotoRequest(made["method"], path.path, query, headers, content, cx.account)
+
+
+def _with_blobs(parameters: dict[str, Any], blobs: dict[str, str]) -> dict[str, Any]:
+    """Put bytes, which an event cannot hold, to their places: `{"Record.Data": <base64>}`."""
+    found = json.loads(json.dumps(parameters))
+    for place, text in blobs.items():
+        *parents, last = place.split(".")
+        inner = found
+        for name in parents:
+            inner = inner.setdefault(name, {})
+        inner[last] = base64.b64decode(text)
+    return dict(found)
+
+
+def _do_pending(kernel: Kernel) -> None:
+    """Do what rooms want, in order; on moto's thread. A crash before the last line does it again on a moto without it."""
+    app = _app(kernel)
+    for row in kernel.db.read_blocking(recording.pending):
+        request, now = recording.request_of(row), kernel.clocks.now(row.account)
+        try:
+            status, _, content = _run(app, request, row.seed, now)
+            failure = "" if status < 400 else content.decode(errors="replace")[:300]
+        except Exception as error:
+            log.exception("moto failed on %s", recording.operation_of(request))
+            failure = repr(error)
+        kernel.db.write_blocking(partial(_done, kernel, row, request, now, failure))
+
+
+def _done(kernel: Kernel, row: Any, request: MotoRequest, now: float, failure: str, tx: Transaction) -> None:
+    recording.remove(tx, row.id)
+    about = json.loads(request.headers.get("x-localmaker-about", "{}"))
+    if not failure and recording.changes(request):
+        _record(kernel, request, now, row.seed, None, tx)
+    if failure:
+        log.warning("%s cannot be called: %s", about.get("arn"), failure)
+    cx = kernel.context(row.account, about.get("region", ""), tx=tx)
+    events.emit(cx, "AwsCallDone", about.get("arn", ""), "", "Failed" if failure else "Done", failure, about)
+
+
+def long_poll(request: MotoRequest) -> tuple[MotoRequest, int]:
+    """Give a request that does not wait, and how long its client wants to: moto would wait on its only thread."""
+    if request.headers.get("x-amz-target") != POLLS:
+        return request, 0
+    try:
+        asked = json.loads(request.body)
+        wait_s = int(asked.get("WaitTimeSeconds", 0))
+    except (ValueError, AttributeError, TypeError):
+        return request, 0
+    if not 0 < wait_s <= 20:
+        return request, 0
+    body = json.dumps(asked | {"WaitTimeSeconds": 0}).encode()
+    return MotoRequest(request.method, request.path, request.query, request.headers, body, request.account), wait_s
+
+
+def has_messages(answer: Answer) -> bool:
+    """Tell whether a poll need not wait any longer: it has a message, or an error."""
+    return answer[0] >= 400 or b"MessageId" in answer[2]

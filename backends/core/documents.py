@@ -1,0 +1,102 @@
+"""Documents of services other than SageMaker (alarms, filters): rows of `resources` that no model derives operations of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from backends.core import tags
+from backends.core.tables import resources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import ColumnElement, Table
+
+    from backends.core.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document, in AWS's wire form, and where it stands."""
+
+    id: int
+    account: str
+    region: str
+    key: str
+    arn: str
+    status: str
+    created: float
+    version: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """All documents of a kind; those of the caller's account and region, unless said otherwise."""
+
+    kind: str
+
+    def find(self, cx: Context, key: str) -> Document | None:
+        """Read one by its key, or None."""
+        row = cx.db.execute(select(resources).where(self._mine(cx), resources.c.key == key)).first()
+        return None if row is None else _document(row)
+
+    def page(self, cx: Context, prefix: str = "", after: str | None = None, limit: int = -1) -> list[Document]:
+        """Read those whose keys begin with a text, in the order of keys; `after`: from the next key on."""
+        query = select(resources).where(self._mine(cx), begins(resources.c.key, prefix)).order_by(resources.c.key)
+        if after is not None:
+            query = query.where(resources.c.key > after)
+        return [_document(row) for row in cx.db.execute(query if limit < 0 else query.limit(limit))]
+
+    def everywhere(self, cx: Context) -> list[Document]:
+        """Read those of every account and region, for a loop."""
+        return [_document(row) for row in cx.db.execute(select(resources).where(resources.c.kind == self.kind))]
+
+    def put(self, cx: Context, key: str, arn: str, body: Mapping[str, Any], status: str = "") -> None:
+        """Make one, or replace it whole but for the time of its making."""
+        now = cx.clock.now()
+        mine = {"kind": self.kind, "account": cx.account, "region": cx.region, "key": key}
+        written = {"arn": arn, "status": status, "modified": now, "document": orjson.dumps(body)}
+        insert_or_update(cx, resources, mine, written, {"created": now, "version": 1})
+
+    def change(self, cx: Context, found: Document, body: Mapping[str, Any], status: str | None = None) -> bool:
+        """Write a changed body; tell whether nobody else has changed the document since it was read."""
+        values = {"document": orjson.dumps(body), "modified": cx.clock.now(), "version": found.version + 1}
+        seen = (resources.c.id == found.id) & (resources.c.version == found.version)
+        status = found.status if status is None else status
+        return cx.db.execute(update(resources).where(seen).values(status=status, **values)).rowcount == 1
+
+    def delete(self, cx: Context, found: Document) -> None:
+        """Remove one with its tags."""
+        cx.db.execute(delete(resources).where(resources.c.id == found.id))
+        tags.remove_all(cx, found.arn)
+
+    def _mine(self, cx: Context) -> ColumnElement[bool]:
+        table = resources.c
+        return and_(table.kind == self.kind, table.account == cx.account, table.region == cx.region)
+
+
+def insert_or_update(
+    cx: Context, table: Table, key: Mapping[str, Any], written: Mapping[str, Any], fresh: Mapping[str, Any]
+) -> None:
+    """Insert a row of `key`, `written` and `fresh`, or put `written` into the one that is there (its version grows)."""
+    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**key, **written, **fresh)
+    again = {**written, "version": table.c.version + 1} if "version" in fresh else dict(written)
+    cx.db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=again))
+
+
+def begins(column: Any, prefix: str) -> ColumnElement[bool]:
+    """Tell whether a text column begins with a text; LIKE would fold case on SQLite."""
+    found: ColumnElement[bool] = func.substr(column, 1, len(prefix)) == prefix
+    return found
+
+
+def _document(row: Any) -> Document:
+    body = orjson.loads(row.document)
+    return Document(row.id, row.account, row.region, row.key, row.arn, row.status, row.created, row.version, body)

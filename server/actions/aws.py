@@ -1,0 +1,117 @@
+"""The actions of IAM, STS, Logs, and of every service that moto answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backends.aws.iam import store
+from backends.core import arn as arns
+from server.actions.ask import Ask, Asked
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+
+FREE = {"GetCallerIdentity", "GetSessionToken"}
+"""STS's operations that need no permission."""
+
+IAM_KEYS = {"iam:PolicyARN": "PolicyArn", "iam:PermissionsBoundary": "PermissionsBoundary"}
+PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "aps": "aps", "execute-api": "execute-api"}
+"""Signing names whose actions begin otherwise."""
+
+ACTIONS = {("lambda", "Invoke"): "InvokeFunction", ("lambda", "InvokeAsync"): "InvokeFunction"}
+NAMED = {
+    ("sqs", "QueueName"): "{name}",
+    ("dynamodb", "TableName"): "table/{name}",
+    ("lambda", "FunctionName"): "function:{name}",
+    ("kms", "KeyId"): "key/{name}",
+    ("secretsmanager", "SecretId"): "secret:{name}",
+    ("secretsmanager", "Name"): "secret:{name}",
+    ("ssm", "Name"): "parameter/{name}",
+    ("ecr", "repositoryName"): "repository/{name}",
+    ("sns", "Name"): "{name}",
+    ("states", "name"): "stateMachine:{name}",
+    ("kinesis", "StreamName"): "stream/{name}",
+}
+"""(service, member) -> how the resource of that name is written; members that hold an ARN are taken as they are."""
+
+
+def iam(cx: Context, asked: Asked) -> list[Ask]:
+    """Give `iam:<Operation>` on the entity that the request names, with its path when it is there."""
+    given = asked.input
+    context = {key: str(given[member]) for key, member in IAM_KEYS.items() if member in given}
+    resource = given.get("PolicySourceArn", "*")
+    for kind in (store.ROLE, store.USER, store.GROUP, store.PROFILE):
+        if kind.name_member in given:
+            name = given[kind.name_member]
+            found = store.peek(cx, kind, name)
+            path = given.get("Path", "/")
+            resource = found["Arn"] if found is not None else f"arn:aws:iam::{cx.account}:{kind.arn_path}{path}{name}"
+            break
+    else:
+        if asked.operation == "CreatePolicy":
+            resource = f"arn:aws:iam::{cx.account}:policy{given.get('Path', '/')}{given['PolicyName']}"
+        elif "PolicyArn" in given:
+            resource = given["PolicyArn"]
+        elif asked.operation in {"GetUser", "CreateAccessKey", "ListAccessKeys"} and ":user/" in cx.caller.arn:
+            resource = cx.caller.arn
+    return [Ask(f"iam:{asked.operation}", resource, context)]
+
+
+def sts(cx: Context, asked: Asked) -> list[Ask]:
+    """Give what an STS request needs; a role's trust must open it."""
+    given = asked.input
+    if asked.operation in FREE:
+        return []
+    if asked.operation == "GetFederationToken":
+        return [Ask("sts:GetFederationToken", f"arn:aws:sts::{cx.account}:federated-user/{given['Name']}")]
+    if asked.operation != "AssumeRole":
+        return [Ask(f"sts:{asked.operation}")]
+    role = arns.parse(given["RoleArn"])
+    members = {
+        "sts:ExternalId": "ExternalId",
+        "sts:RoleSessionName": "RoleSessionName",
+        "sts:SourceIdentity": "SourceIdentity",
+    }
+    context: dict[str, Any] = {key: given[member] for key, member in members.items() if member in given}
+    if "TransitiveTagKeys" in given:
+        context["sts:TransitiveTagKeys"] = given["TransitiveTagKeys"]
+    owner = role.account if role is not None else ""
+    made = [Ask("sts:AssumeRole", given["RoleArn"], context, owner, "trust")]
+    if given.get("Tags"):
+        made.append(Ask("sts:TagSession", given["RoleArn"], context, owner, "trust"))
+    return made
+
+
+def logs(cx: Context, asked: Asked) -> list[Ask]:
+    """Give `logs:<Operation>` on the group, or on the stream where one is named."""
+    given = asked.input
+    named = given.get("logGroupName") or given.get("logGroupIdentifier") or given.get("resourceArn")
+    if named is None:
+        return [Ask(f"logs:{asked.operation}")]
+    group = named if named.startswith("arn:") else arns.make("logs", cx.region, cx.account, f"log-group:{named}")
+    stream = given.get("logStreamName")
+    tail = f"log-stream:{stream}" if stream is not None else "*"
+    return [Ask(f"logs:{asked.operation}", f"{group.removesuffix(':*')}:{tail}")]
+
+
+def other(cx: Context, asked: Asked) -> list[Ask]:
+    """Give `<service>:<Operation>` on the resources whose ARN follows from the request."""
+    prefix = PREFIXES.get(asked.service, asked.service)
+    action = ACTIONS.get((asked.service, asked.operation), asked.operation)
+    return [Ask(f"{prefix}:{action}", resource) for resource in _resources(cx, prefix, asked.input) or ["*"]]
+
+
+def _resources(cx: Context, service: str, given: Any) -> list[str]:
+    found = []
+    for member, value in given.items():
+        if not isinstance(value, str):
+            continue
+        if value.startswith("arn:") and value.split(":")[2:3] == [service]:
+            found.append(value)
+        elif service == "sqs" and member == "QueueUrl":
+            account, _, name = value.rpartition("/")
+            found.append(arns.make("sqs", cx.region, account.rpartition("/")[2], name))
+        elif (service, member) in NAMED and not value.startswith("arn:"):
+            resource = NAMED[service, member].format(name=value.lstrip("/") if service == "ssm" else value)
+            found.append(arns.make(service, cx.region, cx.account, resource))
+    return found

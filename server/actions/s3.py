@@ -1,0 +1,127 @@
+"""S3's actions, whose names are not those of its operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from server.actions.ask import Ask, Asked
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+
+READS = {
+    "GetObject": "GetObject",
+    "HeadObject": "GetObject",
+    "GetObjectAttributes": "GetObject",
+    "GetObjectAcl": "GetObjectAcl",
+    "GetObjectTagging": "GetObjectTagging",
+    "GetObjectTorrent": "GetObjectTorrent",
+    "DeleteObject": "DeleteObject",
+    "DeleteObjectTagging": "DeleteObjectTagging",
+    "PutObjectAcl": "PutObjectAcl",
+    "PutObjectTagging": "PutObjectTagging",
+}
+"""Actions that have a twin for one version: `s3:GetObject`, `s3:GetObjectVersion`."""
+
+OTHERS = {
+    "ListBuckets": "ListAllMyBuckets",
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "CopyObject": "PutObject",
+    "SelectObjectContent": "GetObject",
+    "GetBucketCors": "GetBucketCORS",
+    "PutBucketCors": "PutBucketCORS",
+    "DeleteBucketCors": "PutBucketCORS",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "PutBucketReplication": "PutReplicationConfiguration",
+    "DeleteBucketReplication": "PutReplicationConfiguration",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+}
+"""Other operations whose action has another name; what stands in neither table is `s3:<Operation>`."""
+
+CONTEXT = {
+    "s3:prefix": "Prefix",
+    "s3:delimiter": "Delimiter",
+    "s3:max-keys": "MaxKeys",
+    "s3:VersionId": "VersionId",
+    "s3:x-amz-acl": "ACL",
+    "s3:x-amz-copy-source": "CopySource",
+    "s3:x-amz-metadata-directive": "MetadataDirective",
+    "s3:x-amz-storage-class": "StorageClass",
+    "s3:x-amz-server-side-encryption": "ServerSideEncryption",
+    "s3:x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
+    "s3:locationconstraint": "CreateBucketConfiguration",
+}
+
+
+def asks(cx: Context, asked: Asked) -> list[Ask]:
+    """Give what an S3 request needs: its action, and s3:GetObject on what it copies."""
+    name, given = asked.operation, asked.input
+    bucket, key = given.get("Bucket"), given.get("Key")
+    if bucket is None:
+        return [Ask(_action(name, given))]
+    owner = _owner(cx, bucket)
+    context = {key: str(given[member]) for key, member in CONTEXT.items() if isinstance(given.get(member), str | int)}
+    if name == "DeleteObjects":
+        return [_deletion(bucket, each, owner) for each in given["Delete"]["Objects"]]
+    made = [Ask(_action(name, given), arn_of(bucket, key), context, owner, "bucket")]
+    if name == "PutObject" and given.get("Tagging"):
+        made.append(Ask("s3:PutObjectTagging", arn_of(bucket, key), context, owner, "bucket"))
+    if given.get("CopySource"):
+        made.append(_source(cx, given["CopySource"]))
+    return made
+
+
+def _action(name: str, given: Any) -> str:
+    if name in READS:
+        action = READS[name]
+        if given.get("VersionId"):
+            action = action.replace("Object", "ObjectVersion", 1)
+        return f"s3:{action}"
+    return f"s3:{OTHERS.get(name, name)}"
+
+
+def _deletion(bucket: str, each: Any, owner: str) -> Ask:
+    return Ask(_action("DeleteObject", each), arn_of(bucket, each["Key"]), {}, owner, "bucket")
+
+
+def _source(cx: Context, source: str) -> Ask:
+    path, _, version = source.lstrip("/").partition("?versionId=")
+    bucket, _, key = unquote(path).partition("/")
+    action = _action("GetObject", {"VersionId": version})
+    return Ask(action, arn_of(bucket, key), {}, _owner(cx, bucket), "bucket")
+
+
+def _owner(cx: Context, name: str) -> str:
+    bucket = cx.objects.bucket(cx, name)
+    return bucket.account if bucket is not None else ""
+
+
+def arn_of(bucket: str, key: str | None) -> str:
+    """Write the ARN of a bucket or of an object in it."""
+    return f"arn:aws:s3:::{bucket}/{key}" if key is not None else f"arn:aws:s3:::{bucket}"

@@ -1,0 +1,157 @@
+"""SageMaker's actions: `sagemaker:<Operation>` on the resource that the request names, and iam:PassRole for its roles."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from backends.core import arn as arns
+from server.actions.ask import Ask, Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from backends.core.context import Context
+
+SERVICE = "sagemaker.amazonaws.com"
+VERB = re.compile(r"^(?:[A-Z][a-z]+)")
+MAKING = ("Create", "Update", "Start", "Import")
+MANY = ("List", "Search")
+DEPTH = 6
+RUNTIME = {
+    "EndpointName": ("endpoint", True),
+    "FeatureGroupName": ("feature-group", True),
+    "TrialComponentName": ("experiment-trial-component", True),
+}
+"""Members of the runtime services that name a resource: its path, and whether ARNs fold its case."""
+
+ROLE_MEMBERS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole", "RolePermissionsBoundary")
+CONTEXT = {
+    "sagemaker:InstanceTypes": ("InstanceType",),
+    "sagemaker:VpcSecurityGroupIds": ("SecurityGroupIds", "SecurityGroups"),
+    "sagemaker:VpcSubnets": ("Subnets", "SubnetIds"),
+    "sagemaker:VolumeKmsKey": ("VolumeKmsKeyId",),
+    "sagemaker:OutputKmsKey": ("KmsKeyId",),
+    "sagemaker:NetworkIsolation": ("EnableNetworkIsolation",),
+    "sagemaker:InterContainerTrafficEncryption": ("EnableInterContainerTrafficEncryption",),
+    "sagemaker:MaxRuntimeInSeconds": ("MaxRuntimeInSeconds",),
+    "sagemaker:DirectInternetAccess": ("DirectInternetAccess",),
+    "sagemaker:RootAccess": ("RootAccess",),
+    "sagemaker:TargetModel": ("TargetModel",),
+}
+"""Condition keys and the members, at any depth, that give their values."""
+
+
+def asks(cx: Context, asked: Asked) -> list[Ask]:
+    """Give what a SageMaker request needs: the operation itself, tags for what is made, roles that are passed."""
+    given, context = asked.input, context_of(asked.input)
+    resources = list(_resources(cx, asked)) or ["*"]
+    made = [Ask(f"sagemaker:{asked.operation}", resource, context) for resource in resources]
+    if given.get("Tags") and asked.operation.startswith("Create"):
+        made.append(Ask("sagemaker:AddTags", resources[0], context))
+    for role in roles_of(asked):
+        found = arns.parse(role)
+        passed = {"iam:PassedToService": SERVICE, "iam:AssociatedResourceArn": resources[0]}
+        made.append(Ask("iam:PassRole", role, passed, found.account if found is not None else ""))
+    return made
+
+
+def roles_of(asked: Asked) -> list[str]:
+    """Give the ARNs of the roles that a request hands to SageMaker."""
+    if not asked.operation.startswith(MAKING):
+        return []
+    found = (value for member in ROLE_MEMBERS for value in values_of(asked.input, member))
+    return sorted({value for value in found if isinstance(value, str) and ":role/" in value})
+
+
+def context_of(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Give the condition keys that a request's members set."""
+    context = {}
+    for key, members in CONTEXT.items():
+        values = [value for member in members for value in values_of(given, member)]
+        flat = [each for value in values for each in (value if isinstance(value, list) else [value])]
+        texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in flat]
+        if texts:
+            context[key] = texts
+    return context
+
+
+def values_of(given: Any, member: str, depth: int = DEPTH) -> Iterator[Any]:
+    """Yield the values of a member wherever it stands in a request."""
+    if isinstance(given, list) and depth:
+        for each in given:
+            yield from values_of(each, member, depth - 1)
+    elif isinstance(given, dict) and depth:
+        for name, value in given.items():
+            if name == member:
+                yield value
+            else:
+                yield from values_of(value, member, depth - 1)
+
+
+def _resources(cx: Context, asked: Asked) -> Iterator[str]:
+    given = asked.input
+    if asked.service != "sagemaker":
+        for member, (path, _) in RUNTIME.items():
+            if isinstance(given.get(member), str):
+                yield _arn(cx, path, given[member])
+        return
+    if isinstance(given.get("ResourceArn"), str):
+        yield given["ResourceArn"]
+    elif not asked.operation.startswith(MANY):
+        noun = VERB.sub("", asked.operation, count=1)
+        declared = cx.kernel.resources.get(noun)
+        name = given.get(declared.name_member if declared is not None else f"{noun}Name")
+        if isinstance(name, str):
+            yield (
+                name
+                if name.startswith("arn:")
+                else (declared.arn_of(cx, name) if declared is not None else _arn(cx, _kebab(noun), name))
+            )
+        elif isinstance(given.get("EndpointName"), str):  # UpdateEndpointWeightsAndCapacities
+            yield _arn(cx, "endpoint", given["EndpointName"])
+        if noun == "Endpoint" and isinstance(given.get("EndpointConfigName"), str):
+            yield _arn(cx, "endpoint-config", given["EndpointConfigName"])
+
+
+def _kebab(noun: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", noun).lower()
+
+
+def _arn(cx: Context, path: str, name: str) -> str:
+    return arns.make("sagemaker", cx.region, cx.account, f"{path}/{name.lower()}")
+
+
+def done_with_the_role(asked: Asked) -> Iterator[Ask]:
+    """Yield what SageMaker itself does with the role of a job: read its inputs, write its outputs, log.
+
+    Source: developer guide, "How to use SageMaker AI execution roles", the permissions of CreateTrainingJob and
+    CreateModel. Nothing of this passes the gateway here, and the least policy of a run needs it on AWS.
+    """
+    if not asked.operation.startswith("Create"):
+        return
+    for inward, uri in _uris(asked.input, inward=True):
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        yield Ask("s3:GetObject" if inward else "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}*")
+        if inward:
+            yield Ask("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+    for action in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents"):
+        yield Ask(f"logs:{action}", "arn:aws:logs:*:*:log-group:/aws/sagemaker/*")
+    yield Ask("cloudwatch:PutMetricData")
+    for action in ("GetAuthorizationToken", "BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "BatchGetImage"):
+        yield Ask(f"ecr:{action}")
+
+
+def _uris(given: Any, *, inward: bool) -> Iterator[tuple[bool, str]]:
+    """Yield the S3 URIs of a request, and whether they are read; what stands under Output or Checkpoint is written."""
+    if isinstance(given, str) and given.startswith("s3://"):
+        yield inward, given
+    elif isinstance(given, list):
+        for each in given:
+            yield from _uris(each, inward=inward)
+    elif isinstance(given, dict):
+        for name, value in given.items():
+            written = name.startswith(("Output", "Checkpoint", "S3Output", "TensorBoard", "Destination"))
+            yield from _uris(value, inward=inward and not written)
+            if name.startswith("Checkpoint"):
+                yield from _uris(value, inward=True)

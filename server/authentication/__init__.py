@@ -1,0 +1,49 @@
+"""Who really sent a request: `LOCALMAKER_AUTH=enforce` verifies every signature (manual: docs/authentication.md).
+
+`canonical.py` writes what was signed (Signature Version 4), `sigv4.py` reads and verifies it, from a header or from a
+presigned URL; `chunks.py` verifies bodies as they arrive; `sigv2.py` is what boto3 still presigns us-east-1 with;
+`keyring.py` finds the secrets; `failures.py` has AWS's words, by protocol. Independent of botocore, which is the oracle.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from server.authentication import failures, sigv2, sigv4
+from server.authentication.keyring import find
+
+if TYPE_CHECKING:
+    from backends.core.kernel import Kernel
+    from server.gateway import Exchange
+    from server.types import HttpRequest
+
+
+async def authenticate(exchange: Exchange) -> None:
+    """Refuse a key that is not, or no longer, good; under `enforce`, whatever is not signed by a known one."""
+    identity, service = exchange.identity, exchange.service
+    assert identity is not None
+    key = identity.caller.access_key
+    if identity.refused:
+        raise failures.refused(identity.refused, service, key)
+    if exchange.kernel.settings.auth == "off":
+        return
+    if not key:
+        raise failures.refused("missing", service, key)
+    known = find(exchange.kernel, key)
+    if known is None:
+        raise failures.refused("unknown", service, key)
+    authorization = exchange.request.headers.get("authorization", "")
+    if authorization.startswith("AWS ") or (not authorization and b"AWSAccessKeyId=" in exchange.request.query_string):
+        sigv2.verify(exchange, known)
+    else:
+        sigv4.verify(exchange, known)
+
+
+def check_admin(kernel: Kernel, request: HttpRequest) -> None:
+    """Under `enforce`, let only the command line, which can read the data directory, change the server itself."""
+    if kernel.settings.auth == "off" or request.method in {"GET", "HEAD"}:
+        return
+    sent = request.headers.get("authorization", "")
+    if not hmac.compare_digest(sent.encode(), f"Bearer {kernel.state['admin_token']}".encode()):
+        raise failures.refused("missing", "s3", "")

@@ -1,0 +1,269 @@
+"""May the caller do this? The step between `check` and `dispatch`; it costs one comparison while LOCALMAKER_IAM is off.
+
+Evaluated are principals that this server issued keys to: users of IAM, role sessions (AssumeRole, jobs), federated users.
+Whoever signs with a plain key owns the account, as its root does, and may do everything; only a role's trust is asked of him
+too. `soft` says in the log what would be denied; `enforce` answers AccessDenied with AWS's sentence. docs/iam.md has the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from api_specs import model
+from backends.aws import sts
+from backends.aws.iam import calls, principals, roles, store
+from backends.aws.iam.principals import Grants, Source
+from backends.core import arn as arns
+from backends.core import errors, keys, tags
+from backends.core import policy as policies
+from backends.core.context import Caller
+from backends.core.policy import Kind, Policy, Question, Verdict
+from backends.core.policy.principals import role_of
+from server import actions
+from server.actions import Ask, Asked, read, sagemaker
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.keys import Key
+    from server.gateway import Exchange
+
+log = logging.getLogger("localmaker.iam")
+XML = {"query", "ec2", "rest-xml"}
+NO_POLICY = {"NoSuchBucket", "NoSuchBucketPolicy"}
+COULD_NOT_ASSUME = (
+    "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to "
+    "assume the role."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: the ARN that policies name, its account, what it has. Nobody has no ARN and no account."""
+
+    arn: str
+    account: str
+    grants: Grants
+    owner: bool = False
+
+    @property
+    def own(self) -> str:
+        """The ARN of the user or, of a session, of its role (aws:PrincipalArn)."""
+        return role_of(self.grants.arn) or self.grants.arn
+
+
+ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+OWNER = (Source("owner", "", policies.parse(ALL)),)
+NOBODY = Asker("", "", Grants("", "Anonymous"))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is (or would be) denied, and the sentence that says so."""
+
+    question: Question
+    sentence: str
+
+
+async def authorize(exchange: Exchange) -> None:
+    """Judge a request of a service of ours; raise AccessDenied, AccessDeniedException for JSON."""
+    settings = exchange.kernel.settings
+    if settings.iam == "off" and settings.roles == "any":
+        return
+    assert exchange.operation is not None
+    await _judge(exchange, Asked(exchange.service, exchange.operation.name, exchange.input))
+
+
+async def authorize_other(exchange: Exchange) -> None:
+    """Judge a request that moto answers."""
+    if exchange.kernel.settings.iam == "off":
+        return
+    assert exchange.identity is not None
+    name = exchange.service or exchange.identity.signing_name
+    await _judge(exchange, read.read(name, exchange.request))
+
+
+async def _judge(exchange: Exchange, asked: Asked) -> None:
+    cx, settings = exchange.context(), exchange.kernel.settings
+    passed = sagemaker.roles_of(asked) if asked.service == "sagemaker" else []
+    if passed:
+        await cx.transact(lambda inside: _name_roles(inside, passed))
+    if settings.roles == "existing":
+        await cx.read(lambda inside: _check_roles(inside, passed))
+    if settings.iam == "off":
+        return
+    key = exchange.kernel.issued_key(cx.caller.access_key) if cx.caller.arn else None
+    refusals = await cx.read(lambda inside: _refusals(inside, exchange, asked, key))
+    if not refusals:
+        return
+    if settings.iam == "enforce":
+        raise errors.AwsError(_code(exchange), refusals[0].sentence, status=403)
+    for refusal in refusals:
+        question = refusal.question
+        log.warning("would deny %s %s on %s", question.principal, question.action, question.resource)
+
+
+def _code(exchange: Exchange) -> str:
+    """Give the code by which the asked service refuses."""
+    if exchange.service:
+        protocol = model.load_service(exchange.service).metadata["protocol"]
+    else:
+        protocol = "query" if "form-urlencoded" in exchange.request.headers.get("content-type", "") else "json"
+    return "AccessDenied" if protocol in XML else "AccessDeniedException"
+
+
+def _name_roles(cx: Context, passed: list[str]) -> None:
+    """Make the roles that a request names and nobody made, where the setting says so, and the seeded one."""
+    store.seed(cx)
+    for role in passed:
+        roles.ensure_named(cx, role)
+
+
+def _check_roles(cx: Context, passed: list[str]) -> None:
+    """Refuse a role that is not there or that SageMaker may not assume (LOCALMAKER_ROLES=existing)."""
+    for arn in passed:
+        found = arns.parse(arn)
+        role = store.peek(cx, store.ROLE, arn.rpartition("/")[2])
+        mine = found is not None and found.account == cx.account
+        if not mine or role is None or role["Arn"] != arn or not roles.trusts(role, sagemaker.SERVICE):
+            raise errors.validation(COULD_NOT_ASSUME.format(role=arn))
+
+
+def _asker(cx: Context, asked: Asked, key: Key | None) -> Asker:
+    """Say who asks, and what that one has."""
+    if key is None:
+        if asked.service == "s3" and not cx.caller.access_key:
+            return NOBODY
+        who = cx.caller.arn or sts.assumed_role_arn(cx.account, keys.SEEDED_ROLE, sts.SESSION)
+        return Asker(who, cx.account, Grants(role_of(who), "AssumedRole", identity=OWNER), owner=True)
+    grants = principals.of_key(cx, key)
+    opened = orjson.loads(key.session) if key.session else {}
+    owner = bool(opened.get("owner") or opened.get("owned"))
+    if owner:
+        grants = replace(grants, identity=OWNER, boundary=None)
+    return Asker(key.arn, key.account, grants, owner=owner)
+
+
+def _refusals(cx: Context, exchange: Exchange, asked: Asked, key: Key | None) -> list[Refusal]:
+    """Evaluate everything that a request needs, and record it."""
+    asker, asks = _asker(cx, asked, key), actions.asks(cx, asked)
+    if asker.owner and asker.grants.session is None and all(ask.policy != "trust" for ask in asks):
+        for ask in asks:
+            calls.record(cx, asker.own, ask.action, _pattern(ask), denied=False)
+        _record_service(cx, asked)
+        return []
+    context = {**_common(exchange, cx), **_of_principal(asker), **_of_request(cx, asked, asks)}
+    refusals = []
+    for ask in asks:
+        question = Question(ask.action, ask.resource, asker.arn, asker.account, {**context, **ask.context})
+        verdict = _verdict(cx, ask, question, asker)
+        if asker.arn:
+            calls.record(cx, asker.own, ask.action, _pattern(ask), denied=not verdict.allowed)
+        if not verdict.allowed:
+            refusals.append(Refusal(question, verdict.sentence(question) if asker.arn else "Access Denied"))
+    if key is not None:
+        calls.used(cx, asked.service, asker.own.rpartition("/")[2] if ":role/" in asker.own else "")
+    _record_service(cx, asked)
+    return refusals
+
+
+def _record_service(cx: Context, asked: Asked) -> None:
+    """Record what SageMaker itself does with the roles that a request passes."""
+    for role in sagemaker.roles_of(asked) if asked.service == "sagemaker" else ():
+        for ask in sagemaker.done_with_the_role(asked):
+            calls.record(cx, role, ask.action, ask.resource, denied=False)
+
+
+def _pattern(ask: Ask) -> str:
+    """Write the resource for the record: only S3's keys hold characters that a pattern reads otherwise."""
+    return calls.literal(ask.resource) if ask.policy == "bucket" else ask.resource
+
+
+def _verdict(cx: Context, ask: Ask, question: Question, asker: Asker) -> Verdict:
+    """Evaluate one question. Of its owner an account's resources are asked nothing, but a role's trust is."""
+    grants, trust = asker.grants, ask.policy == "trust"
+    if asker.owner and not trust:
+        return policies.evaluate(question, identity=grants.policies, session=grants.session)
+    return policies.evaluate(
+        question,
+        identity=grants.policies,
+        resource=_resource_policies(cx, ask),
+        boundary=grants.boundary,
+        session=grants.session,
+        owner=ask.owner,
+        resource_must_allow=trust,
+    )
+
+
+def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
+    """Read the policy that hangs on a bucket or a role."""
+    account = ask.owner or cx.account
+    there = cx.kernel.context(account, cx.region, caller=Caller(account), tx=cx.tx)  # its owner, who may read it
+    if ask.policy == "trust":
+        role = store.peek(there, store.ROLE, ask.resource.rpartition("/")[2])
+        return (
+            [principals.parsed(role["trust"], Kind.TRUST)] if role is not None and role["Arn"] == ask.resource else []
+        )
+    if ask.policy == "bucket":
+        bucket = ask.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+        try:
+            text = there.call("GetBucketPolicy", {"Bucket": bucket}, "s3")["Policy"]
+            return [principals.parsed(text, Kind.RESOURCE)]
+        except errors.AwsError as error:
+            if error.code not in NO_POLICY:
+                raise
+    return []
+
+
+def _common(exchange: Exchange, cx: Context) -> dict[str, Any]:
+    """Give the condition keys that every request has."""
+    headers, now = exchange.request.headers, cx.clock.now()
+    client = exchange.scope.get("client")
+    return {
+        "aws:CurrentTime": datetime.fromtimestamp(now, UTC).isoformat(),
+        "aws:EpochTime": str(int(now)),
+        "aws:RequestedRegion": cx.region,
+        "aws:SecureTransport": "true" if exchange.scope.get("scheme") == "https" else "false",
+        **({"aws:SourceIp": client[0]} if client else {}),
+        **({"aws:UserAgent": headers["user-agent"]} if "user-agent" in headers else {}),
+        **({"aws:Referer": headers["referer"]} if "referer" in headers else {}),
+    }
+
+
+def _of_principal(asker: Asker) -> dict[str, Any]:
+    """Give the condition keys of who asks."""
+    grants = asker.grants
+    if not asker.arn:
+        return {"aws:PrincipalType": "Anonymous"}
+    found: dict[str, Any] = {
+        "aws:PrincipalArn": asker.own,
+        "aws:PrincipalAccount": asker.account,
+        "aws:PrincipalType": grants.kind,
+        "aws:userid": grants.user_id or sts.user_id(asker.arn),
+        "aws:ViaAWSService": "false",
+        "aws:PrincipalIsAWSService": "false",
+        **{f"aws:PrincipalTag/{name}": value for name, value in grants.tags.items()},
+    }
+    if grants.kind == "User":
+        found["aws:username"] = asker.own.rpartition("/")[2]
+    return found
+
+
+def _of_request(cx: Context, asked: Asked, asks: list[Ask]) -> dict[str, Any]:
+    """Give the tags that a request carries, and those of the SageMaker resource that it names."""
+    found: dict[str, Any] = {}
+    given = asked.input.get("Tags")
+    if isinstance(given, list) and all(isinstance(tag, dict) and "Key" in tag for tag in given):
+        found = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in given}
+        found["aws:TagKeys"] = [tag["Key"] for tag in given]
+    if isinstance(asked.input.get("TagKeys"), list):
+        found["aws:TagKeys"] = asked.input["TagKeys"]
+    if asked.service == "sagemaker":
+        for arn in {ask.resource for ask in asks if ask.action.startswith("sagemaker:")} - {"*"}:
+            for name, value in tags.of(cx, arn).items():
+                found[f"aws:ResourceTag/{name}"] = found[f"sagemaker:ResourceTag/{name}"] = value
+    return found

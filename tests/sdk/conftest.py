@@ -1,0 +1,111 @@
+"""Servers that cannot send anything out, and clients that reach nothing but them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import ACCOUNTS, LiveServer
+from tests.sdk import isolation
+from tests.sdk.environments import environment
+from tests.sdk.isolation import Isolation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FLOWS = Path(__file__).parent / "flows"
+FLOW_S = 400
+AT_ONCE = 4
+"""Flows mostly wait: SDK v2 looks at jobs every 10 or 30 seconds."""
+
+
+@pytest.fixture(scope="session")
+def cut_off() -> Iterator[Isolation]:
+    """Cut clients and servers off from everything but each other."""
+    if isolation.reason():
+        pytest.skip(isolation.reason())
+    made = Isolation()
+    made.open()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def closed_server(runner: str, cut_off: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Give a server of each runner that cannot send anything out."""
+    folder = tmp_path_factory.mktemp(f"closed-{runner}")
+    live = LiveServer(folder / "data", {"runner": runner, "host": isolation.NEAR}, prefix=cut_off.server_prefix)
+    live.start()
+    yield live
+    live.end_jobs()
+    live.stop()
+
+
+@dataclass
+class Clients:
+    """Runs programs as a user would who has typed `localmaker run`, in the namespace that leads to the server only."""
+
+    live: LiveServer
+    cut_off: Isolation
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
+    begun: dict[str, Future[subprocess.CompletedProcess[str]]] = field(default_factory=dict)
+
+    def run(self, *command: str, account: str, timeout_s: float = FLOW_S) -> subprocess.CompletedProcess[str]:
+        """Run one command under `localmaker run`; its output and errors are one text."""
+        return self._run("run", "--account", account, "--", *command, timeout_s=timeout_s)
+
+    def _run(self, *arguments: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+        command = (sys.executable, "-m", "server.cli", *arguments)
+        return self.inside(*command, environment=self.own_environment, timeout_s=timeout_s)
+
+    @property
+    def own_environment(self) -> dict[str, str]:
+        """Nothing of this user's own settings of AWS, and no proxy that would lead out."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "SAGEMAKER_")) and not name.lower().endswith("_proxy")
+        }
+        return kept | {"HOME": str(self.live.data_dir), "LOCALMAKER_DATA_DIR": str(self.live.data_dir)}
+
+    def exported(self, account: str) -> dict[str, str]:
+        """Give the environment that `localmaker env` makes, for many short commands."""
+        shown = self._run("env", "--json", "--account", account, timeout_s=60)
+        given: dict[str, str] = json.loads(shown.stdout)
+        return self.own_environment | given
+
+    def inside(self, *command: str, environment: dict[str, str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+        """Run one command in the namespace that leads to the server only."""
+        return subprocess.run(
+            [*self.cut_off.client_prefix, *command], env=environment, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
+        )  # fmt: skip
+
+    def begin(self, flow: str) -> None:
+        """Start a flow, beside the others."""
+        python = environment(flow.partition("_")[0]) / "python"
+        account = f"{next(ACCOUNTS):012d}"
+        self.begun[flow] = self.pool.submit(self.run, str(python), str(FLOWS / f"{flow}.py"), account=account)
+
+    def ended(self, flow: str) -> str:
+        """Wait for a flow; give what it printed. It must have passed."""
+        ran = self.begun[flow].result()
+        assert ran.returncode == 0, ran.stdout[-6000:]
+        assert ran.stdout.rstrip().endswith("FLOW PASSED"), ran.stdout[-6000:]
+        return ran.stdout
+
+
+@pytest.fixture(scope="session")
+def clients(closed_server: LiveServer, cut_off: Isolation) -> Iterator[Clients]:
+    """Give clients of a closed server."""
+    made = Clients(closed_server, cut_off)
+    yield made
+    made.pool.shutdown(cancel_futures=True)

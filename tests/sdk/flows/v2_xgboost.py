@@ -1,0 +1,69 @@
+"""XGBoost of SDK v2: the built-in algorithm through the generic Estimator, and a script of one's own."""
+
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+import sagemaker
+from sagemaker import image_uris
+from sagemaker.deserializers import CSVDeserializer
+from sagemaker.estimator import Estimator
+from sagemaker.inputs import TrainingInput
+from sagemaker.serializers import CSVSerializer, LibSVMSerializer
+from sagemaker.xgboost import XGBoost
+
+SCRIPT = """
+import argparse, os, numpy as np, xgboost as xgb
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--rounds", type=int)
+given = parser.parse_args()
+data = np.loadtxt(os.path.join(os.environ["SM_CHANNEL_TRAIN"], "train.csv"), delimiter=",")
+matrix = xgb.DMatrix(data[:, 1:], data[:, 0])
+model = xgb.train({"objective": "binary:logistic"}, matrix, given.rounds)
+model.save_model(os.path.join(os.environ["SM_MODEL_DIR"], "xgboost-model.json"))
+print("trained", given.rounds)
+"""
+
+folder = pathlib.Path(tempfile.mkdtemp())
+random = np.random.default_rng(0)
+x = random.normal(size=(600, 4))
+y = (x[:, 0] * x[:, 1] > 0).astype(int)
+np.savetxt(folder / "train.csv", np.column_stack([y, x]), delimiter=",")
+(folder / "train.py").write_text(SCRIPT)
+
+session = sagemaker.Session()
+role = sagemaker.get_execution_role()
+train = TrainingInput(session.upload_data(str(folder / "train.csv"), key_prefix="xgb"), content_type="text/csv")
+
+builtin = Estimator(
+    image_uris.retrieve("xgboost", session.boto_region_name, version="1.7-1"),
+    role,
+    instance_count=1,
+    instance_type="ml.m5.large",
+    hyperparameters={"objective": "binary:logistic", "num_round": 30},
+)
+builtin.fit({"train": train}, logs=False)
+predictor = builtin.deploy(
+    initial_instance_count=1, instance_type="ml.m5.large", serializer=CSVSerializer(), deserializer=CSVDeserializer()
+)
+scores = np.array(predictor.predict(x[:50]), dtype=float).ravel()
+assert ((scores > 0.5) == y[:50]).mean() > 0.9, scores
+predictor.serializer = LibSVMSerializer()
+line = " ".join(f"{index}:{value}" for index, value in enumerate(x[0]))
+assert abs(float(np.ravel(predictor.predict(line))[0]) - scores[0]) < 1e-4
+predictor.delete_endpoint()
+
+script = XGBoost(
+    entry_point="train.py",
+    source_dir=str(folder),
+    framework_version="1.7-1",
+    role=role,
+    instance_type="ml.m5.large",
+    instance_count=1,
+    hyperparameters={"rounds": 5},
+)
+script.fit({"train": train}, logs=False)
+assert script.model_data.startswith(f"s3://{session.default_bucket()}/")
+print("FLOW PASSED")

@@ -1,0 +1,86 @@
+"""ModelBuilder and the typed resources of SDK v3: a model trained here, built, deployed, invoked, listed, deleted."""
+
+import io
+import json
+import tarfile
+
+import boto3
+from sagemaker.core import image_uris
+from sagemaker.core.helper.session_helper import Session, get_execution_role
+from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
+from sagemaker.serve import ModelBuilder
+from sagemaker.serve.builder.schema_builder import SchemaBuilder
+
+session = Session()
+role = get_execution_role()
+region = session.boto_region_name
+image = image_uris.retrieve("sklearn", region, version="1.2-1", instance_type="ml.m5.large")
+
+SCRIPT = """
+import json
+
+def model_fn(folder):
+    return open(folder + "/factor.txt").read()
+
+def input_fn(body, content_type):
+    return json.loads(body)
+
+def predict_fn(data, model):
+    return [float(model) * value for value in data]
+
+def output_fn(answer, accept):
+    return json.dumps(answer), "application/json"
+"""
+packed = io.BytesIO()
+with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+    for name, text in (("factor.txt", "3"), ("code/inference.py", SCRIPT)):
+        member = tarfile.TarInfo(name)
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text.encode()))
+artifact = f"s3://{session.default_bucket()}/v3/model.tar.gz"
+boto3.client("s3").put_object(Bucket=session.default_bucket(), Key="v3/model.tar.gz", Body=packed.getvalue())
+variables = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+
+# Typed resources
+model = Model.create(
+    model_name="typed",
+    execution_role_arn=role,
+    primary_container=ContainerDefinition(image=image, model_data_url=artifact, environment=variables),
+)
+EndpointConfig.create(
+    endpoint_config_name="typed",
+    production_variants=[
+        ProductionVariant(
+            variant_name="all",
+            model_name="typed",
+            initial_instance_count=1,
+            instance_type="ml.m5.large",
+            initial_variant_weight=1.0,
+        )
+    ],
+)
+endpoint = Endpoint.create(endpoint_name="typed", endpoint_config_name="typed")
+endpoint.wait_for_status("InService")
+answer = endpoint.invoke(body=json.dumps([1, 2]), content_type="application/json", accept="application/json")
+assert json.loads(answer.body.read()) == [3.0, 6.0]
+assert [each.model_name for each in Model.get_all()] == ["typed"]
+endpoint.delete()
+
+# ModelBuilder
+builder = ModelBuilder(
+    image_uri=image,
+    s3_model_data_url=artifact,
+    role_arn=role,
+    env_vars=variables,
+    instance_type="ml.m5.large",
+    sagemaker_session=session,
+    schema_builder=SchemaBuilder([1.0], [3.0]),
+)
+built = builder.build(model_name="built")
+served = builder.deploy(endpoint_name="built", initial_instance_count=1, instance_type="ml.m5.large")
+answer = served.invoke(body=json.dumps([4]), content_type="application/json", accept="application/json")
+assert json.loads(answer.body.read()) == [12.0]
+served.delete()
+model.delete()
+print("FLOW PASSED")

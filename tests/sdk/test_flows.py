@@ -1,0 +1,63 @@
+"""The SDKs' flows run unchanged, on each runner, and nothing leaves the machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sdk.conftest import FLOWS
+
+if TYPE_CHECKING:
+    from tests.sdk.conftest import Clients
+
+ALL = sorted(path.stem for path in FLOWS.glob("v*.py"))
+WHOLE = "LOCALMAKER_TEST_SDK" in os.environ
+"""`make test` runs each flow once, half of them on each runner; the long run all on both."""
+
+ONLY_ON = {"v2_pytorch": "process", "v2_remote": "process", "v2_sklearn": "docker", "v2_xgboost": "process",
+           "v3_builder": "docker", "v3_trainer": "process"}  # fmt: skip
+
+
+def flows_of(runner: str) -> list[str]:
+    return [flow for flow in ALL if WHOLE or ONLY_ON[flow] == runner]
+
+
+@pytest.fixture(scope="session")
+def begun(clients: Clients, runner: str) -> Clients:
+    """Start all flows of a runner: the first test waits for the first."""
+    for flow in flows_of(runner):
+        clients.begin(flow)
+    return clients
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", ALL)
+def test_a_script_for_real_sagemaker_runs_unchanged(begun: Clients, runner: str, flow: str) -> None:
+    if flow not in flows_of(runner):
+        pytest.skip(f"in this run on {ONLY_ON[flow]} only; LOCALMAKER_TEST_SDK=1 runs it on both")
+    begun.ended(flow)
+
+
+@pytest.mark.slow
+def test_nothing_left_the_machine(begun: Clients, runner: str) -> None:
+    for flow in flows_of(runner):
+        begun.begun[flow].exception()  # its end, whichever
+    assert begun.cut_off.dropped() == {"clients": 0, "server": 0, "containers": 0}
+    assert "refused to connect" not in begun.live.log.read_text()
+
+
+@pytest.mark.slow
+def test_what_would_leave_is_dropped_and_counted(begun: Clients) -> None:
+    """The counters count: else the test above could not fail."""
+    script = (
+        "import socket\n"
+        "asked = socket.socket(); asked.settimeout(1)\n"
+        "try: asked.connect(('198.51.100.1', 443))\n"  # RFC 5737: nobody's
+        "except OSError: pass\n"
+    )
+    before = begun.cut_off.dropped()["clients"]
+    begun.run(sys.executable, "-c", script, account="000000000000")
+    assert begun.cut_off.dropped()["clients"] > before

@@ -1,0 +1,236 @@
+"""The one port: plain HTTP, TLS and CONNECT on it, AWS's hosts behind its own CA, and the commands that lead clients there."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from server.door import authority, hosts
+
+if TYPE_CHECKING:
+    from tests.conftest import LiveServer
+
+
+def localmaker(live: LiveServer, *arguments: str, **environment: str) -> str:
+    given = {"PATH": "/usr/bin:/bin", "HOME": str(live.data_dir), "LOCALMAKER_DATA_DIR": str(live.data_dir)}
+    command = [sys.executable, "-m", "server.cli", *arguments]
+    ran = subprocess.run(command, env=given | environment, capture_output=True, text=True, check=True)
+    return ran.stdout
+
+
+def trusting(live: LiveServer) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=authority.ensure(live.data_dir))
+
+
+def asked(connection: socket.socket, head: bytes) -> bytes:
+    """Send something; give all that is answered until the other end closes."""
+    connection.sendall(head)
+    answer = b""
+    while part := connection.recv(65536):
+        answer += part
+    return answer
+
+
+def connected(live: LiveServer) -> socket.socket:
+    place = urlsplit(live.url)
+    return socket.create_connection((place.hostname, place.port), timeout=10)
+
+
+def through_proxy(live: LiveServer, service: str, account: str, url: str | None = None, **options: Any) -> Any:
+    """Give a client that knows AWS's real address only, and the way of a proxy to it."""
+    config = Config(proxies={"https": live.url}, retries={"total_max_attempts": 1})
+    return boto3.client(
+        service, config=config, verify=str(authority.ensure(live.data_dir)), endpoint_url=url,
+        aws_access_key_id=account, aws_secret_access_key="x", **{"region_name": "eu-west-1", **options},
+    )  # fmt: skip
+
+
+def test_aws_hosts_are_answered_through_the_proxy(server: LiveServer, account: str) -> None:
+    url = "https://sts.eu-west-1.amazonaws.com"
+    assert through_proxy(server, "sts", account, url).get_caller_identity()["Account"] == account
+    s3 = through_proxy(server, "s3", account, region_name="us-west-2")
+    name = f"door-{account}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.put_object(Bucket=name, Key="a/b", Body=b"x" * 100_000)  # at name.s3.us-west-2.amazonaws.com
+    assert s3.get_object(Bucket=name, Key="a/b")["Body"].read() == b"x" * 100_000
+    assert s3.head_bucket(Bucket=name)["BucketRegion"] == "us-west-2"
+    assert through_proxy(server, "sagemaker", account).list_models()["Models"] == []
+    assert through_proxy(server, "sqs", account).create_queue(QueueName="q")["QueueUrl"]
+    runtime = through_proxy(server, "sagemaker-runtime", account)
+    with pytest.raises(runtime.exceptions.ClientError, match="not found"):
+        runtime.invoke_endpoint(EndpointName="none", Body=b"1")
+
+
+def test_tls_without_a_proxy_at_localhost_and_by_address(server: LiveServer) -> None:
+    port = urlsplit(server.url).port
+    for name in ("localhost", "127.0.0.1"):
+        with urllib.request.urlopen(f"https://{name}:{port}/_localmaker/health", context=trusting(server)) as answer:
+            assert json.load(answer)["status"] == "ready"
+
+
+def test_a_large_body_goes_both_ways_over_tls(server: LiveServer, account: str) -> None:
+    s3 = through_proxy(server, "s3", account, region_name="us-east-1")
+    name, content = f"large-{account}", bytes(range(256)) * (40 << 10)
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="k", Body=content)  # over TLS botocore sends aws-chunked, with a trailer
+    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == content
+
+
+@pytest.mark.parametrize(
+    "target", ["example.com:443", "169.254.169.254:80", "s3.amazonaws.com:22", "amazonaws.com.evil.example:443", "localhost:1",
+               "evilamazonaws.com:443", "x", "s3.amazonaws.com:"],
+)  # fmt: skip
+def test_connect_leads_nowhere_else(server: LiveServer, target: str) -> None:
+    with closing(connected(server)) as connection:
+        answer = asked(connection, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert f"refused to connect to {target}" in server.log.read_text()
+
+
+def test_a_connect_that_comes_in_pieces_and_one_that_never_ends(server: LiveServer) -> None:
+    with closing(connected(server)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in (b"CON", b"NECT sts.amazonaws.com:443 HTT", b"P/1.1\r\n\r"):
+            connection.sendall(part)
+        connection.sendall(b"\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        with trusting(server).wrap_socket(connection, server_hostname="sts.amazonaws.com") as secure:
+            request = b"GET /_localmaker/health HTTP/1.1\r\nHost: sts.amazonaws.com\r\nConnection: close\r\n\r\n"
+            secure.sendall(request)
+            assert secure.recv(100).startswith(b"HTTP/1.1 200 ")
+    with closing(connected(server)) as connection:
+        assert asked(connection, b"CONNECT " + b"a" * 20_000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_host_that_is_not_ours_gets_no_certificate(server: LiveServer) -> None:
+    with closing(connected(server)) as connection, pytest.raises(ssl.SSLError):
+        trusting(server).wrap_socket(connection, server_hostname="example.com")
+
+
+def test_bytes_that_are_no_protocol_end_the_connection_only(server: LiveServer) -> None:
+    for junk in (b"\x16\x03\x01\x00\x05hello" + b"\x00" * 50, b"\x00\xff" * 40 + b"\r\n\r\n", b"\x16"):
+        with closing(connected(server)) as connection:
+            connection.sendall(junk)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+    with urllib.request.urlopen(f"{server.url}/_localmaker/health") as answer:
+        assert answer.status == 200
+
+
+def test_the_ca_is_made_once_and_its_key_is_its_owners(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: authority.ensure(tmp_path).read_bytes(), range(8)))
+    assert len(set(made)) == 1
+    assert (tmp_path / "ca" / "ca.key").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ca"]
+
+
+def test_the_ca_vouches_for_no_other_names(tmp_path: Path) -> None:
+    """The client's own TLS library refuses such a certificate, even signed with the CA's key."""
+    made = authority.Authority(tmp_path)
+    rogue = made._make_context(("example.com",))
+    client = ssl.create_default_context(cafile=authority.ensure(tmp_path))
+    ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(theirs, ours, server_hostname="example.com")
+    answering = rogue.wrap_bio(ours, theirs, server_side=True)
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
+        shake(asking, answering)
+
+
+def shake(asking: ssl.SSLObject, answering: ssl.SSLObject) -> None:
+    """Let two ends of a connection come to terms."""
+    for side in (asking, answering) * 4:
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+
+
+@pytest.mark.parametrize(
+    ("host", "service", "region", "bucket"),
+    [
+        ("sts.eu-west-1.amazonaws.com", "sts", "eu-west-1", ""),
+        ("sts.amazonaws.com:443", "sts", "", ""),
+        ("api.sagemaker.us-gov-west-1.amazonaws.com", "sagemaker", "us-gov-west-1", ""),
+        ("runtime-fips.sagemaker.us-east-1.amazonaws.com", "sagemaker-runtime", "us-east-1", ""),
+        ("featurestore-runtime.sagemaker.us-east-1.amazonaws.com", "sagemaker-featurestore-runtime", "us-east-1", ""),
+        ("my.bucket.s3.us-west-2.amazonaws.com", "s3", "us-west-2", "my.bucket"),
+        ("bucket.s3-us-west-2.amazonaws.com", "s3", "us-west-2", "bucket"),
+        ("bucket.s3.dualstack.eu-central-1.amazonaws.com", "s3", "eu-central-1", "bucket"),
+        ("s3.amazonaws.com", "s3", "", ""),
+        ("s3.cn-north-1.amazonaws.com.cn", "s3", "cn-north-1", ""),
+        ("sqs.us-east-1.amazonaws.com", "", "us-east-1", ""),
+    ],
+)
+def test_hosts_say_service_region_and_bucket(host: str, service: str, region: str, bucket: str) -> None:
+    assert hosts.aws_host(host) == hosts.AwsHost(service, region, bucket)
+
+
+def test_a_presigned_url_at_awss_host_has_that_hosts_region(server: LiveServer, account: str) -> None:
+    """Signature Version 2 names no region."""
+    s3 = through_proxy(server, "s3", account, region_name="us-east-1")
+    name = f"v2-{account}"
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="k", Body=b"v")
+    url = s3.generate_presigned_url("get_object", {"Bucket": name, "Key": "k"})
+    assert "AWSAccessKeyId" in url
+    handlers = (
+        urllib.request.ProxyHandler({"https": server.url}),
+        urllib.request.HTTPSHandler(context=trusting(server)),
+    )
+    with urllib.request.build_opener(*handlers).open(url) as answer:
+        assert answer.read() == b"v"
+
+
+def test_env_leads_every_client_here(server: LiveServer) -> None:
+    given = json.loads(localmaker(server, "env", "--json", AWS_REGION="eu-west-1", NO_PROXY="corp.example"))
+    assert given["AWS_ENDPOINT_URL"] == given["HTTPS_PROXY"] == server.url
+    assert given["AWS_DEFAULT_REGION"] == given["AWS_REGION"] == "eu-west-1"
+    assert given["NO_PROXY"] == "127.0.0.1,localhost,::1,corp.example"
+    assert "TelemetryOptOut: true" in Path(given["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"]).read_text()
+    shown = localmaker(server, "env", AWS_PROFILE="prod", AWS_ENDPOINT_URL_S3="https://elsewhere")
+    gone = next(line for line in shown.splitlines() if line.startswith("unset "))
+    assert {"AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN"} <= set(gone.split())
+
+
+def test_the_bundle_keeps_what_the_user_trusts(server: LiveServer, tmp_path: Path) -> None:
+    own = authority.ensure(tmp_path / "another")
+    given = json.loads(localmaker(server, "env", "--json", AWS_CA_BUNDLE=str(own)))
+    bundle = Path(given["AWS_CA_BUNDLE"]).read_text()
+    assert own.read_text() in bundle
+    assert authority.ensure(server.data_dir).read_text() in bundle
+
+
+def test_run_runs_one_command_there(server: LiveServer, account: str) -> None:
+    script = (
+        "import boto3\n"
+        "sts = boto3.client('sts', endpoint_url='https://sts.us-east-1.amazonaws.com')\n"
+        "print(sts.get_caller_identity()['Account'])"
+    )
+    ran = localmaker(server, "run", "--account", account, "--", sys.executable, "-c", script, AWS_SESSION_TOKEN="old")
+    assert ran.strip() == account
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        localmaker(server, "run", "--", "no-such-command")
+    assert failed.value.returncode == 127
+
+
+def test_the_certificate_of_a_server_elsewhere_is_asked_from_it(server: LiveServer, tmp_path: Path) -> None:
+    here = json.loads(localmaker(server, "env", "--json", "--url", server.url, LOCALMAKER_DATA_DIR=str(tmp_path)))
+    assert str(tmp_path) in here["AWS_CA_BUNDLE"]
+    assert localmaker(server, "ca").strip() == str(authority.certificate_file(server.data_dir))
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        localmaker(server, "env", "--url", "http://127.0.0.1:1", LOCALMAKER_DATA_DIR=str(tmp_path))
+    assert "refused" in failed.value.stderr
