@@ -83,8 +83,17 @@ class Exchange:
         assert self.identity is not None
         return self.kernel.context(
             self.identity.account, self.identity.region, caller=self.identity.caller, request_id=self.request_id,
-            headers=self.request.headers if self.service == "s3" else None,
+            headers=self._told() if self.service == "s3" else None,
         )  # fmt: skip
+
+    def _told(self) -> dict[str, str]:
+        """Give the headers, and what bucket policies ask beside them, under names that no header can have."""
+        client = self.scope.get("client")
+        return {
+            **self.request.headers,
+            ":scheme": self.scope.get("scheme", "http"),
+            ":client": client[0] if client else "",
+        }
 
 
 async def identify_caller(exchange: Exchange) -> None:

@@ -140,8 +140,9 @@ async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
     exchange.operation, exchange.input = put, given
     await authorize.authorize(exchange)
     cx = exchange.context()
+    told = {name: text for name, text in cx.headers.items() if name[0] == ":"}
     made = await objects.put(exchange.kernel.context(
-        cx.account, cx.region, caller=cx.caller, request_id=exchange.request_id, headers=sent.headers
+        cx.account, cx.region, caller=cx.caller, request_id=exchange.request_id, headers={**sent.headers, **told}
     ), given, "Post")  # fmt: skip
     return _answer(exchange, fields, bucket, key, made)
 

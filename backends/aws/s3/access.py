@@ -86,11 +86,10 @@ def _question(
     cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str], *, anonymous: bool
 ) -> Question:
     resource = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
-    context = {"aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "aws:SourceIp": "127.0.0.1", **keys}
-    context["aws:SecureTransport"] = "false"
-    for header in ("referer", "user-agent"):
-        if header in cx.headers:
-            context["aws:Referer" if header == "referer" else "aws:UserAgent"] = cx.headers[header]
+    context = {"aws:CurrentTime": datetime.fromtimestamp(cx.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **keys}
+    context["aws:SecureTransport"] = "true" if cx.headers.get(":scheme") == "https" else "false"
+    told = {":client": "aws:SourceIp", "referer": "aws:Referer", "user-agent": "aws:UserAgent"}
+    context |= {key: cx.headers[name] for name, key in told.items() if cx.headers.get(name)}
     if anonymous:
         return Question(action, resource, "", "", context)
     context |= {"aws:PrincipalAccount": cx.account, "aws:PrincipalArn": arn_of(cx)}

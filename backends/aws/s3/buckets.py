@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
-from backends.aws.s3 import access, failures
+from backends.aws.s3 import access, failures, tags
 from backends.core import errors
 from backends.core.errors import AwsError
 from backends.core.objects.tables import buckets, objects, uploads
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOME = "us-east-1"  # the region without a location constraint
 MOST_BUCKETS = 10_000
 UNBUILT = ("ObjectLockEnabledForBucket", "BucketNamespace")
-UNBUILT_CONFIGURATION = ("Location", "Bucket", "Tags")
+UNBUILT_CONFIGURATION = ("Location", "Bucket")
 
 
 @operation("CreateBucket", service="s3")
@@ -30,6 +30,8 @@ def create_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         raise failures.access_denied()
     access.check_bucket_name(name)
     _check_options(request)
+    given = request.get("CreateBucketConfiguration", {}).get("Tags", [])
+    tagging = tags.checked([(tag["Key"], tag["Value"]) for tag in given], tags.MOST_BUCKET_TAGS)
     region = _region(cx, request.get("CreateBucketConfiguration", {}).get("LocationConstraint"))
     there = cx.objects.bucket(cx, name)
     if there is not None and there.account != cx.account:
@@ -44,6 +46,8 @@ def create_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if there is None:  # us-east-1 answers a repeated creation with success
         row = {"name": name, "account": cx.account, "region": region, "created": cx.clock.now()}
         cx.db.execute(insert(buckets), row)
+        if tagging:
+            cx.objects.configure(cx, name, "Tagging", tagging)
     return {"Location": f"/{name}", "BucketArn": f"arn:aws:s3:::{name}"}
 
 

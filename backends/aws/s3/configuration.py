@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from backends.core.context import Context
 
 ENFORCED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-MOST_TAGS = 50
 
 
 def missing(bucket: str, code: str, text: str) -> AwsError:
@@ -149,7 +148,7 @@ def get_bucket_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def put_bucket_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Replace a bucket's tags."""
     bucket = access.bucket_of(cx, request, "s3:PutBucketTagging")
-    found = tags.checked([(tag["Key"], tag["Value"]) for tag in request["Tagging"]["TagSet"]], MOST_TAGS)
+    found = tags.checked([(tag["Key"], tag["Value"]) for tag in request["Tagging"]["TagSet"]], tags.MOST_BUCKET_TAGS)
     cx.objects.configure(cx, bucket.name, "Tagging", found)
     return {}
 

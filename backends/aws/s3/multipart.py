@@ -175,7 +175,7 @@ async def complete_multipart_upload(cx: Context, request: dict[str, Any]) -> dic
         within, made = await keep(cx, content, record)
     host = cx.headers.get("host", "localhost")
     answer = {
-        "Location": f"http://{host}/{upload.bucket}/{upload.key}",
+        "Location": f"{cx.headers.get(':scheme', 'http')}://{host}/{upload.bucket}/{upload.key}",
         "Bucket": upload.bucket,
         "Key": upload.key,
         "ETag": f'"{content.etag}"',

@@ -70,6 +70,9 @@ async def put(cx: Context, request: dict[str, Any], cause: str) -> dict[str, Any
 async def get_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give an object's bytes: inline ones at once, others in blocks read by a thread."""
     bucket, stored = await cx.read(lambda inside: access.object_of(inside, request, "s3:GetObject"))
+    if access.is_anonymous(cx) and not headers.OVERRIDES.keys().isdisjoint(request):
+        text = "Request specific response headers cannot be used for anonymous GET requests."
+        raise failures.invalid_request(text)
     answer, first, after = _about(bucket, stored, request)
     key = customer_keys.of_reader(stored, request)
     reading = customer_keys.Reading(stored, key, first).update if key is not None else None

@@ -12,7 +12,7 @@ from backends.core.operation import operation
 if TYPE_CHECKING:
     from backends.core.context import Context
 
-MOST_TAGS = 10
+MOST_TAGS, MOST_BUCKET_TAGS = 10, 50
 
 
 @operation("GetObjectTagging", service="s3")

@@ -22,6 +22,12 @@ def test_bucket_tags(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)
 
 
+def test_a_bucket_is_born_with_tags(s3: Any, account: str) -> None:
+    tags = [{"Key": "a", "Value": "b"}]
+    s3.create_bucket(Bucket=f"tagged-{account}", CreateBucketConfiguration={"Tags": tags})
+    assert s3.get_bucket_tagging(Bucket=f"tagged-{account}")["TagSet"] == tags
+
+
 def test_a_bucket_enforces_its_owner(s3: Any, bucket: str) -> None:
     enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     assert s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"] == enforced

@@ -93,6 +93,24 @@ def test_a_denial_is_for_the_owner_too(s3: Any, other: Any, bucket: str) -> None
     s3.delete_object(Bucket=bucket, Key="kept")
 
 
+def test_conditions_on_how_it_is_asked(s3: Any, other: Any, bucket: str) -> None:
+    def get(**operators: dict[str, str]) -> tuple[str, int] | bytes:
+        attach(s3, bucket, statement(bucket, "s3:GetObject", Condition=operators))
+        try:
+            return bytes(other.get_object(Bucket=bucket, Key="k")["Body"].read())
+        except other.exceptions.ClientError as error:
+            return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    denied = ("AccessDenied", 403)
+    assert get(Bool={"aws:SecureTransport": "false"}) == b"x"
+    assert get(Bool={"aws:SecureTransport": "true"}) == denied
+    assert get(IpAddress={"aws:SourceIp": "127.0.0.0/8"}) == b"x"
+    assert get(IpAddress={"aws:SourceIp": "10.0.0.0/8"}) == denied
+    assert get(StringLike={"aws:UserAgent": "*Boto3*"}) == b"x"
+    assert get(StringEquals={"aws:PrincipalAccount": OTHER}) == b"x"
+
+
 def test_public_policies_are_blocked_until_the_block_goes(s3: Any, other: Any, bucket: str) -> None:
     public = {"Principal": "*", "Action": "s3:GetObject"}
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
