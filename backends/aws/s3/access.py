@@ -49,29 +49,31 @@ def bucket_of(cx: Context, request: dict[str, Any], action: str) -> Bucket:
 
     Raises NoSuchBucket; AccessDenied where its owner is another than asked, or does not let the caller in.
     """
+    bucket = known(cx, request["Bucket"], request.get("ExpectedBucketOwner"))
+    if bucket.account == cx.account and POLICY not in bucket.settings:  # nearly always
+        return bucket
     keys = {key: str(request[name]) for name, key in CONDITION_KEYS.items() if name in request}
-    return allowed(cx, request["Bucket"], action, request.get("Key"), request.get("ExpectedBucketOwner"), keys)
+    _check(cx, bucket, action, request.get("Key"), keys)
+    return bucket
 
 
-def allowed(
-    cx: Context,
-    name: str,
-    action: str,
-    key: str | None = None,
-    expected_owner: str | None = None,
-    keys: dict[str, str] | None = None,
-) -> Bucket:
-    """Find a bucket in which the caller may do this. `keys`: condition keys that the request gives."""
+def allowed(cx: Context, name: str, action: str, key: str | None = None, expected_owner: str | None = None) -> Bucket:
+    """Find a bucket, by name, in which the caller may do this."""
     bucket = known(cx, name, expected_owner)
-    anonymous = is_anonymous(cx)
-    own = bucket.account == cx.account and not anonymous
+    _check(cx, bucket, action, key, {})
+    return bucket
+
+
+def _check(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str]) -> None:
+    """Raise AccessDenied unless the owner asks, or the bucket's policy lets the caller in. `keys`: condition keys."""
+    own = bucket.account == cx.account
     text = bucket.settings.get(POLICY)
     if text is None:
         if not own:
             raise failures.access_denied()
-        return bucket
+        return
     policy = parse(text, Kind.RESOURCE)
-    decision = decide([policy], _question(cx, bucket, action, key, keys or {}, anonymous=anonymous))
+    decision = decide([policy], _question(cx, bucket, action, key, keys))
     if own:  # what the owner's own users may do, their policies say; the bucket's can take it away
         refused = decision is Decision.DENY and not (action in OWNERS_WAY_OUT and is_root(cx))
     else:
@@ -79,18 +81,15 @@ def allowed(
         refused = closed or decision is not Decision.ALLOW or action in OWNER_ONLY
     if refused:
         raise failures.access_denied()
-    return bucket
 
 
-def _question(
-    cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str], *, anonymous: bool
-) -> Question:
+def _question(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str]) -> Question:
     resource = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
     context = {"aws:CurrentTime": datetime.fromtimestamp(cx.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **keys}
     context["aws:SecureTransport"] = "true" if cx.headers.get(":scheme") == "https" else "false"
     told = {":client": "aws:SourceIp", "referer": "aws:Referer", "user-agent": "aws:UserAgent"}
     context |= {key: cx.headers[name] for name, key in told.items() if cx.headers.get(name)}
-    if anonymous:
+    if is_anonymous(cx):
         return Question(action, resource, "", "", context)
     context |= {"aws:PrincipalAccount": cx.account, "aws:PrincipalArn": arn_of(cx)}
     return Question(action, resource, arn_of(cx), cx.account, context)

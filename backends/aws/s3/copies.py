@@ -57,7 +57,7 @@ async def copy_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         within = access.bucket_of(inside, request, "s3:PutObject")
         inside.objects.lock_bucket(inside, within.name)
         conditions.check_write(inside.objects.head(inside, within.name, name), name, request)
-        return within, inside.objects.record(inside, within.name, name, received.content, info, tagging, "Copy")
+        return within, inside.objects.record(inside, within, name, received.content, info, tagging, "Copy")
 
     within, made = await keep(cx, received.content, record)
     result = {"ETag": f'"{made.etag}"', "LastModified": made.modified, **checksums.members(info)}

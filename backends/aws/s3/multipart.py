@@ -167,7 +167,7 @@ async def complete_multipart_upload(cx: Context, request: dict[str, Any]) -> dic
         conditions.check_write(inside.objects.head(inside, upload.bucket, upload.key), upload.key, request)
         inside.objects.forget_upload(inside, upload.upload_id, keeping=content.blob)
         cause = "CompleteMultipartUpload"
-        return within, inside.objects.record(inside, upload.bucket, upload.key, content, info, upload.tags, cause)
+        return within, inside.objects.record(inside, within, upload.key, content, info, upload.tags, cause)
 
     if single:
         within, made = await cx.transact(record)  # the part's own bytes: a refusal must not remove them

@@ -54,7 +54,7 @@ async def put(cx: Context, request: dict[str, Any], cause: str) -> dict[str, Any
         if "IfMatch" in request or "IfNoneMatch" in request:
             inside.objects.lock_bucket(inside, within.name)
             conditions.check_write(inside.objects.head(inside, within.name, name), name, request)
-        return within, inside.objects.record(inside, within.name, name, received.content, info, tagging, cause)
+        return within, inside.objects.record(inside, within, name, received.content, info, tagging, cause)
 
     within, made = await keep(cx, received.content, record)
     return {

@@ -88,23 +88,25 @@ class Index:
     def record(
         self,
         cx: Context,
-        bucket: str,
+        bucket: str | Bucket,
         key: str,
         content: Content,
         info: dict[str, Any] | None = None,
         tags: dict[str, str] | None = None,
         cause: str = "Put",
     ) -> StoredObject:
-        """Name stored bytes by a key, in the running transaction.
+        """Name stored bytes by a key, in the running transaction. `bucket`: its name, or as this transaction found it.
 
         What the key named before becomes an older version, or garbage where the bucket keeps none. `cause`: Put, Post,
         Copy or CompleteMultipartUpload.
         """
-        self.lock_bucket(cx, bucket)
-        inside = self.bucket(cx, bucket)
+        name = bucket if isinstance(bucket, str) else bucket.name
+        self.lock_bucket(cx, name)
+        # On PostgreSQL another may have changed its versioning before the lock was had.
+        inside = bucket if not isinstance(bucket, str) and cx.kernel.db.is_sqlite else self.bucket(cx, name)
         made = StoredObject(
-            bucket, key, content.size, content.etag, cx.clock.now(), content.blob, content.inline, info or {},
-            tags or {}, self._make_room(cx, bucket, key, inside.versioning if inside is not None else ""),
+            name, key, content.size, content.etag, cx.clock.now(), content.blob, content.inline, info or {},
+            tags or {}, self._make_room(cx, name, key, inside.versioning if inside is not None else ""),
         )  # fmt: skip
         self._insert(cx, made)
         if inside is not None:
