@@ -148,7 +148,12 @@ def object_of(cx: Context, request: dict[str, Any], action: str) -> tuple[Bucket
     version_id = version_of(request)
     bucket = bucket_of(cx, request, action if version_id is None else with_version(action))
     check_key(request["Key"])
-    return bucket, version_in(cx, bucket, request["Key"], version_id)
+    try:
+        return bucket, version_in(cx, bucket, request["Key"], version_id)
+    except AwsError as error:
+        if error.code == "NoSuchKey" and bucket.account != cx.account:
+            _check(cx, bucket, "s3:ListBucket", None, {})  # who may not list learns not what is there
+        raise
 
 
 def version_in(cx: Context, bucket: Bucket, key: str, version_id: str | None) -> StoredObject:

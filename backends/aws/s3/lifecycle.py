@@ -14,7 +14,7 @@ from backends.aws.s3 import access
 from backends.aws.s3.configuration import missing
 from backends.aws.s3.lifecycle_rules import DAY_S, SETTING, Rule, checked, rules_of
 from backends.core.loops import every
-from backends.core.objects.rows import COLUMNS, StoredObject, bucket_from, stored_object
+from backends.core.objects.rows import LISTED, StoredObject, bucket_from, stored_object
 from backends.core.objects.tables import buckets, objects, uploads
 from backends.core.operation import operation
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backends.core.kernel import Kernel
     from backends.core.objects import Bucket
 
-BATCH = 500
+BATCH, MOST_AT_ONCE = 500, 100
 DEFAULT_MINIMUM = "all_storage_classes_128K"
 CAUSE = "LifecycleExpiration"
 
@@ -75,7 +75,7 @@ def expire(kernel: Kernel) -> None:
 
 
 class Walk:
-    """One walk over one bucket: reads in batches, and removes each batch's due ones in a transaction of its own."""
+    """One walk over one bucket: reads in batches, and removes what is due some at a time, in transactions of their own."""
 
     def __init__(self, kernel: Kernel, bucket: Bucket, now: float) -> None:
         self._kernel, self._bucket, self._now = kernel, bucket, now
@@ -86,10 +86,17 @@ class Walk:
         """Abort uploads, and expire current versions, noncurrent ones and delete markers that hide nothing."""
         if self._rules:
             self._abort_uploads()
+            due: list[StoredObject] = []
             for versions in self._keys():
-                due = self._due(versions)
-                if due:
-                    self._cx.write(lambda inside, due=due: self._remove(inside, due))  # type: ignore[misc]
+                due += self._due(versions)
+                if len(due) >= MOST_AT_ONCE:
+                    self._remove_together(due)
+                    due = []
+            self._remove_together(due)
+
+    def _remove_together(self, due: list[StoredObject]) -> None:
+        if due:
+            self._cx.write(lambda inside: self._remove(inside, due))
 
     def _abort_uploads(self) -> None:
         begun = select(uploads.c.upload_id, uploads.c.key, uploads.c.created)
@@ -103,7 +110,7 @@ class Walk:
 
     def _keys(self) -> Iterator[list[StoredObject]]:
         """Yield the versions of each key, the newest first."""
-        query = select(objects.c.id, *COLUMNS).where(objects.c.bucket == self._bucket.name)
+        query = select(objects.c.id, *LISTED).where(objects.c.bucket == self._bucket.name)
         query = query.order_by(objects.c.key, objects.c.id.desc())
         after: str | None = None
         while True:
@@ -148,6 +155,7 @@ class Walk:
 
     def _remove(self, cx: Context, due: list[StoredObject]) -> None:
         """Remove what is still as it was read: somebody may have written in between."""
+        cx.objects.lock_bucket(cx, self._bucket.name)
         inside = cx.objects.bucket(cx, self._bucket.name)
         for seen in due:
             there = cx.objects.version(cx, seen.bucket, seen.key, seen.version_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, null, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from backends.aws.s3 import access, failures
 from backends.aws.s3.listings import MOST_KEYS, beyond, page_size, rolled_up, speller
 from backends.core import errors
-from backends.core.objects.rows import COLUMNS, NULL, StoredObject, stored_object, within
+from backends.core.objects.rows import LISTED, NULL, StoredObject, stored_object, within
 from backends.core.objects.tables import objects
 from backends.core.operation import operation
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backends.core.context import Context
-
-# Without the bytes of small objects.
-LISTED = tuple(column if column.name != "inline" else null().label("inline") for column in COLUMNS)
 
 
 @operation("PutBucketVersioning", service="s3")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, null, select, update
 
 from backends.core.objects.tables import buckets, objects
 from backends.core.prepared import Prepared
@@ -29,6 +29,9 @@ COLUMNS = (
     objects.c.is_latest,
     objects.c.is_delete_marker,
 )
+LISTED = tuple(column if column.name != "inline" else null().label("inline") for column in COLUMNS)
+"""The same without the bytes of small objects."""
+
 OBJECT = select(*COLUMNS).where(
     objects.c.bucket == bindparam("bucket"), objects.c.is_latest.is_(True), objects.c.is_delete_marker.is_(False)
 )

@@ -74,6 +74,9 @@ def test_another_account_may_what_the_policy_says(s3: Any, other: Any, bucket: s
     part = other.upload_part(Bucket=bucket, Key="open/m", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
     parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
     other.complete_multipart_upload(Bucket=bucket, Key="open/m", UploadId=upload, MultipartUpload=parts)
+    assert refused(other.get_object, Bucket=bucket, Key="open/none") == ("AccessDenied", 403)  # or it could list so
+    attach(s3, bucket, statement(bucket, "s3:GetObject"), statement(bucket, "s3:ListBucket", ""))
+    assert refused(other.get_object, Bucket=bucket, Key="open/none") == ("NoSuchKey", 404)
     s3.delete_bucket_policy(Bucket=bucket)
     assert refused(other.get_object, Bucket=bucket, Key="open/k") == ("AccessDenied", 403)
 
