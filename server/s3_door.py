@@ -88,7 +88,9 @@ async def answer(exchange: Exchange) -> HttpResponse | None:
 async def add_cors(exchange: Exchange, response: HttpResponse) -> None:
     """Add to an answer what lets a page of another origin read it, where the bucket has rules for that."""
     request = exchange.request
-    found = await _asked(exchange) if request.method != "OPTIONS" else None
+    if request.method == "OPTIONS" or request.headers["origin"] in exchange.kernel.settings.origins:
+        return  # said already: by the preflight's answer, or by `browser.finish`
+    found = await _asked(exchange)
     if found is not None:
         response.headers += cors.answer_headers(found, request.headers["origin"], request.method).items()
 
@@ -209,7 +211,7 @@ def _tagging(document: str) -> str:
 
 def _answer(exchange: Exchange, fields: dict[str, str], bucket: str, key: str, made: dict[str, Any]) -> HttpResponse:
     """Answer as the form wished: 204, 200 or 201 with a document, or a redirect that names what was made."""
-    place = f"http://{exchange.request.host}/{bucket}/{quote(key)}"
+    place = f"{exchange.scope.get('scheme', 'http')}://{exchange.request.host}/{bucket}/{quote(key)}"
     headers = [("x-amz-request-id", exchange.request_id), ("ETag", made["ETag"]), ("Location", place)]
     if "VersionId" in made:
         headers.append(("x-amz-version-id", made["VersionId"]))

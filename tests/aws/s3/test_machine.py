@@ -17,7 +17,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -34,7 +33,7 @@ SIZES = st.sampled_from([0, 5, 16 * 1024, 16 * 1024 + 1, 200_000])
 SEEDS = st.integers(0, 255)
 PART = 5 << 20
 OPERATIONS = int(os.environ.get("LOCALMAKER_TEST_S3_OPERATIONS", "1000"))
-STEPS, BETWEEN_CRASHES = 50, 25
+STEPS, BETWEEN_CRASHES = 100, 60
 
 
 def body(seed: int, size: int) -> bytes:
@@ -54,7 +53,7 @@ class Machine(RuleBasedStateMachine):
     """`versions`: key to its versions, the newest first. `parts`: upload id to (key, part number to bytes)."""
 
     server: LiveServer
-    done = since_crash = 0
+    done = crashes = steps = 0
     uploads = Bundle("uploads")
 
     @initialize()
@@ -92,11 +91,9 @@ class Machine(RuleBasedStateMachine):
         self.versioning = status
         assert self.client.get_bucket_versioning(Bucket=self.bucket)["Status"] == status
 
-    @precondition(lambda self: self.since_crash > BETWEEN_CRASHES)
-    @rule()
     def crash(self) -> None:
         """Kill the server and start it again."""
-        self.since_crash = 0
+        Machine.crashes += 1
         self.server.kill()
         self.server.start()
         self.connect()
@@ -255,7 +252,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_whole_listing_agrees(self) -> None:
         """Compare keys and sizes."""
-        self.since_crash += 1
+        self.steps += 1
+        if self.steps % BETWEEN_CRASHES == 0:
+            self.crash()
         found = self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
         there = {key: version for key in self.versions if (version := self.current(key)) is not None}
         assert {o["Key"]: o["Size"] for o in found} == {key: len(v.data or b"") for key, v in there.items()}
@@ -272,7 +271,7 @@ def own(tmp_path: Path) -> Iterator[LiveServer]:
 
 def test_random_operations_and_crashes_agree_with_a_dict(own: LiveServer) -> None:
     """LOCALMAKER_TEST_S3_OPERATIONS: how many, some of which find nothing to do."""
-    Machine.server, Machine.done = own, 0
+    Machine.server, Machine.done, Machine.crashes = own, 0, 0
     while Machine.done < OPERATIONS:
         run_state_machine_as_test(
             Machine,
@@ -285,4 +284,5 @@ def test_random_operations_and_crashes_agree_with_a_dict(own: LiveServer) -> Non
                 database=None,
             ),
         )
+    assert Machine.crashes * STEPS >= OPERATIONS // 2
     assert "Traceback" not in own.log.read_text()
