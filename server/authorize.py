@@ -9,31 +9,30 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from api_specs import model
 from backends.aws import sts
 from backends.aws.iam import calls, principals, roles, store
 from backends.aws.iam.principals import Grants, Source
 from backends.core import arn as arns
-from backends.core import errors, keys, tags
+from backends.core import errors, keys
 from backends.core import policy as policies
 from backends.core.context import Caller
 from backends.core.policy import Kind, Policy, Question, Verdict
 from backends.core.policy.principals import role_of
-from server import actions
+from server import actions, condition_keys
 from server.actions import Ask, Asked, read, sagemaker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.core.context import Context
     from backends.core.keys import Key
     from server.gateway import Exchange
 
 log = logging.getLogger("localmaker.iam")
-XML = {"query", "ec2", "rest-xml"}
 NO_POLICY = {"NoSuchBucket", "NoSuchBucketPolicy"}
 COULD_NOT_ASSUME = (
     "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to "
@@ -71,11 +70,15 @@ class Refusal:
 
 async def authorize(exchange: Exchange) -> None:
     """Judge a request of a service of ours; raise AccessDenied, AccessDeniedException for JSON."""
-    settings = exchange.kernel.settings
-    if settings.iam == "off" and settings.roles == "any":
-        return
     assert exchange.operation is not None
-    await _judge(exchange, Asked(exchange.service, exchange.operation.name, exchange.input))
+    await authorize_as(exchange, exchange.operation.name, exchange.input)
+
+
+async def authorize_as(exchange: Exchange, operation: str, given: Mapping[str, Any]) -> None:
+    """Judge what a request comes to, for those who answer before the steps are through (a form that uploads to S3)."""
+    settings = exchange.kernel.settings
+    if settings.iam != "off" or settings.roles != "any":
+        await _judge(exchange, Asked(exchange.service, operation, given))
 
 
 async def authorize_other(exchange: Exchange) -> None:
@@ -88,19 +91,23 @@ async def authorize_other(exchange: Exchange) -> None:
 
 
 async def _judge(exchange: Exchange, asked: Asked) -> None:
+    """Evaluate first: a request that is refused changes nothing, and makes no role."""
     cx, settings = exchange.context(), exchange.kernel.settings
+    if settings.iam != "off":
+        await _evaluate(exchange, cx, asked)
     passed = sagemaker.roles_of(asked) if asked.service == "sagemaker" else []
     if passed:
-        await cx.transact(lambda inside: _name_roles(inside, passed))
-    if settings.roles == "existing":
-        await cx.read(lambda inside: _check_roles(inside, passed))
-    if settings.iam == "off":
-        return
+        await cx.transact(lambda inside: _pass_roles(inside, asked, passed))
+        if settings.roles == "existing":
+            await cx.read(lambda inside: _check_roles(inside, passed))
+
+
+async def _evaluate(exchange: Exchange, cx: Context, asked: Asked) -> None:
     key = exchange.kernel.issued_key(cx.caller.access_key) if cx.caller.arn else None
     refusals = await cx.read(lambda inside: _refusals(inside, exchange, asked, key))
     if not refusals:
         return
-    if settings.iam == "enforce":
+    if cx.settings.iam == "enforce":
         raise errors.AwsError(_code(exchange), refusals[0].sentence, status=403)
     for refusal in refusals:
         question = refusal.question
@@ -108,19 +115,18 @@ async def _judge(exchange: Exchange, asked: Asked) -> None:
 
 
 def _code(exchange: Exchange) -> str:
-    """Give the code by which the asked service refuses."""
-    if exchange.service:
-        protocol = model.load_service(exchange.service).metadata["protocol"]
-    else:
-        protocol = "query" if "form-urlencoded" in exchange.request.headers.get("content-type", "") else "json"
-    return "AccessDenied" if protocol in XML else "AccessDeniedException"
+    """Give the code by which the asked service refuses: of several protocols the one that was spoken."""
+    form = "form-urlencoded" in exchange.request.headers.get("content-type", "")
+    return "AccessDenied" if form or exchange.service == "s3" else "AccessDeniedException"
 
 
-def _name_roles(cx: Context, passed: list[str]) -> None:
-    """Make the roles that a request names and nobody made, where the setting says so, and the seeded one."""
+def _pass_roles(cx: Context, asked: Asked, passed: list[str]) -> None:
+    """Make the roles that nobody made, where the setting says so, and record what SageMaker itself does with them."""
     store.seed(cx)
     for role in passed:
         roles.ensure_named(cx, role)
+        for ask in sagemaker.done_with_the_role(asked) if cx.settings.iam != "off" else ():
+            calls.record(cx, role, ask.action, ask.resource, denied=False)
 
 
 def _check_roles(cx: Context, passed: list[str]) -> None:
@@ -154,9 +160,12 @@ def _refusals(cx: Context, exchange: Exchange, asked: Asked, key: Key | None) ->
     if asker.owner and asker.grants.session is None and all(ask.policy != "trust" for ask in asks):
         for ask in asks:
             calls.record(cx, asker.own, ask.action, _pattern(ask), denied=False)
-        _record_service(cx, asked)
         return []
-    context = {**_common(exchange, cx), **_of_principal(asker), **_of_request(cx, asked, asks)}
+    context = {
+        **condition_keys.of_exchange(exchange, cx),
+        **condition_keys.of_principal(asker.arn, asker.own, asker.account, asker.grants),
+        **condition_keys.of_request(cx, asked, asks),
+    }
     refusals = []
     for ask in asks:
         question = Question(ask.action, ask.resource, asker.arn, asker.account, {**context, **ask.context})
@@ -167,15 +176,7 @@ def _refusals(cx: Context, exchange: Exchange, asked: Asked, key: Key | None) ->
             refusals.append(Refusal(question, verdict.sentence(question) if asker.arn else "Access Denied"))
     if key is not None:
         calls.used(cx, asked.service, asker.own.rpartition("/")[2] if ":role/" in asker.own else "")
-    _record_service(cx, asked)
     return refusals
-
-
-def _record_service(cx: Context, asked: Asked) -> None:
-    """Record what SageMaker itself does with the roles that a request passes."""
-    for role in sagemaker.roles_of(asked) if asked.service == "sagemaker" else ():
-        for ask in sagemaker.done_with_the_role(asked):
-            calls.record(cx, role, ask.action, ask.resource, denied=False)
 
 
 def _pattern(ask: Ask) -> str:
@@ -217,53 +218,3 @@ def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
             if error.code not in NO_POLICY:
                 raise
     return []
-
-
-def _common(exchange: Exchange, cx: Context) -> dict[str, Any]:
-    """Give the condition keys that every request has."""
-    headers, now = exchange.request.headers, cx.clock.now()
-    client = exchange.scope.get("client")
-    return {
-        "aws:CurrentTime": datetime.fromtimestamp(now, UTC).isoformat(),
-        "aws:EpochTime": str(int(now)),
-        "aws:RequestedRegion": cx.region,
-        "aws:SecureTransport": "true" if exchange.scope.get("scheme") == "https" else "false",
-        **({"aws:SourceIp": client[0]} if client else {}),
-        **({"aws:UserAgent": headers["user-agent"]} if "user-agent" in headers else {}),
-        **({"aws:Referer": headers["referer"]} if "referer" in headers else {}),
-    }
-
-
-def _of_principal(asker: Asker) -> dict[str, Any]:
-    """Give the condition keys of who asks."""
-    grants = asker.grants
-    if not asker.arn:
-        return {"aws:PrincipalType": "Anonymous"}
-    found: dict[str, Any] = {
-        "aws:PrincipalArn": asker.own,
-        "aws:PrincipalAccount": asker.account,
-        "aws:PrincipalType": grants.kind,
-        "aws:userid": grants.user_id or sts.user_id(asker.arn),
-        "aws:ViaAWSService": "false",
-        "aws:PrincipalIsAWSService": "false",
-        **{f"aws:PrincipalTag/{name}": value for name, value in grants.tags.items()},
-    }
-    if grants.kind == "User":
-        found["aws:username"] = asker.own.rpartition("/")[2]
-    return found
-
-
-def _of_request(cx: Context, asked: Asked, asks: list[Ask]) -> dict[str, Any]:
-    """Give the tags that a request carries, and those of the SageMaker resource that it names."""
-    found: dict[str, Any] = {}
-    given = asked.input.get("Tags")
-    if isinstance(given, list) and all(isinstance(tag, dict) and "Key" in tag for tag in given):
-        found = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in given}
-        found["aws:TagKeys"] = [tag["Key"] for tag in given]
-    if isinstance(asked.input.get("TagKeys"), list):
-        found["aws:TagKeys"] = asked.input["TagKeys"]
-    if asked.service == "sagemaker":
-        for arn in {ask.resource for ask in asks if ask.action.startswith("sagemaker:")} - {"*"}:
-            for name, value in tags.of(cx, arn).items():
-                found[f"aws:ResourceTag/{name}"] = found[f"sagemaker:ResourceTag/{name}"] = value
-    return found

@@ -42,6 +42,8 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     try:
         status, headers, content = await _ask(kernel, sent)
     except Exception as error:  # moto's own failures: nobody gets its traceback
+        if errors.is_disk_full(error):  # it could not be recorded
+            raise errors.disk_full() from error
         log.warning("moto failed on %s %s: %r", request.method, request.path, error)
         raise errors.not_implemented(WHAT) from error
     if status >= 500:
@@ -59,6 +61,8 @@ async def _ask(kernel: Kernel, sent: MotoRequest) -> Answer:
     from backends.aws.moto import door
 
     asked, wait_s = door.long_poll(sent)
+    if wait_s is None:
+        wait_s = await asyncio.wrap_future(door.queue_wait_s(kernel, sent))
     ends = time.monotonic() + wait_s
     while True:
         answer = await asyncio.wrap_future(door.submit(kernel, asked))

@@ -23,6 +23,9 @@ SAME_TESTS = (
     "tests/aws/s3/test_multipart.py",
     "tests/aws/s3/test_notifications.py",
     "tests/aws/s3/test_versions.py",
+    "tests/aws/cloudwatch/test_alarms.py",
+    "tests/aws/logs/test_filters.py",
+    "tests/aws/moto",
     "tests/training/test_operations.py",
     "tests/jobs/test_queue.py::test_a_reset_ends_running_jobs_and_leaves_nothing",
 )

@@ -39,7 +39,7 @@ def server_url(cx: Context, runner: Runner) -> str:
     """Give the URL at which jobs of a runner reach this server; listens on that address first where it must."""
     host = runner.endpoint_host()
     state = cx.kernel.state
-    if host == "127.0.0.1":
+    if host == cx.settings.host == "127.0.0.1":
         return f"http://127.0.0.1:{state['port']}"
     listening = asyncio.run_coroutine_threadsafe(state["listen_also"](host), state["loop"])
     return str(listening.result(timeout=10))

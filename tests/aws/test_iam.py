@@ -129,6 +129,10 @@ def test_roles_change(iam: Any) -> None:
     assert linked["Path"] == "/aws-service-role/autoscaling.amazonaws.com/"
     again = partial(iam.create_service_linked_role, AWSServiceName="autoscaling.amazonaws.com")
     assert refused(again)[0] == "InvalidInput"
+    assert refused(lambda: iam.delete_role(RoleName=linked["RoleName"]))[0] == "UnmodifiableEntity"
+    task = iam.delete_service_linked_role(RoleName=linked["RoleName"])["DeletionTaskId"]
+    assert iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"] == "SUCCEEDED"
+    assert refused(lambda: iam.delete_service_linked_role(RoleName="r"))[0] == "NoSuchEntity"
 
 
 def test_users_and_their_keys(server: LiveServer, iam: Any, account: str) -> None:
@@ -235,6 +239,18 @@ def test_inline_policies_groups_and_profiles(iam: Any) -> None:
         == "Cannot delete entity, must remove users from group first."
     )
     assert refused(lambda: iam.delete_user(UserName="u"))[1] == "Cannot delete entity, must delete policies first."
+    details = iam.get_account_authorization_details()
+    assert [(u["UserName"], u["GroupList"]) for u in details["UserDetailList"]] == [("u", ["g"])]
+    assert details["GroupDetailList"][0]["GroupPolicyList"][0]["PolicyDocument"] == json.loads(allow("s3:*"))
+    assert [r["RoleName"] for r in details["RoleDetailList"]] == ["SageMakerExecutionRole"]
+    assert SAGEMAKER in [p["Arn"] for p in details["Policies"]]
+    pages = iam.get_paginator("get_account_authorization_details").paginate(
+        Filter=["User", "Role"], PaginationConfig={"PageSize": 1}
+    )
+    assert [len(page["UserDetailList"]) + len(page["RoleDetailList"]) for page in pages] == [1, 1]
+    iam.update_group(GroupName="g", NewGroupName="h", NewPath="/x/")
+    assert [g["Arn"].partition(":group")[2] for g in iam.list_groups_for_user(UserName="u")["Groups"]] == ["/x/h"]
+    iam.update_group(GroupName="h", NewGroupName="g")
     iam.remove_user_from_group(GroupName="g", UserName="u")
     iam.delete_group_policy(GroupName="g", PolicyName="inline")
     iam.delete_group(GroupName="g")

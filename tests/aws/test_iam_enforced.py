@@ -142,6 +142,9 @@ def test_a_role_must_be_passed(enforced: LiveServer, iam: Any, user: Callable[..
     models = f"arn:aws:sagemaker:*:{account}:model/*"
     client = user(allow("sagemaker:CreateModel", models))("sagemaker")
     create = partial(client.create_model, ModelName="M", ExecutionRoleArn=role, **CONTAINER)
+    unknown = partial(client.create_model, ModelName="M", ExecutionRoleArn=f"{role}-made-up", **CONTAINER)
+    assert "iam:PassRole" in refused(unknown)[1]
+    assert [r["RoleName"] for r in iam.list_roles()["Roles"]] == ["SageMakerExecutionRole"]
     code, message, _ = refused(create)
     assert (code, f"iam:PassRole on resource: {role}" in message) == ("AccessDeniedException", True)
     for service, passes in (("lambda.amazonaws.com", False), ("sagemaker.amazonaws.com", True)):
@@ -246,6 +249,30 @@ def test_a_session_policy_limits_its_session(enforced: LiveServer, iam: Any, acc
     )
     iam.delete_role_policy(RoleName="r", PolicyName="p")
     assert "no identity-based policy" in refused(client("sagemaker").list_models)[1]
+
+
+def test_a_transitive_tag_goes_on_to_the_next_session(enforced: LiveServer, iam: Any, account: str) -> None:
+    first = iam.create_role(RoleName="first", AssumeRolePolicyDocument=trust({"AWS": account}))["Role"]["Arn"]
+    second = iam.create_role(RoleName="second", AssumeRolePolicyDocument=trust({"AWS": account}))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="first", PolicyName="p", PolicyDocument=allow(["sts:AssumeRole", "sts:TagSession"]))
+    condition = {"StringEquals": {"aws:PrincipalTag/team": "ml"}}
+    iam.put_role_policy(
+        RoleName="second", PolicyName="p", PolicyDocument=allow("sagemaker:ListModels", Condition=condition)
+    )
+    tags = [{"Key": "team", "Value": "ml"}]
+    for transitive in ([], ["team"]):
+        opened = enforced.client("sts", account).assume_role(
+            RoleArn=first, RoleSessionName="one", Tags=tags, TransitiveTagKeys=transitive
+        )["Credentials"]
+        sts = signed_by(enforced, opened, "sts", opened["SessionToken"])
+        key = sts.assume_role(RoleArn=second, RoleSessionName="two")["Credentials"]
+        client = signed_by(enforced, key, "sagemaker", key["SessionToken"])
+        if transitive:
+            assert client.list_models()["Models"] == []
+            again = partial(sts.assume_role, RoleArn=second, RoleSessionName="two", Tags=tags)
+            assert refused(again)[0] == "InvalidParameterValue"
+        else:
+            assert "sagemaker:ListModels" in refused(client.list_models)[1]
 
 
 def test_an_owner_passes_on_what_he_has(enforced: LiveServer, iam: Any, account: str) -> None:

@@ -58,6 +58,13 @@ def test_a_role_is_an_arn(sts: Any) -> None:
     assert refused(lambda: sts.assume_role(**wrong))[0] == "ValidationError"
 
 
+def test_mfa_is_not_there(sts: Any, account: str) -> None:
+    mfa = {"SerialNumber": f"arn:aws:iam::{account}:mfa/me", "TokenCode": "123456"}
+    role = {"RoleArn": f"arn:aws:iam::{account}:role/any", "RoleSessionName": "me"}
+    assert refused(lambda: sts.assume_role(**role, **mfa))[::2] == ("NotImplemented", 501)
+    assert refused(lambda: sts.get_session_token(**mfa))[::2] == ("NotImplemented", 501)
+
+
 def test_a_users_token_is_his(server: LiveServer, aws: Callable[..., Any], account: str) -> None:
     iam = aws("iam")
     user = iam.create_user(UserName="ann")["User"]

@@ -79,3 +79,47 @@ def test_the_way_back_leaves_nothing(tmp_path: Path) -> None:
     command.downgrade(config, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
     engine.dispose()
+
+
+def test_roles_and_keys_of_the_first_schema_are_kept(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    engine = engine_for(f"sqlite:///{tmp_path / 'state.db'}", "process")
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.attributes["engine"] = engine
+    command.upgrade(config, "0001")
+    with engine.connect() as connection:
+        connection.execute(text("INSERT INTO iam_roles VALUES ('1', 'r', 2.0, X'7b7d')"))
+        connection.execute(text("INSERT INTO access_keys VALUES ('ASIA', 'secret', 'token', '1', 'arn', 3.0)"))
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM iam_entities")).all() == [("1", "role", "r", 2.0, b"{}")]
+        query = "SELECT access_key, secret_key, session_token, account, arn, expires, active FROM issued_keys"
+        assert connection.execute(text(query)).all() == [("ASIA", "secret", "token", "1", "arn", 3.0, 1)]
+    command.downgrade(config, "0001")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT name FROM iam_roles")).scalar() == "r"
+        assert connection.execute(text("SELECT session_token FROM access_keys")).scalar() == "token"
+    engine.dispose()
+
+
+def test_points_of_before_are_still_there(tmp_path: Path) -> None:
+    """Migration 0003 makes `metric_points` anew and copies what was in it."""
+    from alembic import command
+    from alembic.config import Config
+
+    engine = engine_for(f"sqlite:///{tmp_path / 'state.db'}", "process")
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.attributes["engine"] = engine
+    command.upgrade(config, "0001")
+    row = "INSERT INTO metric_points (account, region, namespace, name, dimensions, time, value) VALUES"
+    with engine.begin() as connection:
+        connection.execute(text(f"{row} ('1', 'r', 'n', 'loss', '{{}}', 5.0, 0.5)"))
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT name, time, value, unit, samples, total FROM metric_points")).all()
+    assert [tuple(point) for point in found] == [("loss", 5.0, 0.5, "None", 1.0, None)]
+    engine.dispose()

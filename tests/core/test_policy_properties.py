@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.core.policy import Decision, Question, decide, evaluate, parse
+from backends.core.policy import Decision, Kind, PolicyError, Question, decide, evaluate, parse
 
 USER, ACCOUNT = "arn:aws:iam::111122223333:user/u", "111122223333"
 ACTIONS = st.sampled_from(["s3:GetObject", "s3:Get*", "s3:*", "*", "iam:PassRole", "s3:?etObject", "iam:*"])
@@ -43,6 +43,37 @@ MANY = st.lists(STATEMENTS, max_size=5)
 
 def policy(statements: list[dict[str, Any]]) -> Any:
     return parse(json.dumps({"Version": "2012-10-17", "Statement": statements}))
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["", "*", "s3:*", "a:b:c", "arn:aws:s3:::b", "Allow", "Deny"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["AWS", "Bool", "aws:k", ""]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+ELEMENTS = [
+    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition", "Other",
+]  # fmt: skip
+LOOSE = st.fixed_dictionaries(
+    {"Statement": JSON | st.lists(st.dictionaries(st.sampled_from(ELEMENTS), JSON, max_size=5), max_size=2)},
+    optional={"Version": st.just("2012-10-17") | JSON, "Id": JSON},
+)
+
+
+@given(LOOSE | JSON, st.sampled_from(Kind), QUESTIONS)
+def test_a_document_is_read_or_refused_and_one_that_is_read_can_be_asked(
+    given_document: Any, kind: Kind, question: Question
+) -> None:
+    try:
+        read = parse(json.dumps(given_document), kind)
+    except PolicyError:
+        return
+    assert decide([read], question) in Decision
+    assert read.context_keys() == sorted(set(read.context_keys()))
 
 
 @given(MANY, QUESTIONS, st.randoms(use_true_random=False))

@@ -57,6 +57,14 @@ class Clients:
     cut_off: Isolation
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
     begun: dict[str, Future[subprocess.CompletedProcess[str]]] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.before = self.cut_off.dropped()
+
+    def left(self) -> dict[str, int]:
+        """Count what was dropped since these clients are there."""
+        return {name: count - self.before[name] for name, count in self.cut_off.dropped().items()}
 
     def run(self, *command: str, account: str, timeout_s: float = FLOW_S) -> subprocess.CompletedProcess[str]:
         """Run one command under `localmaker run`; its output and errors are one text."""

@@ -45,7 +45,7 @@ def test_a_script_for_real_sagemaker_runs_unchanged(begun: Clients, runner: str,
 def test_nothing_left_the_machine(begun: Clients, runner: str) -> None:
     for flow in flows_of(runner):
         begun.begun[flow].exception()  # its end, whichever
-    assert begun.cut_off.dropped() == {"clients": 0, "server": 0, "containers": 0}
+    assert begun.left() == {"clients": 0, "server": 0, "containers": 0}
     assert "refused to connect" not in begun.live.log.read_text()
 
 
@@ -58,6 +58,6 @@ def test_what_would_leave_is_dropped_and_counted(begun: Clients) -> None:
         "try: asked.connect(('198.51.100.1', 443))\n"  # RFC 5737: nobody's
         "except OSError: pass\n"
     )
-    before = begun.cut_off.dropped()["clients"]
+    before = begun.left()["clients"]
     begun.run(sys.executable, "-c", script, account="000000000000")
-    assert begun.cut_off.dropped()["clients"] > before
+    assert begun.left()["clients"] > before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.cloudwatch import points, queries, refusals, rules, statistics
+from backends.aws.cloudwatch import grammar, points, queries, refusals, rules, statistics
 from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, arn_of, move, remember, type_of
 from backends.aws.cloudwatch.judgement import COMPARISONS, INSUFFICIENT
 from backends.core import arn as arns
@@ -58,6 +58,12 @@ def _check_watched(cx: Context, request: dict[str, Any]) -> None:
         queries.check(cx, request["Metrics"])
         if sum(query.get("ReturnData", True) for query in request["Metrics"]) != 1:
             raise refusals.validation("Exactly one element of the metrics list should return data.")
+        if any(
+            "SEARCH" in grammar.functions_in(grammar.parse(q["Expression"]))
+            for q in request["Metrics"]
+            if "Expression" in q
+        ):
+            raise refusals.validation("SEARCH is not supported on Metric Alarms.")
         return
     for name in ("MetricName", "Namespace", "Period"):
         if name not in request:

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
     from backends.aws.cloudwatch.grammar import Node
 
-NOT_BUILT = frozenset(
-    {"SEARCH", "ANOMALY_DETECTION_BAND", "INSIGHT_RULE_METRIC", "SERVICE_QUOTA", "LAMBDA", "DB_PERF_INSIGHTS"}
-)
+NOT_BUILT = frozenset({"ANOMALY_DETECTION_BAND", "INSIGHT_RULE_METRIC", "SERVICE_QUOTA", "LAMBDA", "DB_PERF_INSIGHTS"})
 SUMMARIES: dict[str, Callable[[Sequence[float]], float]] = {
     "AVG": statistics.fmean,
     "MAX": max,
@@ -210,6 +208,12 @@ def _count(_scope: Scope, value: Any) -> Any:
     return Series(points, array[0].period if array else 60)
 
 
+def _search(scope: Scope, text: Any, statistic: Any, period: Any = 300.0) -> Any:
+    if scope.search is None or not isinstance(text, str) or not isinstance(statistic, str):
+        raise fail("SEARCH takes a search expression and a statistic, both as text.")
+    return scope.search(text, statistic, int(_number(period)))
+
+
 def _pick(place: int) -> Callable[..., Any]:
     def pick(_scope: Scope, value: Any) -> Any:
         array = as_array(value, "FIRST or LAST")
@@ -234,6 +238,7 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "RATE": (1, 1, _steps(lambda old, new: (new[1] - old[1]) / (new[0] - old[0]))),
     "REMOVE_EMPTY": (1, 1, lambda _scope, value: [s for s in as_array(value, "REMOVE_EMPTY") if s.points]),
     "RUNNING_SUM": (1, 1, _running_sum),
+    "SEARCH": (2, 3, _search),
     "SLICE": (2, 3, _slice),
     "SORT": (3, 4, _sort),
     "TIME_SERIES": (1, 1, _time_series),

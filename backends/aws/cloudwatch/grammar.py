@@ -106,3 +106,12 @@ def names_in(tree: Node) -> set[str]:
         found |= {part.value for part in level if part.kind == "name"}
         level = [inner for part in level for inner in part.parts]
     return found
+
+
+def functions_in(tree: Node) -> set[str]:
+    """Give the functions that an expression calls."""
+    found, level = set(), [tree]
+    while level:
+        found |= {part.value for part in level if part.kind == "call"}
+        level = [inner for part in level for inner in part.parts]
+    return found

@@ -40,6 +40,8 @@ class Scope:
     period: int
     known: Mapping[str, Any] = field(default_factory=dict)
     metrics: frozenset[str] = frozenset()
+    search: Callable[[str, str, int], list[Series]] | None = None
+    """Finds metrics: (what, statistic, period) -> their series."""
 
     def grid(self, period: int) -> list[float]:
         """Give every time of the range at which a period begins."""

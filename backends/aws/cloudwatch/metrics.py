@@ -133,7 +133,7 @@ def _page(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     binding = b"ListMetrics" + orjson.dumps({k: v for k, v in request.items() if k != "NextToken"})
     mark = refusals.read_token(cx, request["NextToken"], binding) if "NextToken" in request else None
     found: list[dict[str, Any]] = []
-    for namespace, name, dimensions in _metrics(cx, request, mark):
+    for namespace, name, dimensions in walk(cx, request, mark):
         have = orjson.loads(dimensions)
         if all(key in have and value in {None, have[key]} for key, value in wanted):
             if len(found) == PAGE:
@@ -148,8 +148,8 @@ def _key(shown: list[dict[str, str]]) -> str:
     return metricstore.key_of({entry["Name"]: entry["Value"] for entry in shown})
 
 
-def _metrics(cx: Context, request: dict[str, Any], mark: list[str] | None) -> Iterator[tuple[str, str, str]]:
-    """Walk the metrics by index, one seek for each however many points it has."""
+def walk(cx: Context, request: dict[str, Any], mark: list[str] | None = None) -> Iterator[tuple[str, str, str]]:
+    """Walk a ListMetrics request's metrics by index, one seek for each however many points it has."""
     table = metric_points.c
     since = cx.clock.now() - (THREE_HOURS_S if "RecentlyActive" in request else TWO_WEEKS_S)
     conditions = [table.account == cx.account, table.region == cx.region]

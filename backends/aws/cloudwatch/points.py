@@ -31,9 +31,14 @@ class Metric:
     unit: str | None = None
 
 
+def is_period(period: int) -> bool:
+    """Tell whether this is a period: 1, 5, 10, 20, 30 or a multiple of 60 seconds."""
+    return period in SHORT_PERIODS or (period > 0 and period % 60 == 0)
+
+
 def check_period(period: int, where: str) -> None:
     """Refuse a period that is neither 1, 5, 10, 20, 30 nor a multiple of 60 seconds."""
-    if period not in SHORT_PERIODS and period % 60:
+    if not is_period(period):
         raise refusals.value(
             f"The parameter {where} must be 1, 5, 10, 20, 30 or a multiple of 60."
         )  # Unverified: wording

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.cloudwatch import grammar, mathematics, points, refusals, statistics
+import orjson
+
+from backends.aws.cloudwatch import grammar, mathematics, points, refusals, search, statistics
+from backends.aws.cloudwatch.metrics import walk
 from backends.core import errors
 
 if TYPE_CHECKING:
@@ -50,7 +54,10 @@ def check(cx: Context, queries: Sequence[Query]) -> None:
 def _check_stat(stat: dict[str, Any], where: str) -> None:
     if statistics.reader(stat["Stat"]) is None:
         raise refusals.validation(f"The value {stat['Stat']} for parameter {where}.MetricStat.Stat is not supported.")
-    points.check_period(stat["Period"], f"{where}.MetricStat.Period")
+    if not points.is_period(stat["Period"]):  # Unverified: wording
+        raise refusals.validation(
+            f"The parameter {where}.MetricStat.Period must be 1, 5, 10, 20, 30 or a multiple of 60."
+        )
     if "MetricName" not in stat["Metric"] or "Namespace" not in stat["Metric"]:
         raise refusals.validation(f"The parameter {where}.MetricStat.Metric needs a MetricName and a Namespace.")
 
@@ -81,13 +88,29 @@ def compute(cx: Context, queries: Sequence[Query], start: float, end: float) -> 
             continue
         period = query.get("Period", min(periods, default=60))
         first = points.rounded(start, period, cx.clock.now())
-        scope = mathematics.Scope(first, end, period, known, metrics)
+        scope = mathematics.Scope(first, end, period, known, metrics, partial(_search, cx, start, end))
         try:
             known[query["Id"]] = mathematics.result(grammar.parse(query["Expression"]), scope)
         except errors.AwsError as error:
             error.message = f"Error in expression '{query['Id']}': {error.message}"
             raise
     return known
+
+
+def _search(cx: Context, start: float, end: float, text: str, stat: str, period: int) -> list[mathematics.Series]:
+    """Give the series of the metrics that a search finds, at most as many as AWS gives."""
+    holds = search.parse(text)
+    _check_stat({"Stat": stat, "Period": period, "Metric": {"MetricName": "", "Namespace": ""}}, "SEARCH")
+    found: list[mathematics.Series] = []
+    for namespace, name, written in walk(cx, {}):
+        dimensions = orjson.loads(written)
+        if len(found) < search.MOST_FOUND and holds(search.Candidate(namespace, name, dimensions)):
+            shown = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+            metric = {"Namespace": namespace, "MetricName": name, "Dimensions": shown}
+            label = " ".join([*dimensions.values(), name])  # Unverified: AWS leaves out what all of them share
+            query = {"Label": label, "MetricStat": {"Metric": metric, "Stat": stat, "Period": period}}
+            found.append(_metric(cx, query, start, end))
+    return found
 
 
 def _metric(cx: Context, query: Query, start: float, end: float) -> mathematics.Series:

@@ -53,10 +53,13 @@ def list_attached_policies(cx: Context, request: dict[str, Any]) -> dict[str, An
     """List the attached policies under a path, by ARN."""
     _, entity = store.owner(cx, request)
     prefix = request.get("PathPrefix", "/")
-    named = [
-        (arn.rpartition("/")[2], arn) for arn in entity["attached"] if arn.partition(":policy")[2].startswith(prefix)
-    ]
-    return store.page(request, "AttachedPolicies", [{"PolicyName": name, "PolicyArn": arn} for name, arn in named])
+    found = [arn for arn in entity["attached"] if arn.partition(":policy")[2].startswith(prefix)]
+    return store.page(request, "AttachedPolicies", shown(found))
+
+
+def shown(policies: list[str]) -> list[dict[str, str]]:
+    """Give attached policies as IAM shows them."""
+    return [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in policies]
 
 
 @operation("ListEntitiesForPolicy", service="iam", reads=False)

@@ -187,7 +187,7 @@ def create_policy_version(cx: Context, request: dict[str, Any]) -> dict[str, Any
     if request.get("SetAsDefault"):
         policy["DefaultVersionId"] = version["VersionId"]
     store.write(cx, POLICY, policy | {"UpdateDate": cx.clock.now()})
-    return {"PolicyVersion": _version_shown(policy, version)}
+    return {"PolicyVersion": version_shown(policy, version)}
 
 
 @operation("GetPolicyVersion", service="iam", reads=True)
@@ -195,14 +195,14 @@ def get_policy_version(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Show a version with its document."""
     policy = get(cx, request["PolicyArn"])
     version = version_of(policy, request["VersionId"])
-    return {"PolicyVersion": _version_shown(policy, version) | {"Document": store.encoded(version["document"])}}
+    return {"PolicyVersion": version_shown(policy, version) | {"Document": store.encoded(version["document"])}}
 
 
 @operation("ListPolicyVersions", service="iam", reads=True)
 def list_policy_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List a policy's versions, the newest first."""
     policy = get(cx, request["PolicyArn"])
-    return store.page(request, "Versions", [_version_shown(policy, each) for each in reversed(policy["versions"])])
+    return store.page(request, "Versions", [version_shown(policy, each) for each in reversed(policy["versions"])])
 
 
 @operation("SetDefaultPolicyVersion", service="iam")
@@ -236,6 +236,7 @@ def _own(cx: Context, arn: str) -> dict[str, Any]:
     return policy
 
 
-def _version_shown(policy: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]:
+def version_shown(policy: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]:
+    """Give a version as IAM shows it, without its document."""
     default = version["VersionId"] == policy["DefaultVersionId"]
     return {"VersionId": version["VersionId"], "IsDefaultVersion": default, "CreateDate": version["CreateDate"]}

@@ -17,20 +17,20 @@ def create_instance_profile(cx: Context, request: dict[str, Any]) -> dict[str, A
     """Make an empty profile. EntityAlreadyExists (409) for a taken name."""
     profile = store.new(cx, PROFILE, request, roles=[])
     store.write(cx, PROFILE, profile)
-    return {"InstanceProfile": _shown(cx, profile)}
+    return {"InstanceProfile": shown(cx, profile)}
 
 
 @operation("GetInstanceProfile", service="iam", reads=False)
 def get_instance_profile(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Describe a profile and its role."""
-    return {"InstanceProfile": _shown(cx, store.get(cx, PROFILE, request["InstanceProfileName"]))}
+    return {"InstanceProfile": shown(cx, store.get(cx, PROFILE, request["InstanceProfileName"]))}
 
 
 @operation("ListInstanceProfiles", service="iam", reads=False)
 def list_instance_profiles(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List profiles by name, in pages."""
     profiles = store.all_of(cx, PROFILE, request.get("PathPrefix", "/"))
-    return store.page(request, "InstanceProfiles", [store.untagged(_shown(cx, profile)) for profile in profiles])
+    return store.page(request, "InstanceProfiles", [store.untagged(shown(cx, profile)) for profile in profiles])
 
 
 @operation("ListInstanceProfilesForRole", service="iam", reads=False)
@@ -38,7 +38,7 @@ def list_instance_profiles_for_role(cx: Context, request: dict[str, Any]) -> dic
     """List the profiles that hold a role."""
     name = store.get(cx, ROLE, request["RoleName"])["RoleName"]
     profiles = [profile for profile in store.all_of(cx, PROFILE) if name in profile["roles"]]
-    return store.page(request, "InstanceProfiles", [_shown(cx, profile) for profile in profiles])
+    return store.page(request, "InstanceProfiles", [shown(cx, profile) for profile in profiles])
 
 
 @operation("DeleteInstanceProfile", service="iam")
@@ -72,5 +72,6 @@ def remove_role_from_instance_profile(cx: Context, request: dict[str, Any]) -> d
     return {}
 
 
-def _shown(cx: Context, profile: dict[str, Any]) -> dict[str, Any]:
+def shown(cx: Context, profile: dict[str, Any]) -> dict[str, Any]:
+    """Give a profile as IAM shows it, with its role."""
     return store.shown(profile, Roles=[roles.shown(store.get(cx, ROLE, name)) for name in profile["roles"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -59,6 +60,9 @@ def delete_role(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Delete a role. DeleteConflict (409) while policies or instance profiles hang on it."""
     role = store.get(cx, ROLE, request["RoleName"])
     name = role["RoleName"]
+    if role["Path"].startswith(f"/{LINKED}/"):
+        message = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+        raise errors.AwsError("UnmodifiableEntity", message)
     ours = role.get("ours") or name == SEEDED_ROLE  # nobody attached those
     if role["inline"] and not ours:
         raise store.conflict("delete policies")
@@ -115,6 +119,25 @@ def create_service_linked_role(cx: Context, request: dict[str, Any]) -> dict[str
     role = store.new(cx, ROLE, given, MaxSessionDuration=3600, trust=trust, **more)
     store.write(cx, ROLE, role)
     return {"Role": shown(role)}
+
+
+@operation("DeleteServiceLinkedRole", service="iam")
+def delete_service_linked_role(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Delete a service's role, at once: no service here holds on to one. NoSuchEntity (404) for another role."""
+    role = store.get(cx, ROLE, request["RoleName"])
+    if not role["Path"].startswith(f"/{LINKED}/"):
+        raise store.missing(f"The service-linked role with name {role['RoleName']} cannot be found.")
+    store.remove(cx, ROLE, role["RoleName"])
+    return {"DeletionTaskId": f"task{role['Path']}{role['RoleName']}/{uuid.uuid4()}"}
+
+
+@operation("GetServiceLinkedRoleDeletionStatus", service="iam", reads=True)
+def get_service_linked_role_deletion_status(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Say how a deletion went: it is over when its answer is given."""
+    del cx
+    if not request["DeletionTaskId"].startswith(f"task/{LINKED}/"):
+        raise store.missing(f"Deletion task {request['DeletionTaskId']} cannot be found.")
+    return {"Status": "SUCCEEDED"}
 
 
 def shown(role: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from backends.core.context import Context
 
 GROUPS_PER_USER = 10
+NAMING = {"UserName", "GroupName", "Path", "Arn"}
+"""What a new name changes; ids stay."""
 
 
 @operation("CreateUser", service="iam")
@@ -55,8 +57,7 @@ def update_user(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     given = {"UserName": name, "Path": request.get("NewPath", old["Path"])}
     store.remove(cx, USER, old["UserName"])
     made = store.new(cx, USER, given)
-    kept = {key: value for key, value in old.items() if key not in {"UserName", "Path", "Arn"}}
-    store.write(cx, USER, made | kept)
+    store.write(cx, USER, made | {key: value for key, value in old.items() if key not in NAMING})
     keys.hand_over(cx, old["Arn"], made["Arn"])
     return {}
 
@@ -99,6 +100,20 @@ def list_groups(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List groups by name, in pages."""
     groups = store.all_of(cx, GROUP, request.get("PathPrefix", "/"))
     return store.page(request, "Groups", [store.shown(group) for group in groups])
+
+
+@operation("UpdateGroup", service="iam")
+def update_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Rename a group or move it to another path; its users stay in it."""
+    old = store.get(cx, GROUP, request["GroupName"])
+    name = request.get("NewGroupName", old["GroupName"])
+    members = _members(cx, old)
+    store.remove(cx, GROUP, old["GroupName"])
+    made = store.new(cx, GROUP, {"GroupName": name, "Path": request.get("NewPath", old["Path"])})
+    store.write(cx, GROUP, made | {key: value for key, value in old.items() if key not in NAMING})
+    for user in members:
+        store.write(cx, USER, user | {"groups": [name if g == old["GroupName"] else g for g in user["groups"]]})
+    return {}
 
 
 @operation("DeleteGroup", service="iam")

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from backends.aws.logs import filters, pattern, scope
 from backends.aws.logs.filters import FOLLOWED, METRIC_FILTERS, SUBSCRIPTIONS
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backends.core.context import Context
+    from backends.core.db import Transaction
     from backends.core.documents import Document
     from backends.core.kernel import Kernel
 
@@ -42,43 +43,48 @@ SETTLED_MS = 2000
 
 @every(1.0)
 def follow(kernel: Kernel) -> None:
-    """Take every followed group as far as its events go."""
-    found = kernel.db.read_blocking(lambda tx: FOLLOWED.everywhere(kernel.context("", "", tx=tx)))
+    """Take every followed group as far as there are events; one that is there already costs nothing but this look."""
+    found, newest = kernel.db.read_blocking(partial(_look, kernel))
     for followed in found:
         cx = kernel.context(followed.account, followed.region)
         try:
-            while cx.write(partial(_step, key=followed.key)):
+            while followed.body["after"] < newest and cx.write(partial(_step, key=followed.key, newest=newest)):
                 pass
         except Exception:
             log.exception("the filters of %s cannot be applied", followed.key)
 
 
-def _step(cx: Context, key: str) -> bool:
-    """Take one group one batch further; tell whether there may be more."""
+def _look(kernel: Kernel, tx: Transaction) -> tuple[list[Document], int]:
+    """Give the followed groups, and the id of the newest event that no other can come before any more."""
+    found = FOLLOWED.everywhere(kernel.context("", "", tx=tx))
+    if not found:
+        return found, 0
+    query = select(log_events.c.id).order_by(log_events.c.id.desc()).limit(1)
+    if tx.connection.dialect.name == "postgresql":
+        query = query.where(log_events.c.ingestion_ms < time.time() * 1000 - SETTLED_MS)
+    return found, tx.connection.execute(query).scalar() or 0
+
+
+def _step(cx: Context, key: str, newest: int) -> bool:
+    """Take one group one batch further; tell whether there is more."""
     followed = FOLLOWED.find(cx, key)
     if followed is None:
         return False
-    rows = _new(cx, key, followed.body["after"])
-    if not rows:
-        return False
+    rows = _new(cx, key, followed.body["after"], newest)
     for found in filters.of_group(cx, METRIC_FILTERS, key):
         _count(cx, found, [row for row in rows if row.id > found.body["after"]])
     for found in filters.of_group(cx, SUBSCRIPTIONS, key):
         _deliver(cx, found, [row for row in rows if row.id > found.body["after"]])
-    FOLLOWED.change(cx, followed, {"after": rows[-1].id})
-    return len(rows) == BATCH
+    more = len(rows) == BATCH
+    FOLLOWED.change(cx, followed, {"after": rows[-1].id if more else newest})
+    return more
 
 
-def _new(cx: Context, group: str, after: int) -> Sequence[Any]:
-    newest = cx.db.execute(select(func.max(log_events.c.id))).scalar() or 0
-    if newest <= after:
-        return ()
+def _new(cx: Context, group: str, after: int, newest: int) -> Sequence[Any]:
     query = select(log_events, log_streams.c.name.label("stream")).join_from(
         log_events, log_streams, log_events.c.stream_id == log_streams.c.id
     )
-    query = query.where(scope.streams_of(cx, group), log_events.c.id > after)
-    if cx.db.dialect.name == "postgresql":
-        query = query.where(log_events.c.ingestion_ms < time.time() * 1000 - SETTLED_MS)
+    query = query.where(scope.streams_of(cx, group), log_events.c.id > after, log_events.c.id <= newest)
     return cx.db.execute(query.order_by(log_events.c.id).limit(BATCH)).all()
 
 

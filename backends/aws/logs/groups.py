@@ -51,6 +51,7 @@ def delete_log_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     cx.db.execute(delete(log_streams).where(scope.streams_of(cx, name)))
     cx.db.execute(delete(log_groups).where(scope.groups_of(cx), log_groups.c.name == name))
     filters.delete_all(cx, name)
+    filters.rewind(cx)
     tags.remove_all(cx, arn_of(cx, name))
     return {}
 
@@ -61,8 +62,8 @@ def describe_log_groups(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     query = select(log_groups).where(scope.groups_of(cx)).order_by(log_groups.c.name)
     if "logGroupNamePrefix" in request:
         query = query.where(begins(log_groups.c.name, request["logGroupNamePrefix"]))
-    if "logGroupNamePattern" in request:
-        query = query.where(log_groups.c.name.contains(request["logGroupNamePattern"], autoescape=True))
+    if request.get("logGroupNamePattern"):  # LIKE would fold case on SQLite
+        query = query.where(func.replace(log_groups.c.name, request["logGroupNamePattern"], "") != log_groups.c.name)
     if "nextToken" in request:
         query = query.where(log_groups.c.name > request["nextToken"])
     size = request.get("limit", PAGE)
@@ -196,12 +197,19 @@ def _expire(cx: Context, name: str, before_ms: int) -> None:
         cx.db.execute(delete(log_events).where(mine, log_events.c.timestamp_ms < before_ms))
         first = cx.db.execute(select(func.min(log_events.c.timestamp_ms)).where(mine)).scalar()
         cx.db.execute(update(log_streams).where(log_streams.c.id == stream_id).values(first_event_ms=first))
+    filters.rewind(cx)
 
 
 def reset(kernel: Kernel, account: str | None) -> None:
     """Forget the tags of an account's groups: they hang on ARNs, not on rows of `resources`."""
     if account is not None:
         kernel.db.write_blocking(partial(_forget_tags, account=account))
+
+
+def after_reset(kernel: Kernel, account: str | None) -> None:
+    """Let the filters of the other accounts go on where their events now end."""
+    if account is not None:
+        kernel.context(account, "").write(filters.rewind)
 
 
 def _forget_tags(tx: Transaction, account: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
-from backends.aws.logs import scope
+from backends.aws.logs import filters, scope
 from backends.core import arn as arns
 from backends.core import logstore
 from backends.core.documents import begins
@@ -35,6 +35,7 @@ def delete_log_stream(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     stream = scope.existing_stream(cx, request)
     cx.db.execute(delete(log_events).where(log_events.c.stream_id == stream.id))
     cx.db.execute(delete(log_streams).where(log_streams.c.id == stream.id))
+    filters.rewind(cx)
     return {}
 
 

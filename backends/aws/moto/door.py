@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import secrets
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from backends.aws.moto import recording, replay, seams, wsgi
 from backends.aws.moto.wsgi import Answer, MotoRequest
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from backends.core.kernel import Kernel
 
 log = logging.getLogger(__name__)
-POLLS = "AmazonSQS.ReceiveMessage"
+POLL = "ReceiveMessage"
+WAIT_JSON = re.compile(rb'"WaitTimeSeconds"\s*:\s*(\d{1,9})\s*[,}]')
+WAIT_FORM = re.compile(rb"(?:^|&)WaitTimeSeconds=(\d{1,9})(?=&|$)")
+QUEUE = re.compile(r'QueueUrl["=:\s]+[^"&]*/([^/"&]+)')
+LONGEST_WAIT_S = 20
 
 
 def submit(kernel: Kernel, request: MotoRequest) -> Future[Answer]:
@@ -88,6 +93,12 @@ def start(kernel: Kernel) -> None:
     kernel.state["ask moto"] = ask
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
+
+
+async def listening(kernel: Kernel) -> None:
+    """Begin a long replay at once; a short one waits until somebody asks for moto, whose import takes a second."""
+    if await kernel.db.read(recording.is_long):
+        _pool(kernel).submit(_app, kernel)
 
 
 def reset(kernel: Kernel, account: str | None) -> None:
@@ -183,19 +194,38 @@ def _done(kernel: Kernel, row: Any, request: MotoRequest, now: float, failure: s
     events.emit(cx, "AwsCallDone", about.get("arn", ""), "", "Failed" if failure else "Done", failure, about)
 
 
-def long_poll(request: MotoRequest) -> tuple[MotoRequest, int]:
-    """Give a request that does not wait, and how long its client wants to: moto would wait on its only thread."""
-    if request.headers.get("x-amz-target") != POLLS:
+def long_poll(request: MotoRequest) -> tuple[MotoRequest, int | None]:
+    """Give a request that does not wait, and how long its client wants to (None: as long as the queue says).
+
+    Moto itself would wait on its only thread, where nobody could send what is waited for.
+    """
+    if recording.operation_of(request) != POLL:
         return request, 0
-    try:
-        asked = json.loads(request.body)
-        wait_s = int(asked.get("WaitTimeSeconds", 0))
-    except (ValueError, AttributeError, TypeError):
-        return request, 0
-    if not 0 < wait_s <= 20:
-        return request, 0
-    body = json.dumps(asked | {"WaitTimeSeconds": 0}).encode()
+    form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    found = (WAIT_FORM if form else WAIT_JSON).search(request.body)
+    wait_s = None if found is None else int(found[1])
+    if wait_s is not None and wait_s > LONGEST_WAIT_S:
+        return request, 0  # moto refuses it
+    body = request.body if found is None else request.body[: found.start(1)] + b"0" + request.body[found.end(1) :]
+    if found is None:
+        body = body + b"&WaitTimeSeconds=0" if form else body.rstrip()[:-1] + b', "WaitTimeSeconds": 0}'
     return MotoRequest(request.method, request.path, request.query, request.headers, body, request.account), wait_s
+
+
+def queue_wait_s(kernel: Kernel, request: MotoRequest) -> Future[int]:
+    """Ask on moto's thread how long polls of a request's queue wait by default; 0 when there is no such queue."""
+    return _pool(kernel).submit(_queue_wait_s, kernel, request)
+
+
+def _queue_wait_s(kernel: Kernel, request: MotoRequest) -> int:
+    _app(kernel)
+    from moto.sqs.models import sqs_backends
+
+    region = request.headers.get("authorization", "").partition("Credential=")[2].split("/")[2:3]
+    named = QUEUE.search(unquote(request.body.decode("latin-1")))
+    queues = sqs_backends[request.account][region[0] if region else DEFAULT_REGION].queues
+    found = queues.get(named[1]) if named is not None else None
+    return 0 if found is None else int(vars(found).get("receive_message_wait_time_seconds") or 0)
 
 
 def has_messages(answer: Answer) -> bool:

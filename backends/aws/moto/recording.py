@@ -27,10 +27,13 @@ READING = (
     "Estimate", "Check", "Preview", "Simulate", "Filter", "Verify", "Encrypt", "Decrypt", "GenerateDataKey",
     "GenerateMac", "GenerateRandom", "Sign", "ReEncrypt", "Decode", "Discover",
 )  # fmt: skip
-RUNS_SOMETHING = re.compile(r"/functions/[^/]+/invocations$|^/v1/submitjob$")
+RUNS_SOMETHING = re.compile(
+    r"/functions/[^/]+/(?:invocations|response-streaming-invocations|invoke-async/?)$|^/v1/submitjob$"
+)
 """Paths of requests that run a container: a replay must not run it again, and forgets that it ran."""
 SECRET_HEADERS = frozenset({"x-amz-security-token"})
 PAGE = 500
+LONG = 200
 
 
 def operation_of(request: MotoRequest) -> str:
@@ -95,6 +98,12 @@ def recorded(kernel: Kernel) -> Iterator[Any]:
         if len(rows) < PAGE:
             return
         after = rows[-1].id
+
+
+def is_long(tx: Transaction) -> bool:
+    """Tell whether a replay takes longer than a client should wait for its first answer."""
+    query = select(moto_requests.c.id).order_by(moto_requests.c.id).offset(LONG).limit(1)
+    return tx.connection.execute(query).first() is not None
 
 
 def _rows(query: Select[Any], tx: Transaction) -> Sequence[Any]:

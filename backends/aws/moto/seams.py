@@ -37,23 +37,29 @@ class _Clock:
     """Moto's time: it stands still for a request's first second, so that a replay sees the very same times."""
 
     at = 0.0
-    since = 0.0
+    still_until = 0.0
+    shown = dt.datetime.fromtimestamp(0, dt.UTC)
 
     @classmethod
     def put(cls, now: float) -> None:
-        cls.at, cls.since = now, time.monotonic()
+        cls.at, cls.still_until = now, time.monotonic() + STILL_S
+        cls.shown = dt.datetime.fromtimestamp(now, dt.UTC)
 
     @classmethod
-    def now(cls) -> float:
-        return cls.at + max(0.0, time.monotonic() - cls.since - STILL_S)
+    def now(cls) -> dt.datetime:
+        beyond_s = time.monotonic() - cls.still_until
+        return cls.shown if beyond_s < 0 else dt.datetime.fromtimestamp(cls.at + beyond_s, dt.UTC)
 
 
 class _Datetime(dt.datetime):
     """What moto's `utcnow` and `unix_time` ask."""
 
     @classmethod
-    def now(cls, tz: dt.tzinfo | None = None) -> _Datetime:
-        return cls.fromtimestamp(_Clock.now(), tz)
+    def now(cls, tz: dt.tzinfo | None = None) -> Any:
+        if tz is dt.UTC:  # a queue asks once for each of its messages
+            return _Clock.now()
+        there = _Clock.now().astimezone(tz)
+        return there.replace(tzinfo=None) if tz is None else there
 
 
 def install() -> None:

@@ -165,6 +165,13 @@ def test_alarms_and_history_come_in_pages(cloudwatch: Any) -> None:
         ({"TreatMissingData": "maybe"}, "ValidationError"),
         ({"AlarmActions": ["mail me"]}, "ValidationError"),
         ({"Metrics": [{"Id": "m1", "Expression": "1"}]}, "ValidationError"),
+        (
+            {
+                "Metrics": [{"Id": "e1", "Expression": "SUM(SEARCH('x', 'Sum', 60))"}],
+                **dict.fromkeys(("Namespace", "MetricName", "Statistic", "Period")),
+            },
+            "ValidationError",
+        ),
         ({"ThresholdMetricId": "m1"}, "NotImplemented"),
         ({"ComparisonOperator": "LessThanLowerThreshold"}, "NotImplemented"),
         ({"EvaluateLowSampleCountPercentile": "ignore"}, "NotImplemented"),

@@ -104,7 +104,13 @@ def test_pages_hold_every_point_once(filled: Any) -> None:
         ([{"Id": "e1", "Expression": "m9"}], "'e1': The expression uses m9"),
         ([{"Id": "e1", "Expression": "e2"}, {"Id": "e2", "Expression": "e1"}], "in a circle"),
         ([{"Id": "e1", "Expression": "1 + 1"}], "must be a time series"),
-        ([{"Id": "e1", "Expression": "SEARCH('x', 'Sum', 60)"}], "the function SEARCH"),
+        ([{"Id": "e1", "Expression": "SEARCH('{', 'Sum', 60)"}], "Invalid search expression"),
+        ([{"Id": "e1", "Expression": "SEARCH('x', 'Most', 60)"}], "The value Most"),
+        ([{"Id": "e1", "Expression": "SEARCH('x', 'Sum', 7)"}], "multiple of 60"),
+        (
+            [{"Id": "e1", "Expression": "ANOMALY_DETECTION_BAND(e2)"}, {"Id": "e2", "Expression": "TIME_SERIES(1)"}],
+            "ANOMALY",
+        ),
         ([{"Id": "e1", "Expression": "SELECT AVG(x) FROM y"}], "SELECT"),
         ([{"Id": "e1", "Expression": "TIME_SERIES(1"}], "Invalid syntax"),
         ([{"Id": f"m{n}", "MetricStat": stat("one")} for n in range(501)], "greater than 500"),
@@ -114,6 +120,29 @@ def test_bad_queries_are_validation_errors(cloudwatch: Any, queries: list[dict[s
     with pytest.raises(ClientError, match=sentence) as caught:
         ask(cloudwatch, *queries)
     assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_metrics_are_searched(cloudwatch: Any, at_start: float) -> None:
+    at = datetime.fromtimestamp(at_start, UTC)
+    for name, host, value in (("trainLoss", "a", 1.0), ("trainLoss", "b", 2.0), ("testLoss", "a", 4.0)):
+        datum = {"MetricName": name, "Timestamp": at, "Value": value, "Dimensions": [{"Name": "host", "Value": host}]}
+        cloudwatch.put_metric_data(Namespace="lab/one", MetricData=[datum])
+    cloudwatch.put_metric_data(
+        Namespace="lab/one", MetricData=[{"MetricName": "trainLoss", "Timestamp": at, "Value": 8.0}]
+    )
+
+    def found(text: str) -> dict[str, float]:
+        results = ask(cloudwatch, {"Id": "e1", "Expression": f"SEARCH('{text}', 'Sum', 60)", "Label": ""})
+        return {result["Label"]: result["Values"][0] for result in results}
+
+    assert found("{lab/one,host} loss") == {"a trainLoss": 1.0, "b trainLoss": 2.0, "a testLoss": 4.0}
+    assert found("train") == {"a trainLoss": 1.0, "b trainLoss": 2.0, "trainLoss": 8.0}
+    assert found('host="a" NOT MetricName="testLoss"') == {"a trainLoss": 1.0}
+    assert found('MetricName="testLoss" OR (host=b AND train)') == {"a testLoss": 4.0, "b trainLoss": 2.0}
+    assert found("{lab/one}") == {"trainLoss": 8.0}
+    assert found('"Loss"') == {}
+    [total] = ask(cloudwatch, {"Id": "e1", "Expression": "SUM(SEARCH('{lab/one,host} train', 'Sum', 60))"})
+    assert total["Values"] == [3.0]
 
 
 def test_a_range_of_too_many_periods_is_refused(cloudwatch: Any) -> None:

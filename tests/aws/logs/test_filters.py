@@ -50,8 +50,29 @@ def test_events_are_found_by_pattern_in_pages_that_lose_none(logs: Any) -> None:
     assert logs.filter_log_events(logGroupName="/g", filterPattern="nowhere", logStreamNames=["s"])["events"] == []
 
 
+def test_events_are_followed_as_the_cli_tails_them(logs: Any) -> None:
+    """`aws logs tail --follow` (version 2): from the newest time on, without the ids it has seen at that time."""
+    logs.create_log_stream(logGroupName="/g", logStreamName="t")
+    now_ms = int(time.time() * 1000)
+    asked: dict[str, Any] = {"logGroupName": "/g", "interleaved": True, "startTime": now_ms - 600_000}
+    seen: dict[str, str] = {}
+    for number in range(3):
+        put(logs, f"first {number}", at_ms=now_ms)
+        put(logs, f"second {number}", at_ms=now_ms, stream="t")
+        while True:
+            page = logs.filter_log_events(**asked, limit=2)
+            seen |= {event["eventId"]: event["message"] for event in page["events"]}
+            if "nextToken" not in page:
+                break
+            asked["nextToken"] = page["nextToken"]
+        asked.pop("nextToken", None)
+        asked["startTime"] = max(event["timestamp"] for event in page["events"])
+    assert sorted(seen.values()) == sorted(f"{which} {number}" for which in ("first", "second") for number in range(3))
+
+
 def test_prefixes_do_not_fold_case(logs: Any) -> None:
     logs.create_log_group(logGroupName="/G2")
+    assert [g["logGroupName"] for g in logs.describe_log_groups(logGroupNamePattern="G")["logGroups"]] == ["/G2"]
     logs.create_log_stream(logGroupName="/g", logStreamName="S2")
     assert [g["logGroupName"] for g in logs.describe_log_groups(logGroupNamePrefix="/g")["logGroups"]] == ["/g"]
     streams = logs.describe_log_streams(logGroupName="/g", logStreamNamePrefix="S")["logStreams"]

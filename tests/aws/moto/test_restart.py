@@ -1,16 +1,21 @@
-"""What moto holds survives kill -9: the same identifiers, messages, functions, keys and secrets."""
+"""What moto holds survives kill -9: the same identifiers, messages, functions, keys and secrets.
+
+A story runs up to its `yield`, then the server is killed and started, then the story goes on; one restart serves them all.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import time
+import urllib.parse
 import urllib.request
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws.conftest import AccountClock, until
 from tests.conftest import LiveServer
@@ -18,6 +23,10 @@ from tests.conftest import LiveServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 ACCOUNT, OTHER = "121212121212", "343434343434"
 
 
@@ -42,9 +51,9 @@ def bodies(client: Any, url: str, **given: Any) -> dict[str, str]:
     return {m["MessageId"]: m["Body"] for m in client.receive_message(QueueUrl=url, **asked).get("Messages", [])}
 
 
-def test_queues_and_their_messages(live: LiveServer) -> None:
-    clock = AccountClock(live.url, ACCOUNT)
-    queues = live.client("sqs", ACCOUNT)
+def queues_and_their_messages(live: LiveServer, account: str) -> Iterator[None]:
+    clock = AccountClock(live.url, account)
+    queues = live.client("sqs", account)
     url = queues.create_queue(QueueName="work", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
     sent = [queues.send_message(QueueUrl=url, MessageBody=f"m{n} \u00e9")["MessageId"] for n in range(4)]
     late = queues.send_message(QueueUrl=url, MessageBody="late", DelaySeconds=60)["MessageId"]
@@ -57,27 +66,27 @@ def test_queues_and_their_messages(live: LiveServer) -> None:
     queues.delete_message(QueueUrl=url, ReceiptHandle=last["ReceiptHandle"])
     with pytest.raises(queues.exceptions.QueueDoesNotExist):
         queues.send_message(QueueUrl=url + "-none", MessageBody="lost")
-    restart(live)
-    queues = live.client("sqs", ACCOUNT)
+    yield
+    queues = live.client("sqs", account)
     assert queues.get_queue_url(QueueName="work")["QueueUrl"].rpartition("/")[2] == "work"
     url = queues.get_queue_url(QueueName="work")["QueueUrl"]
     assert bodies(queues, url) == {}, "they are in flight for ten minutes"
     queues.change_message_visibility(QueueUrl=url, ReceiptHandle=taken[1]["ReceiptHandle"], VisibilityTimeout=0)
     assert set(bodies(queues, url)) == {taken[1]["MessageId"]}
-    clock = AccountClock(live.url, ACCOUNT)
+    clock = AccountClock(live.url, account)
     clock.forward(601)
     assert bodies(queues, url) == {m: f"m{sent.index(m)} \u00e9" for m in sent if m != taken[0]["MessageId"]}
     clock.to(time.time())
 
 
-def test_functions_of_roles_of_our_iam(live: LiveServer) -> None:
+def functions_of_roles_of_our_iam(live: LiveServer, account: str) -> Iterator[None]:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "def handler(event, context): return event")
-    functions = live.client("lambda", ACCOUNT)
-    role = live.client("iam", ACCOUNT).create_role(RoleName="runs-functions", AssumeRolePolicyDocument="{}")["Role"][
-        "Arn"
-    ]
+    functions = live.client("lambda", account)
+    role = live.client("iam", account).create_role(
+        RoleName="runs-functions", AssumeRolePolicyDocument=json.dumps(TRUST)
+    )["Role"]["Arn"]
     made = functions.create_function(
         FunctionName="f", Role=role, Runtime="python3.11", Handler="main.handler", Code={"ZipFile": packed.getvalue()}
     )
@@ -86,8 +95,8 @@ def test_functions_of_roles_of_our_iam(live: LiveServer) -> None:
         functions.create_function(
             FunctionName="g", Role=role + "-none", Runtime="python3.11", Handler="main.handler", Code={"ZipFile": b"x"}
         )
-    restart(live)
-    functions = live.client("lambda", ACCOUNT)
+    yield
+    functions = live.client("lambda", account)
     found = functions.get_function(FunctionName="f")["Configuration"]
     for member in ("FunctionArn", "CodeSha256", "Role", "LastModified"):
         assert found[member] == made[member]
@@ -96,84 +105,59 @@ def test_functions_of_roles_of_our_iam(live: LiveServer) -> None:
     assert set(versions) == {"$LATEST", "1"}
 
 
-def test_keys_decrypt_and_verify_what_they_did_before(live: LiveServer) -> None:
-    keys = live.client("kms", ACCOUNT)
+def keys_decrypt_and_verify_what_they_did_before(live: LiveServer, account: str) -> Iterator[None]:
+    keys = live.client("kms", account)
     secret = keys.create_key()["KeyMetadata"]["KeyId"]
     keys.create_alias(AliasName="alias/mine", TargetKeyId=secret)
     pair = keys.create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["KeyId"]
     sealed = keys.encrypt(KeyId="alias/mine", Plaintext=b"plain \x00")["CiphertextBlob"]
     given = {"KeyId": pair, "Message": b"message", "SigningAlgorithm": "ECDSA_SHA_256"}
     signature, public = keys.sign(**given)["Signature"], keys.get_public_key(KeyId=pair)["PublicKey"]
-    restart(live)
-    keys = live.client("kms", ACCOUNT)
+    yield
+    keys = live.client("kms", account)
     assert keys.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"plain \x00"
     assert keys.describe_key(KeyId="alias/mine")["KeyMetadata"]["KeyId"] == secret
     assert keys.verify(**given, Signature=signature)["SignatureValid"] is True
     assert keys.get_public_key(KeyId=pair)["PublicKey"] == public
 
 
-def test_secrets_keep_name_value_and_version(live: LiveServer) -> None:
-    secrets = live.client("secretsmanager", ACCOUNT)
+def secrets_keep_name_value_and_version(live: LiveServer, account: str) -> Iterator[None]:
+    secrets = live.client("secretsmanager", account)
     made = secrets.create_secret(Name="token", SecretString="one")
     secrets.put_secret_value(SecretId="token", SecretString="two")
     binary = secrets.create_secret(Name="blob", SecretBinary=bytes(range(256)))["ARN"]
-    restart(live)
-    secrets = live.client("secretsmanager", ACCOUNT)
+    yield
+    secrets = live.client("secretsmanager", account)
     found = secrets.get_secret_value(SecretId=made["ARN"])
     assert (found["SecretString"], found["Name"]) == ("two", "token")
     assert secrets.get_secret_value(SecretId=made["ARN"], VersionId=made["VersionId"])["SecretString"] == "one"
     assert secrets.get_secret_value(SecretId=binary)["SecretBinary"] == bytes(range(256))
 
 
-def test_many_at_once_keep_every_acknowledged_message(live: LiveServer) -> None:
-    queues = live.client("sqs", ACCOUNT)
+def many_at_once_keep_every_acknowledged_message(live: LiveServer, account: str) -> Iterator[None]:
+    queues = live.client("sqs", account)
     url = queues.create_queue(QueueName="many")["QueueUrl"]
 
     def send(number: int) -> str:
         return str(queues.send_message(QueueUrl=url, MessageBody=str(number))["MessageId"])
 
     with ThreadPoolExecutor(8) as pool:
-        sent = set(pool.map(send, range(60)))
-    restart(live)
-    queues = live.client("sqs", ACCOUNT)
+        sent = set(pool.map(send, range(200)))
+    yield
+    queues = live.client("sqs", account)
     found: set[str] = set()
-    while len(found) < 60:
+    while len(found) < 200:
         more = set(bodies(queues, url, VisibilityTimeout=600))
-        assert more, f"{60 - len(found)} are lost"
+        assert more, f"{200 - len(found)} are lost"
         found |= more
     assert found == sent
 
 
-def test_a_long_poll_hears_of_a_message_that_comes_meanwhile(live: LiveServer) -> None:
-    queues = live.client("sqs", ACCOUNT, max_pool_connections=4)
-    url = queues.create_queue(QueueName="slow")["QueueUrl"]
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(bodies, queues, url, WaitTimeSeconds=20)
-        queues.send_message(QueueUrl=url, MessageBody="now")
-        assert list(waiting.result(10).values()) == ["now"]
-    began = time.monotonic()
-    assert bodies(queues, queues.create_queue(QueueName="empty")["QueueUrl"], WaitTimeSeconds=1) == {}
-    assert time.monotonic() - began >= 0.9
-
-
-def test_a_reset_forgets_one_account_for_good(live: LiveServer) -> None:
-    for account in (ACCOUNT, OTHER):
-        live.client("sqs", account).create_queue(QueueName="shared-name")
-    body = json.dumps({"account": OTHER}).encode()
-    request = urllib.request.Request(f"{live.url}/_localmaker/reset", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60):
-        pass
-    for _ in range(2):
-        assert "QueueUrls" not in live.client("sqs", OTHER).list_queues()
-        assert "QueueUrls" in live.client("sqs", ACCOUNT).list_queues(QueueNamePrefix="shared")
-        restart(live)
-
-
-def test_an_alarm_tells_a_topic_and_its_queue_keeps_that(live: LiveServer) -> None:
-    topics, queues, alarms = (live.client(name, ACCOUNT) for name in ("sns", "sqs", "cloudwatch"))
+def an_alarm_tells_a_topic_and_its_queue_keeps_that(live: LiveServer, account: str) -> Iterator[None]:
+    topics, queues, alarms = (live.client(name, account) for name in ("sns", "sqs", "cloudwatch"))
     url = queues.create_queue(QueueName="told")["QueueUrl"]
     topic = topics.create_topic(Name="alarms")["TopicArn"]
-    topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:told")
+    topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{account}:told")
     watched = {"Namespace": "lab", "MetricName": "loss", "Statistic": "Average", "Period": 60, "Threshold": 3.0}
     rule = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold"}
     alarms.put_metric_alarm(AlarmName="a", AlarmActions=[topic, topic + "-none"], **watched, **rule)
@@ -193,11 +177,80 @@ def test_an_alarm_tells_a_topic_and_its_queue_keeps_that(live: LiveServer) -> No
         return items if len(items) == 2 else None
 
     assert sorted(item["HistorySummary"].split(" ")[0] for item in until(acted)) == ["Failed", "Successfully"]
-    restart(live)
-    queues = live.client("sqs", ACCOUNT)
+    yield
+    queues = live.client("sqs", account)
     [again] = bodies(queues, queues.get_queue_url(QueueName="told")["QueueUrl"]).values()
     # moto signs with a key that it makes at each start; everything else is what it was.
     assert json.loads(again) | {"Signature": ""} == json.loads(text) | {"Signature": ""}
+
+
+STORIES = (
+    queues_and_their_messages,
+    functions_of_roles_of_our_iam,
+    keys_decrypt_and_verify_what_they_did_before,
+    secrets_keep_name_value_and_version,
+    many_at_once_keep_every_acknowledged_message,
+    an_alarm_tells_a_topic_and_its_queue_keeps_that,
+)
+
+
+@pytest.fixture(scope="module")
+def told(live: LiveServer) -> list[Iterator[None]]:
+    """Tell every story, each in an account of its own, up to where the server is killed."""
+    stories = [story(live, f"{500_000_000_000 + number}") for number, story in enumerate(STORIES)]
+    for story in stories:
+        next(story)
+    restart(live)
+    return stories
+
+
+@pytest.mark.parametrize("number", range(len(STORIES)), ids=[story.__name__ for story in STORIES])
+def test_after_a_crash(told: list[Iterator[None]], number: int) -> None:
+    assert next(told[number], "over") == "over"
+
+
+@pytest.mark.parametrize(("name", "waits"), [("asked", {"WaitTimeSeconds": 20}), ("by-the-queue", {})])
+def test_a_long_poll_hears_of_a_message_that_comes_meanwhile(
+    live: LiveServer, name: str, waits: dict[str, int]
+) -> None:
+    queues = live.client("sqs", ACCOUNT, max_pool_connections=4)
+    url = queues.create_queue(QueueName=name, Attributes={"ReceiveMessageWaitTimeSeconds": "20"})["QueueUrl"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(bodies, queues, url, **waits)
+        queues.send_message(QueueUrl=url, MessageBody="now")
+        assert list(waiting.result(10).values()) == ["now"]
+    began = time.monotonic()
+    assert bodies(queues, queues.create_queue(QueueName="empty")["QueueUrl"], WaitTimeSeconds=1) == {}
+    assert time.monotonic() - began >= 0.9
+    with pytest.raises(ClientError, match="WaitTimeSeconds is invalid"):
+        bodies(queues, url, WaitTimeSeconds=21)
+
+
+def test_a_long_poll_in_a_form_waits_and_hears_too(live: LiveServer) -> None:
+    url = live.client("sqs", ACCOUNT).create_queue(QueueName="form")["QueueUrl"]
+    scope = (
+        f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=0"
+    )
+    form = {"Action": "ReceiveMessage", "QueueUrl": url, "WaitTimeSeconds": "20", "Version": "2012-11-05"}
+    body = urllib.parse.urlencode(form).encode()
+    request = urllib.request.Request(url, body, {"Authorization": scope})
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: urllib.request.urlopen(request, timeout=15).read())
+        live.client("sqs", ACCOUNT).send_message(QueueUrl=url, MessageBody="spoken in XML")
+        assert b"<Body>spoken in XML</Body>" in waiting.result(15)
+
+
+def test_a_reset_forgets_one_account_for_good(live: LiveServer) -> None:
+    for account in (ACCOUNT, OTHER):
+        live.client("sqs", account).create_queue(QueueName="shared-name")
+    body = json.dumps({"account": OTHER}).encode()
+    request = urllib.request.Request(f"{live.url}/_localmaker/reset", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60):
+        pass
+    for _ in range(2):
+        assert "QueueUrls" not in live.client("sqs", OTHER).list_queues()
+        assert "QueueUrls" in live.client("sqs", ACCOUNT).list_queues(QueueNamePrefix="shared")
+        restart(live)
 
 
 def test_a_log_subscription_reaches_a_stream(live: LiveServer) -> None:

@@ -31,6 +31,7 @@ def model_fn(folder):
 folder = pathlib.Path(tempfile.mkdtemp())
 random = np.random.default_rng(0)
 x = random.normal(size=(400, 4))
+x = x[abs(x[:, 0] + x[:, 1]) > 0.3]
 y = (x[:, 0] + x[:, 1] > 0).astype(int)
 np.savetxt(folder / "train.csv", np.column_stack([y, x]), delimiter=",")
 (folder / "train.py").write_text(SCRIPT)

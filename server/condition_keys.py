@@ -1,0 +1,67 @@
+"""The condition keys that policies read, of every request: what `aws:` names. Those of one action are the action's own.
+
+Source: IAM user guide, "AWS global condition context keys" (2026-11).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backends.aws import sts
+from backends.core import tags
+
+if TYPE_CHECKING:
+    from backends.aws.iam.principals import Grants
+    from backends.core.context import Context
+    from server.actions import Ask, Asked
+    from server.gateway import Exchange
+
+
+def of_exchange(exchange: Exchange, cx: Context) -> dict[str, Any]:
+    """Give the keys that every request has."""
+    headers, now = exchange.request.headers, cx.clock.now()
+    client = exchange.scope.get("client")
+    return {
+        "aws:CurrentTime": datetime.fromtimestamp(now, UTC).isoformat(),
+        "aws:EpochTime": str(int(now)),
+        "aws:RequestedRegion": cx.region,
+        "aws:SecureTransport": "true" if exchange.scope.get("scheme") == "https" else "false",
+        **({"aws:SourceIp": client[0]} if client else {}),
+        **({"aws:UserAgent": headers["user-agent"]} if "user-agent" in headers else {}),
+        **({"aws:Referer": headers["referer"]} if "referer" in headers else {}),
+    }
+
+
+def of_principal(arn: str, own: str, account: str, grants: Grants) -> dict[str, Any]:
+    """Give the keys of who asks: the ARN that asks, that of its user or role, its account, what it has."""
+    if not arn:
+        return {"aws:PrincipalType": "Anonymous"}
+    found: dict[str, Any] = {
+        "aws:PrincipalArn": own,
+        "aws:PrincipalAccount": account,
+        "aws:PrincipalType": grants.kind,
+        "aws:userid": grants.user_id or sts.user_id(arn),
+        "aws:ViaAWSService": "false",
+        "aws:PrincipalIsAWSService": "false",
+        **{f"aws:PrincipalTag/{name}": value for name, value in grants.tags.items()},
+    }
+    if grants.kind == "User":
+        found["aws:username"] = own.rpartition("/")[2]
+    return found
+
+
+def of_request(cx: Context, asked: Asked, asks: list[Ask]) -> dict[str, Any]:
+    """Give the tags that a request carries, and those of the SageMaker resource that it names."""
+    found: dict[str, Any] = {}
+    given = asked.input.get("Tags")
+    if isinstance(given, list) and all(isinstance(tag, dict) and "Key" in tag for tag in given):
+        found = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in given}
+        found["aws:TagKeys"] = [tag["Key"] for tag in given]
+    if isinstance(asked.input.get("TagKeys"), list):
+        found["aws:TagKeys"] = asked.input["TagKeys"]
+    if asked.service == "sagemaker":
+        for arn in {ask.resource for ask in asks if ask.action.startswith("sagemaker:")} - {"*"}:
+            for name, value in tags.of(cx, arn).items():
+                found[f"aws:ResourceTag/{name}"] = found[f"sagemaker:ResourceTag/{name}"] = value
+    return found
