@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.site import Site
+
 WAIT_S = 20.0
 
 
@@ -143,6 +145,18 @@ def test_a_completed_upload_is_told(s3: Any, bucket: str, queue: Queue) -> None:
     part = s3.upload_part(**upload, PartNumber=1, Body=b"part")["ETag"]
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
     assert queue.take(2)[1]["Records"][0]["eventName"] == "ObjectCreated:CompleteMultipartUpload"
+
+
+def test_what_a_job_writes_is_told_and_versioned(local: Site) -> None:
+    queue = Queue(local.client("sqs"), f"j-{local.account}")
+    switch(local.s3, local.bucket, "Enabled")
+    tell(local.s3, local.bucket, queue.arn, "s3:ObjectCreated:*", Filter=rules(suffix="model.tar.gz"))
+    job = local.run("open('/opt/ml/model/m', 'w').write('1')")
+    record = queue.take(2)[1]["Records"][0]
+    _, _, _, key = job["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)
+    assert record["s3"]["object"]["key"] == key
+    head = local.s3.head_object(Bucket=local.bucket, Key=key)
+    assert record["s3"]["object"]["versionId"] == head["VersionId"]
 
 
 def test_what_is_acknowledged_is_told_through_a_crash(tmp_path: Path) -> None:
