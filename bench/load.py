@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 CUT_S = 20.0
 """A run ends so long after its time even when answers are outstanding: a peer that hangs must not hang the bench."""
@@ -134,10 +134,19 @@ class _Answer(asyncio.Protocol):
             self._finish()
 
 
+async def plainly(protocol: Callable[[], asyncio.Protocol], host: str, port: int) -> object:
+    """Open a connection of plain HTTP."""
+    return await asyncio.get_running_loop().create_connection(protocol, host, port)
+
+
 def run(
-    url: str, make: Callable[[int], bytes], connections: int, seconds: float = 60.0, count: int = 1 << 60
-) -> Figures:
-    """Ask `url` for some seconds, or so many times, over so many connections; `make(n)` gives the n-th request."""
+    url: str, make: Callable[[int], bytes], connections: int, seconds: float = 60.0, count: int = 1 << 60,
+    connect: Callable[[Callable[[], asyncio.Protocol], str, int], Awaitable[object]] = plainly,
+) -> Figures:  # fmt: skip
+    """Ask `url` for some seconds, or so many times, over so many connections; `make(n)` gives the n-th request.
+
+    `connect` opens them, once each: through TLS, say.
+    """
 
     async def main() -> Figures:
         made = 0
@@ -156,7 +165,7 @@ def run(
         loop = asyncio.get_running_loop()
         finished = [loop.create_future() for _ in range(connections)]
         for done in finished:
-            await loop.create_connection(lambda done=done: _Answer(shared, done), shared.host, shared.port)  # type: ignore[misc]
+            await connect(lambda done=done: _Answer(shared, done), shared.host, shared.port)  # type: ignore[misc]
         ended, left = await asyncio.wait(finished, timeout=seconds + CUT_S)
         took = time.perf_counter() - began
         for future in ended:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 OURS = "from backends.core.settings import Settings; from server.serve import serve; serve(Settings.read())"
+WITHOUT_DOOR = """
+import server.serve
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from backends.core.settings import Settings
+server.serve.make_door = lambda authority: HttpToolsProtocol
+server.serve.serve(Settings.read())
+"""
 NOTHING = """
 import sys, uvicorn
 ANSWER = sys.argv[2].encode()
@@ -35,12 +42,13 @@ uvicorn.run(app, port=int(sys.argv[1]), loop="uvloop", http="httptools", lifespa
 
 @dataclass
 class Peer:
-    """A running server. `ready_s`: from its start to its first answer."""
+    """A running server. `ready_s`: from its start to its first answer; `data_dir`: of ours only."""
 
     name: str
     url: str
     process: psutil.Process
     ready_s: float
+    data_dir: str = ""
 
     def _family(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
@@ -63,7 +71,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def ours(**settings: str) -> Iterator[Peer]:
+def ours(*, code: str = OURS, **settings: str) -> Iterator[Peer]:
     """Run our server on a temporary data directory."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         port = free_port()
@@ -73,7 +81,8 @@ def ours(**settings: str) -> Iterator[Peer]:
             "LOCALMAKER_RUNNER": "process",
             **settings,
         }
-        with running("localmaker", [sys.executable, "-c", OURS], port, "/2015/nothing", given) as peer:
+        with running("localmaker", [sys.executable, "-c", code], port, "/2015/nothing", given) as peer:
+            peer.data_dir = folder
             yield peer
 
 

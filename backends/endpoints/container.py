@@ -18,7 +18,7 @@ from backends.core.objects import parse_uri
 from backends.jobs import channels, credentials, places
 from backends.jobs.opt_ml import make_open
 from backends.jobs.runners.base import Handle, StartError
-from backends.jobs.spec import HostSpec, JobSpec
+from backends.jobs.spec import QUIET, HostSpec, JobSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,7 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
         command=place.command,
         entrypoint=place.entrypoint,
         environment={
+            **QUIET,
             "AWS_REGION": cx.region,
             "AWS_DEFAULT_REGION": cx.region,
             **({"LOCALMAKER_REQUIRED_GPUS": str(len(plan.gpus))} if plan.gpus else {}),

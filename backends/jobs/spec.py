@@ -18,6 +18,11 @@ RecordWrapper = Literal["None", "RecordIO"]
 Reason = Literal["exited", "stopped", "killed", "start-failed", "lost"]
 
 
+QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
+"""What every job finds in its environment so that the libraries of our recipes report to nobody: ONNX Runtime (1.32, on Linux
+too) asks for a host of its maker's as soon as it is imported. The request's own variables win."""
+
+
 @dataclass(frozen=True)
 class Mount:
     """A file or directory of this machine that a host sees at `target` (an absolute path inside the job)."""

@@ -10,6 +10,7 @@ from backends.jobs import channels
 from backends.jobs.logs import Destination, compile_metrics
 from backends.jobs.opt_ml import HostPlan
 from backends.jobs.slots import Ask
+from backends.jobs.spec import QUIET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +119,7 @@ def model_uri(plan: TrainingPlan) -> str | None:
 def job_environment(plan: TrainingPlan, arn: str, region: str, access: dict[str, str], gpus: int = 0) -> dict[str, str]:
     """Give the variables of every host: the service's own, the way back to this server, then the request's."""
     return {
+        **QUIET,
         **({"LOCALMAKER_REQUIRED_GPUS": str(gpus)} if gpus else {}),
         "TRAINING_JOB_NAME": plan.name,
         "TRAINING_JOB_ARN": arn,

@@ -10,20 +10,22 @@ import hmac
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from api_specs import model
 from server.authentication import canonical, chunks, failures
 
 if TYPE_CHECKING:
+    from backends.core.errors import AwsError
     from backends.core.keys import Key
     from server.gateway import Exchange
     from server.types import HttpRequest
 
-SKEW = timedelta(minutes=15)
+SKEW_S = 15 * 60
 DATE = "%Y%m%dT%H%M%SZ"
 FIELD = re.compile(r"\s*(?P<name>[A-Za-z]+)=(?P<value>[^,\s]+)\s*(?:,|$)")
 HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -134,22 +136,37 @@ def _check_token(claim: Claim, key: Key, service: str) -> None:
 
 def _check_time(claim: Claim, service: str) -> None:
     """Check the time of signing against real time. A presigned URL of S3's has its own end (`server/presigned.py`)."""
+    signed = _epoch(claim.date)
+    if signed is None:
+        raise failures.refused("malformed", service, "")
+    now = time.time()
+    late, early = now - signed > SKEW_S and not (claim.presigned and service == "s3"), signed - now > SKEW_S
+    if late or early:
+        raise _skewed(claim, service, now, early=early)
+
+
+@lru_cache(256)
+def _epoch(date: str) -> float | None:
+    """Read YYYYMMDDTHHMMSSZ; a client's requests of one second share it."""
     try:
-        signed = datetime.strptime(claim.date, DATE).replace(tzinfo=UTC)
+        return datetime.strptime(date, DATE).replace(tzinfo=UTC).timestamp()
     except ValueError:
-        raise failures.refused("malformed", service, "") from None
-    now = datetime.fromtimestamp(time.time(), UTC)
-    late, early = now - signed > SKEW and not (claim.presigned and service == "s3"), signed - now > SKEW
-    if not late and not early:
-        return
-    here, least, most = now.strftime(DATE), (now - SKEW).strftime(DATE), (now + SKEW).strftime(DATE)
+        return None
+
+
+def _skewed(claim: Claim, service: str, now: float, *, early: bool) -> AwsError:
+    here, least, most = (_date(moment) for moment in (now, now - SKEW_S, now + SKEW_S))
     if service == "s3":
-        raise failures.refused("skewed", service, "", RequestTime=claim.date, ServerTime=here,
-                               MaxAllowedSkewMilliseconds=int(SKEW.total_seconds() * 1000))  # fmt: skip
+        members: dict[str, Any] = {"RequestTime": claim.date, "ServerTime": here, "MaxAllowedSkewMilliseconds": SKEW_S * 1000}
+        return failures.refused("skewed", service, "", **members)
     text = f"Signature expired: {claim.date} is now earlier than {least} ({here} - 15 min.)"
     if early:
         text = f"Signature not yet current: {claim.date} is still later than {most} ({here} + 15 min.)"
-    raise failures.refused("skewed", service, "", text)
+    return failures.refused("skewed", service, "", text)
+
+
+def _date(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime(DATE)
 
 
 def _check_signed(claim: Claim, request: HttpRequest, service: str) -> None:

@@ -212,9 +212,11 @@ def _in_layer(word: str, shared: Path | None, own: Path) -> str:
 
 def _write_etc(scratch: Path, addresses: dict[str, str]) -> list[tuple[Path, str]]:
     """Write the files that lie over /etc's: names of the job's hosts, and a user for number 1000."""
-    names = "".join(f"{address} {name}\n" for name, address in addresses.items())
+    # The second form is what a reverse lookup on an IPv6 socket asks for (torchrun's); not found here, it asks DNS.
+    places = [("127.0.0.1", "localhost"), *((address, name) for name, address in addresses.items())]
+    names = "".join(f"{address} {name}\n::ffff:{address} {name}\n" for address, name in places)
     contents = {
-        "hosts": f"127.0.0.1 localhost\n::1 localhost\n{names}",
+        "hosts": f"::1 localhost\n{names}",
         "passwd": _USERS,
         "group": _GROUPS,
     }

@@ -6,6 +6,7 @@ import tempfile
 import numpy as np
 import sagemaker
 from sagemaker.async_inference import AsyncInferenceConfig
+from sagemaker.async_inference.waiter_config import WaiterConfig
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.pytorch import PyTorch
 from sagemaker.serializers import JSONSerializer
@@ -65,7 +66,8 @@ predictor = estimator.deploy(
     deserializer=JSONDeserializer(),
     async_inference_config=AsyncInferenceConfig(output_path=f"s3://{session.default_bucket()}/answers"),
 )
-answer = predictor.predict([[0.0], [1.0]])
+# Its thread that waits for a failure ends with the waiter.
+answer = predictor.predict([[0.0], [1.0]], waiter_config=WaiterConfig(max_attempts=10, delay=1))
 assert np.allclose(np.ravel(answer), [1, 3], atol=0.1), answer
 predictor.delete_endpoint()
 print("FLOW PASSED")
