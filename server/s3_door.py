@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 from api_specs import model
 from backends.aws.s3 import access, cors, failures, objects, post_policy, tags
 from backends.core.errors import AwsError
-from server import authentication, authorize, body, browser, form, identify
+from server import authentication, authorize, body, browser, identify
 from server.authentication import keyring
 from server.protocol import protocol_of, xml_write
 from server.types import HttpRequest, HttpResponse
@@ -115,6 +115,8 @@ async def _bucket(exchange: Exchange, name: str) -> Bucket:
 
 async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
     """Store a form's file: its fields are PutObject's headers, and its policy, if it has one, must hold."""
+    from server import form  # and with it python-multipart
+
     request = exchange.request
     request.stream = body.stream(exchange.receive)
     read = await form.read(request.stream, request.headers["content-type"])

@@ -14,14 +14,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CTR
-
 from backends.aws.s3 import failures
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
     from backends.core.objects import StoredObject
 
 KEY_BYTES = 32
@@ -37,6 +35,10 @@ class CustomerKey:
 
     def cipher(self, nonce: bytes, offset: int = 0) -> CipherContext:
         """Give what encrypts and decrypts from a byte offset on: in counter mode the two are one."""
+        from cryptography.hazmat.primitives.ciphers import Cipher
+        from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+        from cryptography.hazmat.primitives.ciphers.modes import CTR
+
         counter = (int.from_bytes(nonce, "big") + offset // BLOCK) % (1 << 128)
         context = Cipher(AES256(self.key), CTR(counter.to_bytes(BLOCK, "big"))).encryptor()
         context.update(bytes(offset % BLOCK))
