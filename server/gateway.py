@@ -17,7 +17,18 @@ import orjson
 
 from api_specs import model, validate
 from backends.core import errors
-from server import authentication, authorize, body, browser, identify, moto_door, presigned, route, waiters
+from server import (
+    authentication,
+    authorize,
+    body,
+    browser,
+    identify,
+    moto_door,
+    presigned,
+    route,
+    s3_door,
+    waiters,
+)
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -72,8 +83,17 @@ class Exchange:
         assert self.identity is not None
         return self.kernel.context(
             self.identity.account, self.identity.region, caller=self.identity.caller, request_id=self.request_id,
-            headers=self.request.headers if self.service == "s3" else None,
+            headers=self._told() if self.service == "s3" else None,
         )  # fmt: skip
+
+    def _told(self) -> dict[str, str]:
+        """Give the headers, and what bucket policies ask beside them, under names that no header can have."""
+        client = self.scope.get("client")
+        return {
+            **self.request.headers,
+            ":scheme": self.scope.get("scheme", "http"),
+            ":client": client[0] if client else "",
+        }
 
 
 async def identify_caller(exchange: Exchange) -> None:
@@ -85,7 +105,8 @@ async def route_service(exchange: Exchange) -> None:
     """Find the service, and read the body unless the operation streams it."""
     request = exchange.request
     assert exchange.identity is not None
-    if exchange.identity.signing_name or "x-amz-target" in request.headers or request.method != "POST":
+    known = exchange.identity.signing_name or "x-amz-target" in request.headers
+    if known or request.method != "POST" or s3_door.is_form(request):
         exchange.service = route.service_of(request, exchange.identity)
     if exchange.service != "s3":
         limit = exchange.kernel.settings.max_body_bytes
@@ -104,6 +125,10 @@ async def route_operation(exchange: Exchange) -> None:
         await authorize.authorize_other(exchange)
         exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
         return
+    if exchange.service == "s3" and exchange.request.method in {"OPTIONS", "POST"}:
+        exchange.response = await s3_door.answer(exchange)
+        if exchange.response is not None:
+            return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
     if exchange.service == "s3" and not exchange.request.body:
         if exchange.operation.has_streaming_input:
@@ -137,7 +162,7 @@ async def check(exchange: Exchange) -> None:
     found: list[str] = []
     checker(exchange.input, None, found)
     if found:
-        raise errors.AwsError(validation_code(exchange.service), validate.sentence(found))
+        raise errors.AwsError(validation_code(exchange.service, found), validate.sentence(found))
 
 
 async def dispatch(exchange: Exchange) -> None:
@@ -168,8 +193,8 @@ STEPS = (
     browser.guard,
     identify_caller,
     route_service,
-    browser.refuse_foreign,
-    authentication.authenticate,
+    s3_door.refuse_foreign,
+    s3_door.authenticate,
     route_operation,
     parse,
     check,
@@ -179,10 +204,11 @@ STEPS = (
 )
 
 
-def validation_code(service: str) -> str:
+def validation_code(service: str, found: list[str]) -> str:
     """Give the code of a constraint failure: IAM, STS and the runtime's model call it ValidationError."""
-    if service == "s3":  # it has no ValidationException
-        return "InvalidArgument"
+    if service == "s3":  # it has no ValidationException; only its XML documents are nested
+        paths = [each.partition("' failed ")[0].rpartition(" at '")[2] for each in found]
+        return "MalformedXML" if any("." in path for path in paths) else "InvalidArgument"
     if service in {"iam", "sts"}:
         return "ValidationError"
     declared = model.load_service(service).shape_names
@@ -244,6 +270,8 @@ class Gateway:
         else:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
             response = await answer(exchange)
+            if exchange.service == "s3" and "origin" in exchange.request.headers:
+                await s3_door.add_cors(exchange, response)
             if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:
                 browser.finish(exchange, response)
             await body.send(response, exchange.request.method, send)

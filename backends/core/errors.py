@@ -23,6 +23,7 @@ class AwsError(Exception):
         self.message = message
         self.status = status
         self.members = dict(members or {})
+        self.headers: dict[str, str] = {}  # S3 tells some things about an error in headers
 
 
 def validation(message: str) -> AwsError:

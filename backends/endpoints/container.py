@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.core.context import Context
+    from backends.core.objects import StoredObject
     from backends.jobs.runners.base import Runner
 
 PORT = 8080
@@ -107,7 +108,7 @@ def deliver_model(
     if stored is None:
         raise ModelDataError(f"Could not find model data at {url}.")
     archive = scratch / "model.tar.gz"
-    cx.objects.copy_to(stored, archive, link=True)
+    _copy(cx, stored, archive, link=True)
     try:
         with tarfile.open(archive, "r:*") as packed:
             _extract(packed, target.resolve())
@@ -137,6 +138,13 @@ def _extract(packed: tarfile.TarFile, target: Path) -> None:
         packed.extract(member, target, **options)
 
 
+def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) -> None:
+    try:
+        cx.objects.copy_to(stored, path, link=link)
+    except PermissionError as error:  # a customer's key encrypts it
+        raise ModelDataError(str(error)) from error
+
+
 def _copy_files(cx: Context, bucket: str, prefix: str, target: Path, check: Callable[[], None]) -> None:
     found = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
     if not found:
@@ -148,7 +156,7 @@ def _copy_files(cx: Context, bucket: str, prefix: str, target: Path, check: Call
         except channels.DataError as error:
             raise ModelDataError(str(error)) from error
         make_open(path.parent, above=target.parent)
-        cx.objects.copy_to(stored, path)
+        _copy(cx, stored, path)
 
 
 def wait_healthy(runner: Runner, handle: Handle, host: str, startup_s: float, check: Callable[[], None]) -> bool:

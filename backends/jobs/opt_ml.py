@@ -158,6 +158,8 @@ def _deliver(
             raise channels.DataError(f"{delivery.stored.key!r} is a file and a folder at once") from error
         except FileNotFoundError as error:
             raise channels.DataError(f"{delivery.stored.key!r} was deleted while it was downloaded") from error
+        except PermissionError as error:
+            raise channels.DataError(str(error)) from error
 
 
 def _place_among(plan: Plan, channel: Channel, index: int) -> tuple[int, int]:

@@ -157,7 +157,11 @@ def _epoch(date: str) -> float | None:
 def _skewed(claim: Claim, service: str, now: float, *, early: bool) -> AwsError:
     here, least, most = (_date(moment) for moment in (now, now - SKEW_S, now + SKEW_S))
     if service == "s3":
-        members: dict[str, Any] = {"RequestTime": claim.date, "ServerTime": here, "MaxAllowedSkewMilliseconds": SKEW_S * 1000}
+        members: dict[str, Any] = {
+            "RequestTime": claim.date,
+            "ServerTime": here,
+            "MaxAllowedSkewMilliseconds": SKEW_S * 1000,
+        }
         return failures.refused("skewed", service, "", **members)
     text = f"Signature expired: {claim.date} is now earlier than {least} ({here} - 15 min.)"
     if early:

@@ -118,7 +118,7 @@ def serialize_error(
     Answers to HEAD, and 304, have no body: the status alone says what is wrong.
     """
     shape = error_shape(service, error)
-    headers = [("x-amz-request-id", request_id)]
+    headers = [("x-amz-request-id", request_id), *error.headers.items()]
     status = status_of(shape, error)
     if shape is not None:
         rest_bindings.write(shape, error.members, headers)

@@ -89,7 +89,8 @@ def _role(name: str, cx: Context) -> dict[str, Any]:
 
 
 def start(kernel: Kernel) -> None:
-    """Go on with what rooms want of moto and it has not answered, if there is any."""
+    """Go on with what rooms want of moto and it has not answered, if there is any; let rooms ask what it has."""
+    kernel.state["ask moto"] = ask
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
 
@@ -110,6 +111,11 @@ def stop(kernel: Kernel) -> None:
     """End moto's thread."""
     if "moto" in kernel.state:
         kernel.state["moto"].shutdown()
+
+
+def ask(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
+    """Ask moto something at once, for a room that may not import this one: by `kernel.state["ask moto"]`."""
+    return submit(cx.kernel, _request_of(cx, detail))
 
 
 @on("AwsCall")

@@ -1,9 +1,11 @@
-"""S3 on disk: buckets, objects, listings, multipart uploads, tags.
+"""S3 on disk: objects and their versions, uploads, listings, and what a bucket is configured to do with them.
 
 The bytes and their index are `backends.core.objects`, which jobs use without HTTP; here are the operations that AWS
 calls s3, one module per concern. Bucket names are global, with an owner and a region; other regions reach a bucket,
-other accounts are denied, as they are on AWS while no policy lets them in.
+other accounts and nobody may what its policy says (`access.py`). What browsers send that the model does not know, forms
+and preflights, comes through `server/s3_door.py`.
 
-Tables: s3_buckets, s3_objects, s3_uploads, s3_parts, s3_garbage. Events: none yet. Loop: `sweep.remove_garbage`.
-What is not built yet answers 501 and stands in `api_specs/coverage.toml`.
+Tables: s3_buckets (with the configuration), s3_objects, s3_uploads, s3_parts, s3_garbage. Events sent: S3Object, where a
+bucket has notifications, and AwsCall, for their receivers; heard: S3Object. Loops: `sweep.remove_garbage`,
+`lifecycle.expire`. What is not built answers 501 and stands in `api_specs/coverage.toml`.
 """

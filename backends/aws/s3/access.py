@@ -5,40 +5,192 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.s3 import failures
 from backends.core import errors
 from backends.core.errors import AwsError
+from backends.core.policy import Decision, Kind, Policy, Question, decide, parse
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.objects import Bucket
+    from backends.core.objects import Bucket, StoredObject
 
 KEY_BYTES = 1024
 # S3 User Guide, "General purpose buckets naming rules".
 NAME = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+VERSION_ID = re.compile(r"null|[0-9a-f]{32}")
 RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
-CUSTOMER_KEYS = ("SSECustomerAlgorithm", "SSECustomerKey", "CopySourceSSECustomerAlgorithm", "CopySourceSSECustomerKey")
-LOCKS = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus", "WriteOffsetBytes")
+UNBUILT = (
+    "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus", "ObjectLockEventHold",
+    "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears", "WriteOffsetBytes",
+)  # fmt: skip
 GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+POLICY, PUBLIC_ACCESS = "Policy", "PublicAccessBlockConfiguration"
+BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+OWNERS_WAY_OUT = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
+OWNER_ONLY = OWNERS_WAY_OUT
+"""What no policy gives to another account."""
+CONDITION_KEYS = {
+    "Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys", "VersionId": "s3:VersionId",
+    "StorageClass": "s3:x-amz-storage-class", "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+}  # fmt: skip
+FIXING = {
+    "aws:sourceaccount", "aws:sourcearn", "aws:sourceip", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce",
+    "aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:userid", "s3:dataaccesspointarn",
+}  # fmt: skip
 OWNER_ACLS = {"private", "bucket-owner-full-control", "bucket-owner-read"}
 
 
-def bucket_of(cx: Context, request: dict[str, Any]) -> Bucket:
-    """Find the request's bucket; raise NoSuchBucket, or AccessDenied where its owner is another than asked or asking."""
-    return owned(cx, request["Bucket"], request.get("ExpectedBucketOwner"))
+def bucket_of(cx: Context, request: dict[str, Any], action: str) -> Bucket:
+    """Find the request's bucket, for an action as IAM names it (`s3:GetObject`; `Key` is the object it is about).
+
+    Raises NoSuchBucket; AccessDenied where its owner is another than asked, or does not let the caller in.
+    """
+    bucket = known(cx, request["Bucket"], request.get("ExpectedBucketOwner"))
+    if bucket.account == cx.account and POLICY not in bucket.settings:  # nearly always
+        return bucket
+    keys = {key: str(request[name]) for name, key in CONDITION_KEYS.items() if name in request}
+    _check(cx, bucket, action, request.get("Key"), keys)
+    return bucket
 
 
-def owned(cx: Context, name: str, expected_owner: str | None = None) -> Bucket:
-    """Find a bucket of the calling account."""
+def allowed(cx: Context, name: str, action: str, key: str | None = None, expected_owner: str | None = None) -> Bucket:
+    """Find a bucket, by name, in which the caller may do this."""
+    bucket = known(cx, name, expected_owner)
+    _check(cx, bucket, action, key, {})
+    return bucket
+
+
+def _check(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str]) -> None:
+    """Raise AccessDenied unless the owner asks, or the bucket's policy lets the caller in. `keys`: condition keys."""
+    own = bucket.account == cx.account
+    text = bucket.settings.get(POLICY)
+    if text is None:
+        if not own:
+            raise failures.access_denied()
+        return
+    policy = parse(text, Kind.RESOURCE)
+    decision = decide([policy], _question(cx, bucket, action, key, keys))
+    if own:  # what the owner's own users may do, their policies say; the bucket's can take it away
+        refused = decision is Decision.DENY and not (action in OWNERS_WAY_OUT and is_root(cx))
+    else:
+        closed = blocks(bucket)["RestrictPublicBuckets"] and is_public(policy)
+        refused = closed or decision is not Decision.ALLOW or action in OWNER_ONLY
+    if refused:
+        raise failures.access_denied()
+
+
+def _question(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str]) -> Question:
+    resource = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
+    context = {"aws:CurrentTime": datetime.fromtimestamp(cx.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **keys}
+    context["aws:SecureTransport"] = "true" if cx.headers.get(":scheme") == "https" else "false"
+    told = {":client": "aws:SourceIp", "referer": "aws:Referer", "user-agent": "aws:UserAgent"}
+    context |= {key: cx.headers[name] for name, key in told.items() if cx.headers.get(name)}
+    if is_anonymous(cx):
+        return Question(action, resource, "", "", context)
+    context |= {"aws:PrincipalAccount": cx.account, "aws:PrincipalArn": arn_of(cx)}
+    return Question(action, resource, arn_of(cx), cx.account, context)
+
+
+def arn_of(cx: Context) -> str:
+    """Give who asks: the ARN of a key that was issued, else the account itself."""
+    return cx.caller.arn or f"arn:aws:iam::{cx.account}:root"
+
+
+def is_root(cx: Context) -> bool:
+    """Tell whether the account itself asks: nothing can lock it out of its bucket's policy."""
+    return arn_of(cx).endswith(":root")
+
+
+def is_anonymous(cx: Context) -> bool:
+    """Tell whether nobody signed: no account asks then. Where any credentials pass, nobody is the default account."""
+    return not cx.account
+
+
+def blocks(bucket: Bucket) -> dict[str, bool]:
+    """Give a bucket's public access block: everything, unless that was changed."""
+    found = bucket.settings.get(PUBLIC_ACCESS)
+    return {name: found is None or found.get(name, False) for name in BLOCKS}
+
+
+def is_public(policy: Policy) -> bool:
+    """Tell whether a policy lets everybody in.
+
+    Source: S3 User Guide, "The meaning of public": a wildcard principal, unless a condition fixes who asks.
+    """
+    return any(
+        statement.allows
+        and (
+            statement.not_principals or any(value == "*" for kind, value in statement.principals or () if kind == "AWS")
+        )
+        and not any(
+            condition.key in FIXING and "*" not in "".join(condition.values) for condition in statement.conditions
+        )
+        for statement in policy.statements
+    )
+
+
+def known(cx: Context, name: str, expected_owner: str | None = None) -> Bucket:
+    """Find a bucket, whatever the caller may do in it."""
     bucket = cx.objects.bucket(cx, name)
     if bucket is None:
         raise failures.no_such_bucket(name)
-    if bucket.account != cx.account or expected_owner not in {None, bucket.account}:
+    if expected_owner not in {None, bucket.account}:
         raise failures.access_denied()
     return bucket
+
+
+def object_of(cx: Context, request: dict[str, Any], action: str) -> tuple[Bucket, StoredObject]:
+    """Find the object, or the version of one, that a request names; NoSuchKey, NoSuchVersion, MethodNotAllowed."""
+    version_id = version_of(request)
+    bucket = bucket_of(cx, request, action if version_id is None else with_version(action))
+    check_key(request["Key"])
+    try:
+        return bucket, version_in(cx, bucket, request["Key"], version_id)
+    except AwsError as error:
+        if error.code == "NoSuchKey" and bucket.account != cx.account:
+            _check(cx, bucket, "s3:ListBucket", None, {})  # who may not list learns not what is there
+        raise
+
+
+def version_in(cx: Context, bucket: Bucket, key: str, version_id: str | None) -> StoredObject:
+    """Find an object in a bucket that the caller may read."""
+    if version_id is None:
+        stored = cx.objects.head(cx, bucket.name, key)
+        if stored is not None:
+            return stored
+        marker = cx.objects.version(cx, bucket.name, key, None) if bucket.versioning else None
+        raise failures.no_such_key(key) if marker is None else failures.hidden(marker)
+    stored = cx.objects.version(cx, bucket.name, key, version_id)
+    if stored is None:
+        raise failures.no_such_version(key, version_id)
+    if stored.is_delete_marker:
+        raise failures.is_marker(stored)
+    return stored
+
+
+def with_version(action: str) -> str:
+    """Give IAM's name for an action on a named version."""
+    for verb in ("Tagging", "Attributes", "Acl"):
+        if action.endswith(verb):
+            return action.removesuffix(verb) + "Version" + verb
+    return action + "Version"
+
+
+def version_of(request: dict[str, Any]) -> str | None:
+    """Read which version is asked for; InvalidArgument for what no version is called."""
+    version_id: str | None = request.get("VersionId")
+    if version_id is not None and VERSION_ID.fullmatch(version_id) is None:
+        raise failures.invalid_argument("Invalid version id specified", "versionId", version_id)
+    return version_id
+
+
+def version_member(bucket: Bucket, stored: StoredObject) -> dict[str, str]:
+    """Give the response member of a version: buckets that were never versioned do not speak of them."""
+    return {"VersionId": stored.version_id} if bucket.versioning else {}
 
 
 def check_bucket_name(name: str) -> None:
@@ -66,18 +218,12 @@ def check_key(key: str) -> None:
 
 
 def check_options(request: dict[str, Any]) -> None:
-    """Refuse what would be a pretence: customer keys and locks (501), ACLs (a new bucket enforces its owner)."""
-    for member in (*CUSTOMER_KEYS, *LOCKS):
+    """Refuse what would be a pretence: locks (501), and ACLs (a bucket here enforces its owner)."""
+    for member in UNBUILT:
         if member in request:
             raise errors.not_implemented(f"s3 {member}")
     if request.get("ACL", "private") not in OWNER_ACLS or any(member in request for member in GRANTS):
         raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
-
-
-def check_version(request: dict[str, Any]) -> None:
-    """Raise InvalidArgument for a version that an unversioned bucket cannot hold."""
-    if request.get("VersionId", "null") != "null":
-        raise failures.invalid_argument("Invalid version id specified", "versionId", request["VersionId"])
 
 
 def owner(account: str) -> dict[str, str]:

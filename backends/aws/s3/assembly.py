@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import select
 
-from backends.aws.s3 import access, checksums, failures
+from backends.aws.s3 import access, checksums, customer_keys, encryption, failures
 from backends.core.errors import AwsError
-from backends.core.objects.store import Content
+from backends.core.objects import Content
 from backends.core.objects.tables import parts, uploads
 
 if TYPE_CHECKING:
+    from backends.aws.s3.customer_keys import CustomerKey
     from backends.core.context import Context
 
 LEAST_PART_BYTES = 5 << 20
-MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload that goes on. `algorithm`, `kind`: the checksum it was begun with (COMPOSITE or FULL_OBJECT)."""
+    """An upload that goes on.
+
+    `algorithm`, `kind`: the checksum it was begun with (COMPOSITE or FULL_OBJECT); `key_md5`: the customer's key, where
+    one encrypts it.
+    """
 
     upload_id: str
     bucket: str
@@ -35,11 +39,33 @@ class Upload:
     tags: dict[str, str]
     algorithm: str | None
     kind: str
+    key_md5: str
+
+    def customer_key(self, request: dict[str, Any]) -> CustomerKey | None:
+        """Give the key that encrypts a part: the upload's own, or none."""
+        key = customer_keys.of_request(request)
+        if not self.key_md5 and key is not None:
+            raise failures.invalid_request(
+                "The multipart upload initiate did not request encryption. Please resend the request without sending "
+                "encryption parameters."
+            )
+        if self.key_md5 and key is None:
+            raise failures.invalid_request(
+                "The multipart upload initiate requested encryption. Subsequent part requests must include the "
+                "appropriate encryption parameters."
+            )
+        if key is not None and key.md5 != self.key_md5:
+            raise failures.invalid_request("The provided encryption parameters did not match the ones used originally.")
+        return key
+
+    def encryption(self) -> dict[str, Any]:
+        """Give the response members about the upload's encryption."""
+        return encryption.members({"Customer": {"KeyMD5": self.key_md5}} if self.key_md5 else self.info)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stored part; `checksums` (base64) by algorithm."""
+    """One stored part; `checksums` (base64) by algorithm; `nonce` where a customer's key encrypts it."""
 
     number: int
     size: int
@@ -47,11 +73,12 @@ class Part:
     modified: float
     blob: str
     checksums: dict[str, str]
+    nonce: str = ""
 
 
-def upload_of(cx: Context, request: dict[str, Any]) -> Upload:
+def upload_of(cx: Context, request: dict[str, Any], action: str = "s3:PutObject") -> Upload:
     """Find the upload that a request names; NoSuchUpload unless bucket and key are its own."""
-    bucket = access.bucket_of(cx, request).name
+    bucket = access.bucket_of(cx, request, action).name
     mine = uploads.c.upload_id == request["UploadId"]
     row = cx.db.execute(select(uploads).where(mine)).first()
     if row is None or (row.bucket, row.key) != (bucket, request["Key"]):
@@ -73,16 +100,19 @@ def upload_from(row: Any) -> Upload:
         orjson.loads(row.tags) if row.tags else {},
         begun.get("Algorithm"),
         begun.get("Type", ""),
+        begun.get("KeyMD5", ""),
     )
 
 
 def parts_of(cx: Context, upload_id: str, after: int = 0, limit: int | None = None) -> list[Part]:
     """List an upload's parts by number."""
     query = select(parts).where(parts.c.upload_id == upload_id, parts.c.number > after).order_by(parts.c.number)
-    return [
-        Part(row.number, row.size, row.etag, row.modified, row.blob, orjson.loads(row.info))
-        for row in cx.db.execute(query.limit(limit))
-    ]
+    found = []
+    for row in cx.db.execute(query.limit(limit)):
+        info = orjson.loads(row.info)
+        nonce = info.pop("Nonce", "")
+        found.append(Part(row.number, row.size, row.etag, row.modified, row.blob, info, nonce))
+    return found
 
 
 def choose(cx: Context, request: dict[str, Any]) -> tuple[Upload, list[Part]]:
@@ -90,7 +120,7 @@ def choose(cx: Context, request: dict[str, Any]) -> tuple[Upload, list[Part]]:
     upload = upload_of(cx, request)
     listed = request.get("MultipartUpload", {}).get("Parts", [])
     if not listed or any("PartNumber" not in entry or "ETag" not in entry for entry in listed):
-        raise AwsError("MalformedXML", MALFORMED, 400)
+        raise failures.malformed_xml()
     numbers = [entry["PartNumber"] for entry in listed]
     if any(after <= before for before, after in itertools.pairwise(numbers)):
         text = "The list of parts was not in ascending order. Parts must be ordered by part number."
@@ -132,22 +162,33 @@ def object_info(upload: Upload, chosen: list[Part], request: dict[str, Any]) -> 
     if request.get("MpuObjectSize", size) != size:
         raise failures.invalid_request("The provided 'x-amz-mp-object-size' header does not match what was computed.")
     info = {**upload.info, "Parts": [part.size for part in chosen]}
-    algorithm = upload.algorithm
-    if request.get("ChecksumType", upload.kind) != upload.kind:
+    if upload.key_md5:
+        info["Customer"] = {"KeyMD5": upload.key_md5, "Nonces": [part.nonce for part in chosen]}
+    algorithm, kind = upload.algorithm, upload.kind
+    if algorithm is None and all(checksums.DEFAULT in part.checksums for part in chosen):
+        algorithm, kind = checksums.DEFAULT, "FULL_OBJECT"
+    if request.get("ChecksumType", kind) != kind:
         raise failures.invalid_request(
-            f"The upload was created using the {upload.kind or 'null'} checksum mode. The complete request must use "
+            f"The upload was created using the {kind or 'null'} checksum mode. The complete request must use "
             "the same checksum mode."
         )
     if algorithm is None:
         return info
-    if upload.kind == "FULL_OBJECT":
-        value = checksums.full_crc32([(part.checksums[algorithm], part.size) for part in chosen])
+    if upload.algorithm is not None:
+        info["PartChecksums"] = {algorithm: [part.checksums[algorithm] for part in chosen]}
+    return info | {"Checksums": {algorithm: _whole(algorithm, kind, chosen, request)}, "ChecksumType": kind}
+
+
+def _whole(algorithm: str, kind: str, chosen: list[Part], request: dict[str, Any]) -> str:
+    """Give the checksum of the whole; raise BadDigest where the client expects another."""
+    if kind == "FULL_OBJECT":
+        value = checksums.full(algorithm, [(part.checksums[algorithm], part.size) for part in chosen])
     else:
         value = checksums.composite(algorithm, [part.checksums[algorithm] for part in chosen])
     expected = request.get(f"Checksum{algorithm}")
     if expected is not None and expected not in {value, value.partition("-")[0]}:
         raise failures.bad_digest(algorithm)
-    return {**info, "Checksums": {algorithm: value}, "ChecksumType": upload.kind}
+    return value
 
 
 def join(cx: Context, chosen: list[Part]) -> Content:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
-from backends.aws.s3 import access, failures
+from backends.aws.s3 import access, failures, tags
 from backends.core import errors
 from backends.core.errors import AwsError
 from backends.core.objects.tables import buckets, objects, uploads
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 HOME = "us-east-1"  # the region without a location constraint
 MOST_BUCKETS = 10_000
 UNBUILT = ("ObjectLockEnabledForBucket", "BucketNamespace")
-UNBUILT_CONFIGURATION = ("Location", "Bucket", "Tags")
+UNBUILT_CONFIGURATION = ("Location", "Bucket")
 
 
 @operation("CreateBucket", service="s3")
 def create_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a bucket in the region of its location constraint, or of the endpoint."""
     name = request["Bucket"]
+    if access.is_anonymous(cx):
+        raise failures.access_denied()
     access.check_bucket_name(name)
     _check_options(request)
+    given = request.get("CreateBucketConfiguration", {}).get("Tags", [])
+    tagging = tags.checked([(tag["Key"], tag["Value"]) for tag in given], tags.MOST_BUCKET_TAGS)
     region = _region(cx, request.get("CreateBucketConfiguration", {}).get("LocationConstraint"))
     there = cx.objects.bucket(cx, name)
     if there is not None and there.account != cx.account:
@@ -42,6 +46,8 @@ def create_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if there is None:  # us-east-1 answers a repeated creation with success
         row = {"name": name, "account": cx.account, "region": region, "created": cx.clock.now()}
         cx.db.execute(insert(buckets), row)
+        if tagging:
+            cx.objects.configure(cx, name, "Tagging", tagging)
     return {"Location": f"/{name}", "BucketArn": f"arn:aws:s3:::{name}"}
 
 
@@ -75,10 +81,12 @@ def _region(cx: Context, constraint: str | None) -> str:
 @operation("DeleteBucket", service="s3")
 def delete_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove an empty bucket. Uploads that were never completed do not count, but their parts go with it."""
-    bucket = access.bucket_of(cx, request)
+    bucket = access.bucket_of(cx, request, "s3:DeleteBucket")
     cx.objects.lock_bucket(cx, bucket.name)
     if cx.db.execute(select(objects.c.id).where(objects.c.bucket == bucket.name).limit(1)).first() is not None:
         text = "The bucket you tried to delete is not empty"
+        if bucket.versioning:
+            text += ". You must delete all versions in the bucket."
         raise AwsError("BucketNotEmpty", text, 409, {"BucketName": bucket.name})
     begun = cx.db.execute(select(uploads.c.upload_id).where(uploads.c.bucket == bucket.name)).scalars().all()
     for upload_id in begun:
@@ -90,7 +98,7 @@ def delete_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("HeadBucket", service="s3")
 def head_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Tell whether a bucket is there and is the caller's."""
-    bucket = access.bucket_of(cx, request)
+    bucket = access.bucket_of(cx, request, "s3:ListBucket")
     return {
         "BucketArn": f"arn:aws:s3:::{bucket.name}",
         "BucketRegion": bucket.region,
@@ -101,7 +109,7 @@ def head_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("GetBucketLocation", service="s3")
 def get_bucket_location(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give a bucket's location constraint: none in us-east-1."""
-    region = access.bucket_of(cx, request).region
+    region = access.bucket_of(cx, request, "s3:GetBucketLocation").region
     return {} if region == HOME else {"LocationConstraint": region}
 
 

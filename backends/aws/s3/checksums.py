@@ -1,15 +1,18 @@
-"""The digests that S3 verifies and keeps: Content-MD5 and x-amz-checksum-*.
+"""The digests that S3 verifies and keeps: Content-MD5 and x-amz-checksum-*, of objects, parts and what parts make.
 
-CRC32C, CRC64NVME and XXHASH need code that the standard library lacks; they answer 501, never a wrong value.
+CRCs come from anycrc, which also joins those of two pieces; XXHASH from xxhash; the rest from the standard library.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
+
+import anycrc
+import xxhash
 
 from backends.aws.s3 import failures
 from backends.core import errors
@@ -19,43 +22,56 @@ if TYPE_CHECKING:
 
 NAMES = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 HEADER = "x-amz-checksum-"
-CRC32_POLYNOMIAL = 0xEDB88320
+DEFAULT = "CRC64NVME"
+"""What S3 computes, since December 2024, where the client sends no checksum."""
+
+FULL_ONLY = {"CRC64NVME"}
+FULL_CAPABLE = {"CRC32", "CRC32C", "CRC64NVME"}
 
 
 class Digest(Protocol):
-    """What hashlib's objects and `Crc32` share."""
+    """What hashlib's objects, xxhash's and `Crc` share."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes, /) -> object:
         """Take more bytes in."""
 
     def digest(self) -> bytes:
         """Give the digest of all bytes so far."""
 
 
-class Crc32:
-    """CRC-32 as zlib computes it, most significant byte first."""
+@cache
+def _model(algorithm: str) -> Any:
+    return anycrc.Model({"CRC32": "CRC32", "CRC32C": "CRC32-ISCSI", "CRC64NVME": "CRC64-NVME"}[algorithm])
 
-    def __init__(self) -> None:
-        self._value = 0
+
+class Crc:
+    """A CRC, most significant byte first."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._calc, self._bytes = _model(algorithm).calc, 8 if algorithm == "CRC64NVME" else 4
+        self._value: int | None = None
 
     def update(self, data: bytes, /) -> None:
         """Take more bytes in."""
-        self._value = zlib.crc32(data, self._value)
+        self._value = self._calc(data) if self._value is None else self._calc(data, self._value)
 
     def digest(self) -> bytes:
-        """Give four bytes."""
-        return self._value.to_bytes(4, "big")
+        """Give four bytes, or eight."""
+        return int(self._value or 0).to_bytes(self._bytes, "big")
 
 
 MAKERS: dict[str, Callable[[], Digest]] = {
-    "CRC32": Crc32,
+    "CRC32": lambda: Crc("CRC32"),
+    "CRC32C": lambda: Crc("CRC32C"),
+    "CRC64NVME": lambda: Crc("CRC64NVME"),
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
     "MD5": lambda: hashlib.md5(usedforsecurity=False),
+    "XXHASH64": xxhash.xxh64,
+    "XXHASH3": xxhash.xxh3_64,
+    "XXHASH128": xxhash.xxh3_128,
 }
-FULL_ONLY = {"CRC64NVME"}
-FULL_CAPABLE = {"CRC32", "CRC32C", "CRC64NVME"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +84,11 @@ class Asked:
 
 
 def maker(algorithm: str) -> Callable[[], Digest]:
-    """Give what computes an algorithm; 501 where nothing here can."""
+    """Give what computes an algorithm."""
     made = MAKERS.get(algorithm)
     if made is None:
-        raise errors.not_implemented(f"the S3 checksum {algorithm}")
+        raise failures.invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the "
+                                       f"valid types: [{', '.join(sorted(MAKERS))}]")  # fmt: skip
     return made
 
 
@@ -80,7 +97,7 @@ def asked(headers: Mapping[str, str], request: dict[str, Any]) -> Asked | None:
     given = [name for name in NAMES if f"Checksum{name}" in request]
     announced = request.get("ChecksumAlgorithm")
     trailer = headers.get("x-amz-trailer", "").strip().lower()
-    if len(given) > 1:
+    if len(given) > 1 or (given and trailer.startswith(HEADER)):
         raise failures.invalid_request(
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
         )
@@ -144,6 +161,15 @@ def members(info: dict[str, Any]) -> dict[str, str]:
     return {**found, "ChecksumType": info.get("ChecksumType", "FULL_OBJECT")} if found else {}
 
 
+def part_members(info: dict[str, Any], number: int) -> dict[str, str]:
+    """Give the response members of the checksums of one part, from 1."""
+    kept = info.get("PartChecksums")
+    if kept is None:
+        return members(info) if "Parts" not in info and number == 1 else {}
+    found = {f"Checksum{name}": values[number - 1] for name, values in kept.items()}
+    return {**found, "ChecksumType": info.get("ChecksumType", "COMPOSITE")}
+
+
 def composite(algorithm: str, parts: list[str]) -> str:
     """Give the checksum of checksums of a multipart object, as S3 spells it: `<base64>-<parts>`."""
     digest = maker(algorithm)()
@@ -152,37 +178,11 @@ def composite(algorithm: str, parts: list[str]) -> str:
     return f"{base64.b64encode(digest.digest()).decode()}-{len(parts)}"
 
 
-def full_crc32(parts: list[tuple[str, int]]) -> str:
-    """Give the CRC32 of the whole from its parts' (base64, size), without reading their bytes again."""
-    whole = 0
-    for value, size in parts:
-        whole = _combine(whole, int.from_bytes(base64.b64decode(value), "big"), size)
-    return base64.b64encode(whole.to_bytes(4, "big")).decode()
-
-
-def _combine(first: int, second: int, second_size: int) -> int:
-    """Join two CRCs: shift the first over `second_size` zero bytes, a power of two at a time, then add the second.
-
-    Source: the CRC register is a vector over GF(2), and appending zero bits a linear map of it; its powers are squares.
-    """
-    step = [CRC32_POLYNOMIAL, *(1 << bit for bit in range(31))]  # one zero bit
-    for _ in range(3):
-        step = _square(step)  # eight
-    while second_size:
-        if second_size & 1:
-            first = _apply(step, first)
-        step, second_size = _square(step), second_size >> 1
-    return first ^ second
-
-
-def _apply(matrix: list[int], vector: int) -> int:
-    total = 0
-    for column in matrix:
-        if vector & 1:
-            total ^= column
-        vector >>= 1
-    return total
-
-
-def _square(matrix: list[int]) -> list[int]:
-    return [_apply(matrix, column) for column in matrix]
+def full(algorithm: str, parts: list[tuple[str, int]]) -> str:
+    """Give the CRC of the whole from its parts' (base64, size), without reading their bytes again."""
+    combine, first = _model(algorithm).combine, base64.b64decode(parts[0][0])
+    whole = int.from_bytes(first, "big")
+    for value, size in parts[1:]:
+        if size:
+            whole = combine(whole, int.from_bytes(base64.b64decode(value), "big"), size)
+    return base64.b64encode(int(whole).to_bytes(len(first), "big")).decode()

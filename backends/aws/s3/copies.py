@@ -4,57 +4,79 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from backends.aws.s3 import access, checksums, conditions, failures, headers, tags
+from backends.aws.s3 import (
+    access,
+    checksums,
+    conditions,
+    customer_keys,
+    encryption,
+    failures,
+    headers,
+    lifecycle_rules,
+    tags,
+)
 from backends.aws.s3.receive import BLOCK_BYTES, MOST_BYTES, Received, keep
 from backends.core import errors
-from backends.core.objects.store import INLINE_BYTES, Content
+from backends.core.objects import Content
+from backends.core.objects.store import INLINE_BYTES
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backends.aws.s3.customer_keys import CustomerKey
     from backends.core.context import Context
-    from backends.core.objects import StoredObject
+    from backends.core.objects import Bucket, StoredObject
 
 SOURCE_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
-CHANGES = ("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "WebsiteRedirectLocation")
+CHANGES = ("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "SSECustomerKey", "WebsiteRedirectLocation")
 
 
 @operation("CopyObject", service="s3")
 async def copy_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Copy an object with its metadata and tags, or with those of the request."""
-    key = request["Key"]
-    access.check_key(key)
+    name = request["Key"]
+    access.check_key(name)
     access.check_options(request)
     replaced = request.get("MetadataDirective", "COPY") == "REPLACE"
-    stored = await cx.read(lambda inside: _check(inside, request))
-    if (stored.bucket, stored.key) == (request["Bucket"], key) and not replaced:
+    bucket, origin = await cx.read(lambda inside: _check(inside, request))
+    stored, key = origin.stored, customer_keys.of_request(request)
+    if (stored.bucket, stored.key) == (bucket.name, name) and stored.is_latest and not replaced:
         _check_changes(request)
-    info, tagging = _info(stored, request, replaced=replaced), stored.tags
+    info, tagging = _info(bucket, stored, request, replaced=replaced), stored.tags
     if request.get("TaggingDirective", "COPY") == "REPLACE":
         tagging = tags.read_header(request.get("Tagging"))
-    received = await asyncio.get_running_loop().run_in_executor(None, _copy, cx, stored, request)
-    if received.checksums:
-        info["Checksums"] = received.checksums
+    received = await asyncio.get_running_loop().run_in_executor(None, _copy, cx, origin, request, key)
+    received.keep_in(info, key)
 
-    def record(inside: Context) -> StoredObject:
-        bucket = access.bucket_of(inside, request).name
-        conditions.check_write(inside.objects.head(inside, bucket, key), key, request)
-        return inside.objects.record(inside, bucket, key, received.content, info, tagging)
+    def record(inside: Context) -> tuple[Bucket, StoredObject]:
+        within = access.bucket_of(inside, request, "s3:PutObject")
+        inside.objects.lock_bucket(inside, within.name)
+        conditions.check_write(inside.objects.head(inside, within.name, name), name, request)
+        return within, inside.objects.record(inside, within, name, received.content, info, tagging, "Copy")
 
-    made = await keep(cx, received.content, record)
+    within, made = await keep(cx, received.content, record)
     result = {"ETag": f'"{made.etag}"', "LastModified": made.modified, **checksums.members(info)}
-    return {"CopyObjectResult": result, **headers.encryption(info)}
+    return {
+        "CopyObjectResult": result,
+        **encryption.members(info),
+        **access.version_member(within, made),
+        **origin.member,
+        **lifecycle_rules.expiration_member(within, made),
+    }
 
 
-def _check(cx: Context, request: dict[str, Any]) -> StoredObject:
-    access.bucket_of(cx, request)
-    stored = source(cx, request)
-    if stored.size > MOST_BYTES:
+def _check(cx: Context, request: dict[str, Any]) -> tuple[Bucket, Origin]:
+    bucket = access.bucket_of(cx, request, "s3:PutObject")
+    origin = source(cx, request)
+    if origin.stored.size > MOST_BYTES:
         text = "The specified copy source is larger than the maximum allowable size for a copy source"
         raise failures.invalid_request(f"{text}: {MOST_BYTES}")
-    return stored
+    return bucket, origin
 
 
 def _check_changes(request: dict[str, Any]) -> None:
@@ -65,33 +87,47 @@ def _check_changes(request: dict[str, Any]) -> None:
         )
 
 
-def source(cx: Context, request: dict[str, Any]) -> StoredObject:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a copy is made of, and the customer's key that reads it; `member` tells the version in the answer."""
+
+    stored: StoredObject
+    key: CustomerKey | None
+    member: dict[str, str]
+
+
+def source(cx: Context, request: dict[str, Any]) -> Origin:
     """Find the object that x-amz-copy-source names, if its conditions hold."""
-    bucket, key = parse_source(request["CopySource"])
-    name = access.owned(cx, bucket, request.get("ExpectedSourceBucketOwner")).name
-    stored = cx.objects.head(cx, name, key)
-    if stored is None:
-        raise failures.no_such_key(key)
+    name, key, version_id = parse_source(request["CopySource"])
+    action = "s3:GetObject" if version_id is None else "s3:GetObjectVersion"
+    bucket = access.allowed(cx, name, action, key, request.get("ExpectedSourceBucketOwner"))
+    try:
+        stored = access.version_in(cx, bucket, key, version_id)
+    except errors.AwsError as error:
+        if error.code != "MethodNotAllowed":
+            raise
+        text = "The source of a copy request may not specifically refer to a delete marker by version id."
+        raise failures.invalid_request(text) from None
     conditions.check_copy(stored, request)
-    return stored
+    member = {"CopySourceVersionId": stored.version_id} if bucket.versioning else {}
+    return Origin(stored, customer_keys.of_reader(stored, request, "CopySource"), member)
 
 
-def parse_source(text: str) -> tuple[str, str]:
+def parse_source(text: str) -> tuple[str, str, str | None]:
     """Split `bucket/key[?versionId=...]`, which is percent-encoded and may begin with a slash."""
     path, _, version = text.partition("?versionId=")
-    if version not in {"", "null"}:
-        raise failures.invalid_argument("Invalid version id specified", "versionId", version)
+    version_id = access.version_of({"VersionId": version} if version else {})
     if path.startswith("arn:"):
         raise errors.not_implemented("s3 copies from access points")
     bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
         text = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
         raise failures.invalid_argument(text, "x-amz-copy-source", path)
-    return bucket, key
+    return bucket, key, version_id
 
 
-def _info(stored: StoredObject, request: dict[str, Any], *, replaced: bool) -> dict[str, Any]:
-    info = headers.info_of(request)
+def _info(bucket: Bucket, stored: StoredObject, request: dict[str, Any], *, replaced: bool) -> dict[str, Any]:
+    info = headers.info_of(bucket, request)
     if not replaced:  # storage class, encryption and redirect never come along
         for name in (*headers.CONTENT, "Metadata"):
             info.pop(name, None)
@@ -100,44 +136,60 @@ def _info(stored: StoredObject, request: dict[str, Any], *, replaced: bool) -> d
     return info
 
 
-def _copy(cx: Context, stored: StoredObject, request: dict[str, Any]) -> Received:
+def _copy(cx: Context, origin: Origin, request: dict[str, Any], key: CustomerKey | None) -> Received:
     """Duplicate an object's bytes; blocks. What was made of parts becomes one piece, and gets its own MD5."""
-    algorithm = request.get("ChecksumAlgorithm")
+    stored, algorithm = origin.stored, request.get("ChecksumAlgorithm")
     known = stored.info.get("Checksums", {})
     whole = stored.info.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-    if "-" not in stored.etag and whole and algorithm in {None, *known}:
+    plain = origin.key is None and key is None
+    if plain and "-" not in stored.etag and whole and algorithm in {None, *known}:
         return Received(cx.objects.copy_content(stored), known)
-    return rewrite(cx, stored, (0, stored.size), algorithm or next(iter(known), None))
+    algorithm = algorithm or next(iter(known), checksums.DEFAULT)
+    return rewrite(cx, origin, (0, stored.size), algorithm, key)
 
 
 def rewrite(
-    cx: Context, stored: StoredObject, span: tuple[int, int], algorithm: str | None, *, inline: bool = True
+    cx: Context,
+    origin: Origin,
+    span: tuple[int, int],
+    algorithm: str,
+    key: CustomerKey | None,
+    *,
+    inline: bool = True,
 ) -> Received:
-    """Copy a span of an object's bytes and hash them on the way; blocks."""
+    """Copy a span of an object's bytes and hash them on the way, from one customer's key to another; blocks."""
+    digest = checksums.maker(algorithm)()
+    cipher, nonce = key.encryptor() if key is not None else (None, "")
+
+    def blocks() -> Iterator[bytes]:
+        for block in _read(cx, origin, span):
+            digest.update(block)
+            yield block if cipher is None else cipher.update(block)
+
+    if inline and span[1] - span[0] <= INLINE_BYTES:
+        content = cx.objects.store_bytes(b"".join(blocks()))
+    else:
+        writer = cx.objects.blobs.writer()
+        try:
+            for block in blocks():
+                writer.write(block)
+            content = Content(writer.size, writer.md5.hexdigest(), blob=writer.finish())
+        finally:
+            writer.abandon()
+    found = {algorithm: checksums.check(checksums.Asked(algorithm, None, None), digest, {})}
+    return Received(content, found, [nonce] if nonce else [])
+
+
+def _read(cx: Context, origin: Origin, span: tuple[int, int]) -> Iterator[bytes]:
+    """Give the plain bytes of a span in blocks."""
     first, after = span
-    digest = checksums.maker(algorithm)() if algorithm is not None else None
-    with cx.objects.open(stored) as file:
+    reading = customer_keys.Reading(origin.stored, origin.key, first) if origin.key is not None else None
+    with cx.objects.open(origin.stored) as file:
         file.seek(first)
-        if inline and after - first <= INLINE_BYTES:
-            data = file.read(after - first)
-            content = cx.objects.store_bytes(data)
-            if digest is not None:
-                digest.update(data)
-        else:
-            writer = cx.objects.blobs.writer()
-            try:
-                while first < after:
-                    block = file.read(min(BLOCK_BYTES, after - first))
-                    writer.write(block)
-                    if digest is not None:
-                        digest.update(block)
-                    first += len(block)
-                content = Content(writer.size, writer.md5.hexdigest(), blob=writer.finish())
-            finally:
-                writer.abandon()
-    if digest is None or algorithm is None:
-        return Received(content, {})
-    return Received(content, {algorithm: checksums.check(checksums.Asked(algorithm, None, None), digest, {})})
+        while first < after:
+            block = file.read(min(BLOCK_BYTES, after - first))
+            first += len(block)
+            yield block if reading is None else reading.update(block)
 
 
 def source_span(stored: StoredObject, text: str | None) -> tuple[int, int]:

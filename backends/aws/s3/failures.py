@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
 from backends.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from backends.core.objects import StoredObject
+
+MALFORMED_XML = "The XML you provided was not well-formed or did not validate against our published schema"
 
 
 def no_such_bucket(bucket: str) -> AwsError:
@@ -13,6 +21,37 @@ def no_such_bucket(bucket: str) -> AwsError:
 def no_such_key(key: str) -> AwsError:
     """Give the error of a key without an object."""
     return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": key})
+
+
+def no_such_version(key: str, version_id: str) -> AwsError:
+    """Give the error of a version that a key does not have."""
+    members = {"Key": key, "VersionId": version_id}
+    return AwsError("NoSuchVersion", "The specified version does not exist.", 404, members)
+
+
+def hidden(marker: StoredObject) -> AwsError:
+    """Give the error of a key whose current version is a delete marker."""
+    error = no_such_key(marker.key)
+    error.headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
+    return error
+
+
+def is_marker(marker: StoredObject) -> AwsError:
+    """Give the error of naming a delete marker where an object is meant."""
+    text = "The specified method is not allowed against this resource."
+    error = AwsError("MethodNotAllowed", text, 405, {"Method": "GET", "ResourceType": "DeleteMarker"})
+    error.headers = {
+        "Allow": "DELETE",
+        "x-amz-delete-marker": "true",
+        "x-amz-version-id": marker.version_id,
+        "Last-Modified": formatdate(marker.modified, usegmt=True),
+    }
+    return error
+
+
+def malformed_xml() -> AwsError:
+    """Give the error of a document that is not what the operation takes."""
+    return AwsError("MalformedXML", MALFORMED_XML, 400)
 
 
 def no_such_upload(upload_id: str) -> AwsError:

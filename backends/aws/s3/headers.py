@@ -5,24 +5,24 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.s3 import checksums, chunked
+from backends.aws.s3 import checksums, chunked, encryption
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from backends.core.objects import StoredObject
+    from backends.core.objects import Bucket, StoredObject
 
 CONTENT = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
 KEPT = (*CONTENT, "WebsiteRedirectLocation")
-ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
 OVERRIDES = {f"Response{name}": name for name in CONTENT}
 DEFAULT_TYPE = "binary/octet-stream"
-DEFAULT_ENCRYPTION = "AES256"  # since January 2023 S3 encrypts, and says so, whether asked to or not
 METADATA_BYTES = 2048
 
 
-def info_of(request: dict[str, Any]) -> dict[str, Any]:
+def info_of(bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:
     """Read what a PutObject, CopyObject or CreateMultipartUpload wants an object to carry."""
-    info = {name: request[name] for name in (*KEPT, *ENCRYPTION) if name in request}
+    info = {name: request[name] for name in KEPT if name in request}
+    if "SSECustomerKey" not in request:
+        info |= encryption.of_request(bucket, request)
     info.setdefault("ContentType", DEFAULT_TYPE)
     if "ContentEncoding" in info:
         info["ContentEncoding"] = chunked.without_coding(info["ContentEncoding"])
@@ -51,13 +51,6 @@ def _ascii(value: str) -> str:
     return f"=?UTF-8?B?{base64.b64encode(raw).decode()}?="
 
 
-def encryption(info: dict[str, Any]) -> dict[str, Any]:
-    """Give the response members about an object's encryption."""
-    found = {name: info[name] for name in ENCRYPTION if name in info}
-    found.setdefault("ServerSideEncryption", DEFAULT_ENCRYPTION)
-    return found
-
-
 def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
     """Give the members that GetObject and HeadObject share."""
     info = stored.info
@@ -67,7 +60,7 @@ def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
         "ETag": f'"{stored.etag}"',
         **{name: info[name] for name in KEPT if name in info},
         **{name: request[asked] for asked, name in OVERRIDES.items() if asked in request},
-        **encryption(info),
+        **encryption.members(info),
     }
     found.setdefault("ContentType", DEFAULT_TYPE)
     for name in ("Metadata", "StorageClass"):
@@ -77,6 +70,7 @@ def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
         found["TagCount"] = len(stored.tags)
     if "PartNumber" in request and "Parts" in info:
         found["PartsCount"] = len(info["Parts"])
-    if request.get("ChecksumMode") == "ENABLED" and "Range" not in request and "PartNumber" not in request:
-        found |= checksums.members(info)
+    if "ChecksumMode" in request and "Range" not in request:
+        part = request.get("PartNumber")
+        found |= checksums.members(info) if part is None else checksums.part_members(info, part)
     return found

@@ -37,8 +37,7 @@ def _content(entry: dict[str, Any]) -> str:
         f"<StorageClass>{entry['StorageClass']}</StorageClass>"
     )
     if "ChecksumType" in entry:
-        names = "".join(f"<ChecksumAlgorithm>{name}</ChecksumAlgorithm>" for name in entry["ChecksumAlgorithm"])
-        out += f"{names}<ChecksumType>{entry['ChecksumType']}</ChecksumType>"
+        out += _checksum(*entry["ChecksumAlgorithm"], entry["ChecksumType"])
     if "Owner" in entry:
         out += f"<Owner><ID>{entry['Owner']['ID']}</ID></Owner>"
     return f"{out}</Contents>"
@@ -54,6 +53,14 @@ def _text(value: Any) -> str:
 def _time(seconds: float) -> str:
     whole, millis = divmod(round(seconds * 1000), 1000)
     return f"{_second(whole)}.{millis:03d}Z"
+
+
+@lru_cache(64)
+def _checksum(*names: str) -> str:
+    """Write the algorithms and, the last, the type."""
+    *algorithms, kind = names
+    written = "".join(f"<ChecksumAlgorithm>{name}</ChecksumAlgorithm>" for name in algorithms)
+    return f"{written}<ChecksumType>{kind}</ChecksumType>"
 
 
 @lru_cache(1024)

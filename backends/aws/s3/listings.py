@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backends.core.context import Context
-    from backends.core.objects import Summary
+    from backends.core.objects import Bucket, Summary
 
 MOST_KEYS = 1000
 PLAIN = re.compile(r"[A-Za-z0-9/._~-]*")
@@ -44,7 +44,7 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
     start, included = after, False
     rolled = rolled_up(after, prefix, delimiter)
     if rolled is not None:  # its keys belong to a common prefix that is not beyond `after`
-        start, included = _beyond(rolled), True
+        start, included = beyond(rolled), True
     batch = min(BATCH, limit + 1) if delimiter else limit + 1
     while True:
         rows = cx.objects.summaries(cx, bucket, prefix, start, batch, included=included)
@@ -64,7 +64,7 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
             page.end = skipped or row.key
         if len(rows) < batch:
             return page
-        start, included = (_beyond(skipped), True) if skipped is not None else (rows[-1].key, False)
+        start, included = (beyond(skipped), True) if skipped is not None else (rows[-1].key, False)
         useful = len(page) - taken
         batch = (
             max(2, min(batch * 2, limit + 1 - len(page), MOST_KEYS)) if useful * 2 > len(rows) else max(2, useful * 2)
@@ -79,7 +79,7 @@ def rolled_up(key: str, prefix: str, delimiter: str) -> str | None:
     return key[: end + len(delimiter)] if end >= 0 else None
 
 
-def _beyond(prefix: str) -> str:
+def beyond(prefix: str) -> str:
     """Give the least text above everything that begins with `prefix`."""
     head = prefix.rstrip("\U0010ffff")
     following = ord(head[-1]) + 1
@@ -89,14 +89,14 @@ def _beyond(prefix: str) -> str:
 @operation("ListObjectsV2", service="s3")
 def list_objects_v2(cx: Context, request: dict[str, Any]) -> bytes:
     """List a bucket, a page at a time, by continuation token."""
-    limit = _limit(request)
+    limit = page_size(request)
     token = request.get("ContinuationToken")
     if token == "":
         raise failures.invalid_argument("The continuation token provided is incorrect", "continuation-token")
     after = read_token(token) if token is not None else request.get("StartAfter", "")
-    page = _walk(cx, request, after, limit)
+    bucket, page = _walk(cx, request, after, limit)
     spell = speller(request)
-    answer = _common(request, page, limit, spell, owners=bool(request.get("FetchOwner")), account=cx.account)
+    answer = _common(request, page, limit, spell, owners=bool(request.get("FetchOwner")), account=bucket.account)
     answer["KeyCount"] = len(page)
     if token is not None:
         answer["ContinuationToken"] = token
@@ -107,36 +107,21 @@ def list_objects_v2(cx: Context, request: dict[str, Any]) -> bytes:
     return listing_xml.document(answer)
 
 
-@operation("ListObjectVersions", service="s3")
-def list_object_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """List a bucket that was never versioned: every object is its only version, `null`."""
-    limit, marker = _limit(request), request.get("KeyMarker", "")
-    page = _walk(cx, request, marker, limit)
-    spell = speller(request)
-    answer = _common(request, page, limit, spell, owners=True, account=cx.account)
-    answer |= {"KeyMarker": spell(marker), "VersionIdMarker": request.get("VersionIdMarker", "")}
-    if "Contents" in answer:
-        answer["Versions"] = [{**e, "VersionId": "null", "IsLatest": True} for e in answer.pop("Contents")]
-    if page.truncated:
-        answer["NextKeyMarker"] = spell(page.end)
-        answer["NextVersionIdMarker"] = "null"
-    return answer
-
-
 @operation("ListObjects", service="s3")
 def list_objects(cx: Context, request: dict[str, Any]) -> bytes:
     """List a bucket, a page at a time, by marker."""
-    limit, marker = _limit(request), request.get("Marker", "")
-    page = _walk(cx, request, marker, limit)
+    limit, marker = page_size(request), request.get("Marker", "")
+    bucket, page = _walk(cx, request, marker, limit)
     spell = speller(request)
-    answer = _common(request, page, limit, spell, owners=True, account=cx.account)
+    answer = _common(request, page, limit, spell, owners=True, account=bucket.account)
     answer["Marker"] = spell(marker)
     if page.truncated and request.get("Delimiter"):  # without one, the last key is the next marker
         answer["NextMarker"] = spell(page.end)
     return listing_xml.document(answer)
 
 
-def _limit(request: dict[str, Any]) -> int:
+def page_size(request: dict[str, Any]) -> int:
+    """Read MaxKeys; S3 gives no more than 1,000."""
     asked: int = request.get("MaxKeys", MOST_KEYS)
     if asked < 0:
         raise failures.invalid_argument(
@@ -145,9 +130,9 @@ def _limit(request: dict[str, Any]) -> int:
     return min(asked, MOST_KEYS)
 
 
-def _walk(cx: Context, request: dict[str, Any], after: str, limit: int) -> Page:
-    bucket = access.bucket_of(cx, request).name
-    return walk(cx, bucket, request.get("Prefix", ""), request.get("Delimiter", ""), after, limit)
+def _walk(cx: Context, request: dict[str, Any], after: str, limit: int) -> tuple[Bucket, Page]:
+    bucket = access.bucket_of(cx, request, "s3:ListBucket")
+    return bucket, walk(cx, bucket.name, request.get("Prefix", ""), request.get("Delimiter", ""), after, limit)
 
 
 def speller(request: dict[str, Any]) -> Callable[[str], str]:

@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import delete, insert
 
-from backends.aws.s3 import access, assembly, checksums, conditions, copies, failures, headers, tags
+from backends.aws.s3 import (
+    access,
+    assembly,
+    checksums,
+    conditions,
+    copies,
+    customer_keys,
+    encryption,
+    failures,
+    headers,
+    lifecycle_rules,
+    tags,
+)
 from backends.aws.s3.receive import Received, keep, receive
 from backends.core.objects.tables import parts, uploads
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.objects import StoredObject
+    from backends.core.objects import Bucket, StoredObject
 
 MOST_PARTS = 10_000
 
@@ -25,25 +37,29 @@ MOST_PARTS = 10_000
 @operation("CreateMultipartUpload", service="s3")
 def create_multipart_upload(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Begin an upload; its id begins with its time, so that ids sort as uploads began."""
-    bucket, key = access.bucket_of(cx, request).name, request["Key"]
-    access.check_key(key)
+    bucket, name = access.bucket_of(cx, request, "s3:PutObject"), request["Key"]
+    access.check_key(name)
     access.check_options(request)
-    info = headers.info_of(request)
+    info = headers.info_of(bucket, request)
     algorithm, kind = _checksum(request)
-    if algorithm is not None:
-        info["Upload"] = {"Algorithm": algorithm, "Type": kind}
+    begun = {"Algorithm": algorithm, "Type": kind} if algorithm is not None else {}
+    key = customer_keys.of_request(request)
+    if key is not None:
+        begun["KeyMD5"] = key.md5
     tagging = tags.read_header(request.get("Tagging"))
     row = {
         "upload_id": f"{time.time_ns():016x}{secrets.token_hex(24)}",
-        "bucket": bucket,
-        "key": key,
+        "bucket": bucket.name,
+        "key": name,
         "account": cx.account,
         "created": cx.clock.now(),
-        "info": orjson.dumps(info),
+        "info": orjson.dumps({**info, "Upload": begun}),
         "tags": orjson.dumps(tagging) if tagging else None,
     }
     cx.db.execute(insert(uploads), row)
-    answer = {"Bucket": bucket, "Key": key, "UploadId": row["upload_id"], **headers.encryption(info)}
+    shown = {"Customer": {"KeyMD5": key.md5}} if key is not None else info
+    answer = {"Bucket": bucket.name, "Key": name, "UploadId": row["upload_id"], **encryption.members(shown)}
+    answer |= lifecycle_rules.abort_members(bucket, name, row["created"])
     return answer | ({"ChecksumAlgorithm": algorithm, "ChecksumType": kind} if algorithm is not None else {})
 
 
@@ -60,7 +76,11 @@ def _checksum(request: dict[str, Any]) -> tuple[str | None, str]:
         raise failures.invalid_request(
             f"The FULL_OBJECT checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
         )
-    return algorithm, kind or "COMPOSITE"
+    if kind == "COMPOSITE" and algorithm in checksums.FULL_ONLY:
+        raise failures.invalid_request(
+            f"The COMPOSITE checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
+        )
+    return algorithm, kind or ("FULL_OBJECT" if algorithm in checksums.FULL_ONLY else "COMPOSITE")
 
 
 @operation("UploadPart", service="s3")
@@ -74,9 +94,10 @@ async def upload_part(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, actual checksum "
             f"Type: {asked.algorithm.lower()}"
         )
-    received = await receive(cx, request, upload.algorithm, inline=False)
+    key = upload.customer_key(request)
+    received = await receive(cx, request, upload.algorithm or checksums.DEFAULT, inline=False, key=key)
     await keep(cx, received.content, lambda inside: _record_part(inside, request, received))
-    answer = {"ETag": f'"{received.content.etag}"', **headers.encryption(upload.info)}
+    answer = {"ETag": f'"{received.content.etag}"', **upload.encryption()}
     return answer | {f"Checksum{name}": value for name, value in received.checksums.items()}
 
 
@@ -86,18 +107,19 @@ async def upload_part_copy(cx: Context, request: dict[str, Any]) -> dict[str, An
     _check_number(request)
     access.check_options(request)
 
-    def look(inside: Context) -> tuple[assembly.Upload, StoredObject]:
+    def look(inside: Context) -> tuple[assembly.Upload, copies.Origin]:
         return assembly.upload_of(inside, request), copies.source(inside, request)
 
-    upload, stored = await cx.read(look)
-    span = copies.source_span(stored, request.get("CopySourceRange"))
+    upload, origin = await cx.read(look)
+    key, algorithm = upload.customer_key(request), upload.algorithm or checksums.DEFAULT
+    span = copies.source_span(origin.stored, request.get("CopySourceRange"))
     received = await asyncio.get_running_loop().run_in_executor(
-        None, lambda: copies.rewrite(cx, stored, span, upload.algorithm, inline=False)
+        None, lambda: copies.rewrite(cx, origin, span, algorithm, key, inline=False)
     )
     modified = await keep(cx, received.content, lambda inside: _record_part(inside, request, received))
     result = {"ETag": f'"{received.content.etag}"', "LastModified": modified}
     result |= {f"Checksum{name}": value for name, value in received.checksums.items()}
-    return {"CopyPartResult": result, **headers.encryption(upload.info)}
+    return {"CopyPartResult": result, **upload.encryption(), **origin.member}
 
 
 def _check_number(request: dict[str, Any]) -> None:
@@ -122,7 +144,7 @@ def _record_part(cx: Context, request: dict[str, Any], received: Received) -> fl
         "etag": received.content.etag,
         "modified": modified,
         "blob": received.content.blob,
-        "info": orjson.dumps(received.checksums),
+        "info": orjson.dumps(received.checksums | ({"Nonce": received.nonces[0]} if received.nonces else {})),
     }
     cx.db.execute(insert(parts), row)
     return modified
@@ -136,30 +158,35 @@ async def complete_multipart_upload(cx: Context, request: dict[str, Any]) -> dic
     content = await asyncio.get_running_loop().run_in_executor(None, assembly.join, cx, chosen)
     single = content.blob == chosen[0].blob
 
-    def record(inside: Context) -> StoredObject:
+    def record(inside: Context) -> tuple[Bucket, StoredObject]:
+        within = access.bucket_of(inside, request, "s3:PutObject")
+        inside.objects.lock_bucket(inside, within.name)
         again, still = assembly.choose(inside, request)  # aborted, completed or changed while the parts were joined?
         if [part.blob for part in still] != [part.blob for part in chosen]:
             raise failures.no_such_upload(again.upload_id)
         conditions.check_write(inside.objects.head(inside, upload.bucket, upload.key), upload.key, request)
         inside.objects.forget_upload(inside, upload.upload_id, keeping=content.blob)
-        return inside.objects.record(inside, upload.bucket, upload.key, content, info, upload.tags)
+        cause = "CompleteMultipartUpload"
+        return within, inside.objects.record(inside, within, upload.key, content, info, upload.tags, cause)
 
     if single:
-        await cx.transact(record)  # the part's own bytes: a refusal must not remove them
+        within, made = await cx.transact(record)  # the part's own bytes: a refusal must not remove them
     else:
-        await keep(cx, content, record)
+        within, made = await keep(cx, content, record)
     host = cx.headers.get("host", "localhost")
     answer = {
-        "Location": f"http://{host}/{upload.bucket}/{upload.key}",
+        "Location": f"{cx.headers.get(':scheme', 'http')}://{host}/{upload.bucket}/{upload.key}",
         "Bucket": upload.bucket,
         "Key": upload.key,
         "ETag": f'"{content.etag}"',
     }
-    return answer | checksums.members(info) | headers.encryption(info)
+    answer |= checksums.members(info) | encryption.members(info) | access.version_member(within, made)
+    return answer | lifecycle_rules.expiration_member(within, made)
 
 
 @operation("AbortMultipartUpload", service="s3")
 def abort_multipart_upload(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Throw an upload and its parts away."""
-    cx.objects.forget_upload(cx, assembly.upload_of(cx, request).upload_id)
+    upload = assembly.upload_of(cx, request, "s3:AbortMultipartUpload")
+    cx.objects.forget_upload(cx, upload.upload_id)
     return {}

@@ -8,7 +8,7 @@ from sqlalchemy import and_, or_, select
 
 from backends.aws.s3 import access, assembly
 from backends.aws.s3.listings import rolled_up, speller
-from backends.core.objects.store import within
+from backends.core.objects.rows import within
 from backends.core.objects.tables import uploads
 from backends.core.operation import operation
 
@@ -21,7 +21,7 @@ MOST = 1000
 @operation("ListParts", service="s3")
 def list_parts(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List an upload's parts by number, a page at a time."""
-    upload = assembly.upload_of(cx, request)
+    upload = assembly.upload_of(cx, request, "s3:ListMultipartUploadParts")
     limit, marker = min(request.get("MaxParts", MOST), MOST), int(request.get("PartNumberMarker") or 0)
     found = assembly.parts_of(cx, upload.upload_id, marker, limit + 1)
     page = found[:limit]
@@ -57,7 +57,7 @@ def _part(part: assembly.Part) -> dict[str, Any]:
 @operation("ListMultipartUploads", service="s3")
 def list_multipart_uploads(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List uploads that go on, by key and then by when they began."""
-    bucket = access.bucket_of(cx, request).name
+    bucket = access.bucket_of(cx, request, "s3:ListBucketMultipartUploads").name
     limit = min(request.get("MaxUploads", MOST), MOST)
     entries, prefixes, truncated = _page(cx, bucket, request, limit)
     spell = speller(request)

@@ -6,17 +6,28 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.s3 import access, checksums, conditions, failures, headers, tags
+from backends.aws.s3 import (
+    access,
+    checksums,
+    conditions,
+    customer_keys,
+    encryption,
+    failures,
+    headers,
+    lifecycle_rules,
+    tags,
+)
 from backends.aws.s3.receive import BLOCK_BYTES, keep, receive
+from backends.core import errors
 from backends.core.errors import AwsError
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from typing import IO
 
     from backends.core.context import Context
-    from backends.core.objects import StoredObject
+    from backends.core.objects import Bucket, StoredObject
 
 MOST_DELETED = 1000
 
@@ -24,80 +35,92 @@ MOST_DELETED = 1000
 @operation("PutObject", service="s3")
 async def put_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store an object; of several writers of one key the last to commit wins, whole."""
-    key = request["Key"]
-    access.check_key(key)
+    return await put(cx, request, "Put")
+
+
+async def put(cx: Context, request: dict[str, Any], cause: str) -> dict[str, Any]:
+    """Store the body of a PutObject, or of a form (`cause`: Put, Post), as an object."""
+    name = request["Key"]
+    access.check_key(name)
     access.check_options(request)
-    info, tagging = headers.info_of(request), tags.read_header(request.get("Tagging"))
-    await cx.read(lambda inside: access.bucket_of(inside, request))  # refuse before the body is read
-    received = await receive(cx, request)
-    if received.checksums:
-        info["Checksums"] = received.checksums
+    tagging, key = tags.read_header(request.get("Tagging")), customer_keys.of_request(request)
+    bucket = await cx.read(lambda inside: access.bucket_of(inside, request, "s3:PutObject"))  # before the body is read
+    info = headers.info_of(bucket, request)
+    received = await receive(cx, request, checksums.DEFAULT, key=key)
+    received.keep_in(info, key)
 
-    def record(inside: Context) -> StoredObject:
-        bucket = access.bucket_of(inside, request).name
+    def record(inside: Context) -> tuple[Bucket, StoredObject]:
+        within = access.bucket_of(inside, request, "s3:PutObject")
         if "IfMatch" in request or "IfNoneMatch" in request:
-            conditions.check_write(inside.objects.head(inside, bucket, key), key, request)
-        return inside.objects.record(inside, bucket, key, received.content, info, tagging)
+            inside.objects.lock_bucket(inside, within.name)
+            conditions.check_write(inside.objects.head(inside, within.name, name), name, request)
+        return within, inside.objects.record(inside, within, name, received.content, info, tagging, cause)
 
-    await keep(cx, received.content, record)
+    within, made = await keep(cx, received.content, record)
     return {
-        "ETag": f'"{received.content.etag}"',
+        "ETag": f'"{made.etag}"',
         **checksums.members(info),
-        **headers.encryption(info),
+        **encryption.members(info),
+        **access.version_member(within, made),
+        **lifecycle_rules.expiration_member(within, made),
     }
 
 
 @operation("GetObject", service="s3")
 async def get_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give an object's bytes: inline ones at once, others in blocks read by a thread."""
-    stored = await cx.read(lambda inside: find(inside, request))
-    answer, first, after = _about(stored, request)
+    bucket, stored = await cx.read(lambda inside: access.object_of(inside, request, "s3:GetObject"))
+    if access.is_anonymous(cx) and not headers.OVERRIDES.keys().isdisjoint(request):
+        text = "Request specific response headers cannot be used for anonymous GET requests."
+        raise failures.invalid_request(text)
+    answer, first, after = _about(bucket, stored, request)
+    key = customer_keys.of_reader(stored, request)
+    reading = customer_keys.Reading(stored, key, first).update if key is not None else None
     if stored.blob is None:
-        answer["Body"] = (stored.inline or b"")[first:after]
+        data = (stored.inline or b"")[first:after]
+        answer["Body"] = data if reading is None else reading(data)
     else:
-        answer["Body"] = await _body(cx, stored, first, after)
+        answer["Body"] = await _body(cx, stored, first, after, reading)
     return answer
 
 
 @operation("HeadObject", service="s3")
 def head_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give what GetObject would, without the bytes."""
-    return _about(find(cx, request), request)[0]
+    bucket, stored = access.object_of(cx, request, "s3:GetObject")
+    answer, _, _ = _about(bucket, stored, request)
+    customer_keys.of_reader(stored, request)
+    return answer
 
 
-def find(cx: Context, request: dict[str, Any]) -> StoredObject:
-    """Find the object that a request names; NoSuchBucket, AccessDenied, NoSuchKey."""
-    access.check_version(request)
-    access.check_options(request)
-    bucket, key = access.bucket_of(cx, request), request["Key"]
-    access.check_key(key)
-    stored = cx.objects.head(cx, bucket.name, key)
-    if stored is None:
-        raise failures.no_such_key(key)
-    return stored
-
-
-def _about(stored: StoredObject, request: dict[str, Any]) -> tuple[dict[str, Any], int, int]:
+def _about(bucket: Bucket, stored: StoredObject, request: dict[str, Any]) -> tuple[dict[str, Any], int, int]:
     """Give an answer's members without its bytes, the first byte and the one after the last."""
     conditions.check_read(stored, request)
     asked = conditions.byte_range(stored, request)
     first, after = asked or (0, stored.size)
     answer = headers.members(stored, request)
+    answer |= access.version_member(bucket, stored)
+    answer |= lifecycle_rules.expiration_member(bucket, stored)
     answer["ContentLength"] = after - first
     if asked is not None:
         answer["ContentRange"] = f"bytes {first}-{after - 1}/{stored.size}"
     return answer, first, after
 
 
-async def _body(cx: Context, stored: StoredObject, first: int, after: int) -> bytes | AsyncIterator[bytes]:
+async def _body(
+    cx: Context, stored: StoredObject, first: int, after: int, reading: Callable[[bytes], bytes] | None
+) -> bytes | AsyncIterator[bytes]:
     file = await asyncio.get_running_loop().run_in_executor(None, cx.objects.open, stored)
     if after - first > BLOCK_BYTES:
-        return _blocks(file, first, after)
+        return _blocks(file, first, after, reading)
     with file:
-        return await asyncio.get_running_loop().run_in_executor(None, os.pread, file.fileno(), after - first, first)
+        data = await asyncio.get_running_loop().run_in_executor(None, os.pread, file.fileno(), after - first, first)
+    return data if reading is None else reading(data)
 
 
-async def _blocks(file: IO[bytes], first: int, after: int) -> AsyncIterator[bytes]:
+async def _blocks(
+    file: IO[bytes], first: int, after: int, decrypt: Callable[[bytes], bytes] | None
+) -> AsyncIterator[bytes]:
     """Read one block ahead of the socket. The open file keeps its bytes when the object is deleted meanwhile."""
     loop = asyncio.get_running_loop()
     reading: asyncio.Future[bytes] | None = None
@@ -109,7 +132,7 @@ async def _blocks(file: IO[bytes], first: int, after: int) -> AsyncIterator[byte
                 size = min(BLOCK_BYTES, after - first)
                 reading, first = loop.run_in_executor(None, os.pread, file.fileno(), size, first), first + size
             if block:
-                yield block
+                yield block if decrypt is None else decrypt(block)
     finally:
         if reading is not None:
             await asyncio.wait([reading])  # the thread must be done with the descriptor
@@ -118,14 +141,28 @@ async def _blocks(file: IO[bytes], first: int, after: int) -> AsyncIterator[byte
 
 @operation("DeleteObject", service="s3")
 def delete_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Remove an object; a key without one is a success too."""
-    access.check_version(request)
-    bucket, key = access.bucket_of(cx, request), request["Key"]
+    """Remove an object, or hide it under a delete marker; a key without one is a success too."""
+    return remove(cx, access.bucket_of(cx, request, _deleting(request)), request)
+
+
+def remove(cx: Context, bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:
+    """Remove what a request names in a bucket that the caller may delete from."""
+    key, version_id = request["Key"], access.version_of(request)
     access.check_key(key)
+    for name in ("IfMatchLastModifiedTime", "IfMatchSize"):
+        if name in request:  # S3 itself has them for directory buckets alone
+            raise errors.not_implemented(f"s3:DeleteObject with {name}")
     if "IfMatch" in request:
+        cx.objects.lock_bucket(cx, bucket.name)
         conditions.check_write(cx.objects.head(cx, bucket.name, key), key, {"IfMatch": request["IfMatch"]})
-    cx.objects.delete(cx, bucket.name, key)
-    return {}
+    removed = cx.objects.delete(cx, bucket.name, key, version_id)
+    if not bucket.versioning:
+        return {}
+    return {"VersionId": removed.version_id, **({"DeleteMarker": True} if removed.is_delete_marker else {})}
+
+
+def _deleting(request: dict[str, Any]) -> str:
+    return "s3:DeleteObjectVersion" if "VersionId" in request else "s3:DeleteObject"
 
 
 @operation("DeleteObjects", service="s3")
@@ -133,16 +170,18 @@ def delete_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove up to 1,000 objects; each is answered for, unless quiet."""
     asked = request["Delete"]["Objects"]
     if not 1 <= len(asked) <= MOST_DELETED:
-        text = "The XML you provided was not well-formed or did not validate against our published schema"
-        raise AwsError("MalformedXML", text, 400)
-    bucket = access.bucket_of(cx, request).name
+        raise failures.malformed_xml()
+    name, owner = request["Bucket"], request.get("ExpectedBucketOwner")
+    access.known(cx, name, owner)
     deleted, failed = [], []
     for entry in asked:
+        given = {"Key": entry["Key"], **_conditions(entry)}
         try:
-            delete_object(cx, {"Bucket": bucket, "Key": entry["Key"], **_conditions(entry)})
-            deleted.append({name: entry[name] for name in ("Key", "VersionId") if name in entry})
+            bucket = access.allowed(cx, name, _deleting(given), entry["Key"], owner)
+            deleted.append(_deleted(entry, remove(cx, bucket, given)))
         except AwsError as error:
-            failed.append({"Key": entry["Key"], "Code": error.code, "Message": error.message})
+            named = {name: entry[name] for name in ("Key", "VersionId") if name in entry}
+            failed.append({**named, "Code": error.code, "Message": error.message})
     answer: dict[str, Any] = {}
     if deleted and not request["Delete"].get("Quiet"):
         answer["Deleted"] = deleted
@@ -151,8 +190,14 @@ def delete_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _conditions(entry: dict[str, Any]) -> dict[str, Any]:
-    found = {name: entry[name] for name in ("VersionId",) if name in entry}
-    if "ETag" in entry:
-        found["IfMatch"] = entry["ETag"]
+def _deleted(entry: dict[str, Any], removed: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: entry[name] for name in ("Key", "VersionId") if name in entry}
+    if "DeleteMarker" in removed:
+        found |= {"DeleteMarker": True, "DeleteMarkerVersionId": removed["VersionId"]}
     return found
+
+
+def _conditions(entry: dict[str, Any]) -> dict[str, Any]:
+    spelled = {"VersionId": "VersionId", "ETag": "IfMatch", "LastModifiedTime": "IfMatchLastModifiedTime"}
+    spelled["Size"] = "IfMatchSize"
+    return {wanted: entry[name] for name, wanted in spelled.items() if name in entry}

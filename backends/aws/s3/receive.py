@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.aws.s3 import checksums, chunked, failures
-from backends.core.objects.store import INLINE_BYTES, Content
+from backends.core.objects import Content
+from backends.core.objects.store import INLINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
+    from backends.aws.s3.customer_keys import CustomerKey
     from backends.core.context import Context
     from backends.core.objects.blobs import BlobWriter
 
@@ -30,6 +34,15 @@ class Received:
 
     content: Content
     checksums: dict[str, str]
+    nonces: list[str] = field(default_factory=list)
+    """Where a customer's key encrypted it."""
+
+    def keep_in(self, info: dict[str, Any], key: CustomerKey | None = None) -> None:
+        """Note in an object's `info` what was computed on the way."""
+        if self.checksums:
+            info["Checksums"] = self.checksums
+        if key is not None:
+            info["Customer"] = key.kept(self.nonces)
 
 
 @dataclass(slots=True)
@@ -51,26 +64,37 @@ class _Intake:
 
 
 async def receive(
-    cx: Context, request: dict[str, Any], algorithm: str | None = None, *, inline: bool = True
+    cx: Context,
+    request: dict[str, Any],
+    algorithm: str | None = None,
+    *,
+    inline: bool = True,
+    key: CustomerKey | None = None,
 ) -> Received:
     """Store the body of a request. `algorithm`: the checksum to compute even when the client sent none."""
     intake = _intake(cx, request, algorithm)
+    cipher, nonce = key.encryptor() if key is not None else (None, "")
+    nonces = [nonce] if nonce else []
     chunks, size, ended = await _gather(intake.source, INLINE_BYTES + 1 if inline else BLOCK_BYTES)
     if ended and inline and size <= INLINE_BYTES:
         data = b"".join(chunks)
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         if intake.digest is not None:
             intake.digest.update(data)
-        return Received(Content(size, etag, inline=data), intake.verify(request, etag, algorithm))
+        found = intake.verify(request, etag, algorithm)
+        if cipher is not None:
+            data = cipher.update(data)
+            etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return Received(Content(size, etag, inline=data), found, nonces)
     writer = cx.objects.blobs.writer()
     loop = asyncio.get_running_loop()
     try:
-        await _pump(writer, intake, chunks, ended=ended)
-        found = intake.verify(request, writer.md5.hexdigest(), algorithm)
+        md5 = await _pump(writer, intake, chunks, cipher, ended=ended)
+        found = intake.verify(request, md5, algorithm)
         blob = await loop.run_in_executor(None, writer.finish)
     finally:
         writer.abandon()
-    return Received(Content(writer.size, writer.md5.hexdigest(), blob=blob), found)
+    return Received(Content(writer.size, writer.md5.hexdigest(), blob=blob), found, nonces)
 
 
 async def keep(cx: Context, content: Content, record: Callable[[Context], T]) -> T:
@@ -118,14 +142,23 @@ async def _gather(source: AsyncIterator[bytes], most: int) -> tuple[list[bytes],
     return chunks, size, True
 
 
-async def _pump(writer: BlobWriter, intake: _Intake, chunks: list[bytes], *, ended: bool) -> None:
-    """Write one block, and hash it, in two threads while the next one arrives."""
+async def _pump(
+    writer: BlobWriter, intake: _Intake, chunks: list[bytes], cipher: CipherContext | None, *, ended: bool
+) -> str:
+    """Write one block, and hash it, in two threads while the next one arrives; give the MD5 of what came."""
     loop = asyncio.get_running_loop()
     also = intake.digest.update if intake.digest is not None else None
+    store, md5 = writer.append, writer.md5
+    if cipher is not None:
+        md5 = hashlib.md5(usedforsecurity=False)
+
+        def store(chunk: bytes) -> None:
+            writer.write(cipher.update(chunk))
+
     while chunks:
         working = [
-            loop.run_in_executor(None, _each, chunks, writer.append, also),
-            loop.run_in_executor(None, _each, chunks, writer.md5.update, None),  # costs more than all the rest
+            loop.run_in_executor(None, _each, chunks, store, also),
+            loop.run_in_executor(None, _each, chunks, md5.update, None),  # costs more than all the rest
         ]
         chunks = []
         try:
@@ -137,9 +170,10 @@ async def _pump(writer: BlobWriter, intake: _Intake, chunks: list[bytes], *, end
             work.result()
         if writer.size > MOST_BYTES:
             raise failures.entity_too_large(writer.size, MOST_BYTES)
+    return str(md5.hexdigest())
 
 
-def _each(chunks: list[bytes], first: Callable[[bytes], None], second: Callable[[bytes], None] | None) -> None:
+def _each(chunks: list[bytes], first: Callable[[bytes], object], second: Callable[[bytes], object] | None) -> None:
     for chunk in chunks:
         first(chunk)
         if second is not None:

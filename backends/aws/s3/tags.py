@@ -11,39 +11,36 @@ from backends.core.operation import operation
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.objects import StoredObject
 
-MOST_TAGS = 10
+MOST_TAGS, MOST_BUCKET_TAGS = 10, 50
 
 
 @operation("GetObjectTagging", service="s3")
 def get_object_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give an object's tags."""
-    return {"TagSet": [{"Key": k, "Value": v} for k, v in _find(cx, request).tags.items()]}
+    bucket, stored = access.object_of(cx, request, "s3:GetObjectTagging")
+    found = [{"Key": key, "Value": value} for key, value in stored.tags.items()]
+    return {"TagSet": found, **access.version_member(bucket, stored)}
 
 
 @operation("PutObjectTagging", service="s3")
 def put_object_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Replace an object's tags."""
-    stored = _find(cx, request)
-    cx.objects.set_tags(cx, stored, checked([(t["Key"], t["Value"]) for t in request["Tagging"]["TagSet"]]))
-    return {}
+    tagging = checked([(t["Key"], t["Value"]) for t in request["Tagging"]["TagSet"]])
+    return _replace(cx, request, tagging, "Put")
 
 
 @operation("DeleteObjectTagging", service="s3")
 def delete_object_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove all of an object's tags."""
-    cx.objects.set_tags(cx, _find(cx, request), {})
-    return {}
+    return _replace(cx, request, {}, "Delete")
 
 
-def _find(cx: Context, request: dict[str, Any]) -> StoredObject:
-    access.check_version(request)
-    bucket = access.bucket_of(cx, request)
-    stored = cx.objects.head(cx, bucket.name, request["Key"])
-    if stored is None:
-        raise failures.no_such_key(request["Key"])
-    return stored
+def _replace(cx: Context, request: dict[str, Any], tagging: dict[str, str], verb: str) -> dict[str, Any]:
+    bucket, stored = access.object_of(cx, request, f"s3:{verb}ObjectTagging")
+    cx.objects.set_tags(cx, stored, tagging)
+    cx.objects.tell(cx, bucket, stored, f"ObjectTagging:{verb}")
+    return access.version_member(bucket, stored)
 
 
 def read_header(text: str | None) -> dict[str, str]:
@@ -58,10 +55,11 @@ def read_header(text: str | None) -> dict[str, str]:
     return checked(pairs)
 
 
-def checked(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def checked(pairs: list[tuple[str, str]], most: int = MOST_TAGS) -> dict[str, str]:
     """Give tags as a dict; raise S3's errors for too many, doubled or malformed ones."""
-    if len(pairs) > MOST_TAGS:
-        raise AwsError("BadRequest", "Object tags cannot be greater than 10", 400)
+    if len(pairs) > most:
+        what = "Object" if most == MOST_TAGS else "Bucket"
+        raise AwsError("BadRequest", f"{what} tags cannot be greater than {most}", 400)
     found = dict(pairs)
     if len(found) < len(pairs):
         raise AwsError("InvalidTag", "Cannot provide multiple Tags with the same key", 400)

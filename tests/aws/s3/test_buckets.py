@@ -110,16 +110,18 @@ def test_what_an_unconfigured_bucket_says(s3: Any, bucket: str) -> None:
 
 
 def test_what_is_not_built_says_so(s3: Any, bucket: str) -> None:
-    versioning = {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}}
-    assert refused(s3.put_bucket_versioning, **versioning) == ("NotImplemented", 501)
-    assert refused(s3.put_bucket_policy, Bucket=bucket, Policy="{}") == ("NotImplemented", 501)
-    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
-    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **customer) == ("NotImplemented", 501)
+    website = {"IndexDocument": {"Suffix": "index.html"}}
+    assert refused(s3.put_bucket_website, Bucket=bucket, WebsiteConfiguration=website) == ("NotImplemented", 501)
+    hold = {"Bucket": bucket, "Key": "k", "Body": b"x", "ObjectLockLegalHoldStatus": "ON"}
+    assert refused(s3.put_object, **hold) == ("NotImplemented", 501)
+    controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    given = {"Bucket": bucket, "OwnershipControls": controls}
+    assert refused(s3.put_bucket_ownership_controls, **given) == ("NotImplemented", 501)
     public = {"Bucket": bucket, "Key": "k", "Body": b"x", "ACL": "public-read"}
     assert refused(s3.put_object, **public) == ("AccessControlListNotSupported", 400)
 
 
 def test_what_the_model_forbids_is_an_invalid_argument(s3: Any, bucket: str) -> None:
     beyond = {"CreateBucketConfiguration": {"LocationConstraint": "moon-1"}}
-    assert refused(s3.create_bucket, Bucket=fresh(), **beyond) == ("InvalidArgument", 400)
+    assert refused(s3.create_bucket, Bucket=fresh(), **beyond) == ("MalformedXML", 400)
     assert refused(s3.list_objects_v2, Bucket=bucket, EncodingType="base64") == ("InvalidArgument", 400)

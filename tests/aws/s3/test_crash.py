@@ -71,6 +71,27 @@ def test_of_32_writers_of_one_key_one_wins_whole(s3: Any, bucket: str, size: int
     assert [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["k"]
 
 
+def test_of_32_writers_of_one_new_key_one_may(s3: Any, bucket: str) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    gate = threading.Barrier(32)
+
+    def write(number: int) -> tuple[int, str, str]:
+        gate.wait()
+        try:
+            made = s3.put_object(Bucket=bucket, Key="k", Body=b"%d" % number, IfNoneMatch="*")
+        except s3.exceptions.ClientError as error:
+            return number, "", error.response["Error"]["Code"]
+        return number, made["VersionId"], ""
+
+    with ThreadPoolExecutor(32) as threads:
+        ended = list(threads.map(write, range(32)))
+    won = [(number, version) for number, version, code in ended if not code]
+    assert len(won) == 1
+    assert {code for _, _, code in ended} == {"", "PreconditionFailed"}
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"%d" % won[0][0]
+    assert [v["VersionId"] for v in s3.list_object_versions(Bucket=bucket)["Versions"]] == [won[0][1]]
+
+
 def test_a_client_that_leaves_leaves_nothing(own: LiveServer) -> None:
     s3 = own.client("s3", "111111111111")
     s3.create_bucket(Bucket="leaving")

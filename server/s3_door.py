@@ -1,0 +1,237 @@
+"""What browsers send to S3 and the model has no operation for: CORS preflights, and uploads by a form.
+
+Sources: S3 API Reference, "POST Object"; S3 User Guide, "Using cross-origin resource sharing (CORS)".
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from api_specs import model
+from backends.aws.s3 import access, cors, failures, objects, post_policy, tags
+from backends.core.errors import AwsError
+from server import authentication, authorize, body, browser, identify
+from server.authentication import keyring
+from server.protocol import protocol_of, xml_write
+from server.types import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from backends.core.objects import Bucket
+    from server.gateway import Exchange
+
+FORM = "multipart/form-data"
+NOT_HEADERS = {"key", "policy", "signature", "awsaccesskeyid", "success_action_status", "success_action_redirect",
+               "redirect", "submit", "file", "bucket", "acl", "tagging"}  # fmt: skip
+
+
+def is_form(request: HttpRequest) -> bool:
+    """Tell whether a request is a form with a file, which only S3 takes."""
+    return request.method == "POST" and request.headers.get("content-type", "").startswith(FORM)
+
+
+async def authenticate(exchange: Exchange) -> None:
+    """Verify who signed.
+
+    S3 also takes what nobody signed: preflights, forms that bring their own signature, and, in a bucket whose policy
+    speaks of others, requests that this policy judges (`backends/aws/s3/access.py`). They come from no account.
+    """
+    assert exchange.identity is not None
+    settings = exchange.kernel.settings
+    if (
+        exchange.service == "s3"
+        and not exchange.identity.caller.access_key
+        and "enforce" in {settings.auth, settings.iam}
+    ):
+        exchange.identity = replace(exchange.identity, account="")
+        if exchange.request.method == "OPTIONS" or is_form(exchange.request):
+            return
+        bucket = await _asked(exchange)
+        if bucket is not None and access.POLICY in bucket.settings:
+            return
+    await authentication.authenticate(exchange)
+
+
+async def refuse_foreign(exchange: Exchange) -> None:
+    """Refuse a page of another origin, unless it asks a bucket whose CORS rules let it in, or asks what they are."""
+    if exchange.foreign and exchange.service == "s3" and "origin" in exchange.request.headers:
+        if exchange.request.method == "OPTIONS":
+            return
+        bucket = await _asked(exchange)
+        if bucket is not None and cors.answer_headers(
+            bucket, exchange.request.headers["origin"], exchange.request.method
+        ):
+            return
+    await browser.refuse_foreign(exchange)
+
+
+async def answer(exchange: Exchange) -> HttpResponse | None:
+    """Answer a preflight or a form upload; None for anything else."""
+    request = exchange.request
+    bucket, _, key = unquote(request.raw_path.decode("latin-1")).removeprefix("/").partition("/")
+    if not bucket:
+        return None
+    if request.method == "OPTIONS":
+        found = await _bucket(exchange, bucket)
+        headers = cors.preflight(found, request.headers, of_object=bool(key))
+        return HttpResponse(200, [("x-amz-request-id", exchange.request_id), *headers.items()])
+    if is_form(request) and not key:
+        return await _upload(exchange, bucket)
+    return None
+
+
+async def add_cors(exchange: Exchange, response: HttpResponse) -> None:
+    """Add to an answer what lets a page of another origin read it, where the bucket has rules for that."""
+    request = exchange.request
+    if request.method == "OPTIONS" or request.headers["origin"] in exchange.kernel.settings.origins:
+        return  # said already: by the preflight's answer, or by `browser.finish`
+    found = await _asked(exchange)
+    if found is not None:
+        response.headers += cors.answer_headers(found, request.headers["origin"], request.method).items()
+
+
+async def _asked(exchange: Exchange) -> Bucket | None:
+    """Find the bucket that a request's path names."""
+    name = unquote(exchange.request.raw_path.decode("latin-1")).removeprefix("/").partition("/")[0]
+    try:
+        return await _bucket(exchange, name) if name and exchange.identity is not None else None
+    except AwsError:
+        return None
+
+
+async def _bucket(exchange: Exchange, name: str) -> Bucket:
+    found = await exchange.kernel.db.read(
+        lambda tx: exchange.kernel.objects.bucket(exchange.context().inside(tx), name)
+    )
+    if found is None:
+        raise failures.no_such_bucket(name)
+    return found
+
+
+async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
+    """Store a form's file: its fields are PutObject's headers, and its policy, if it has one, must hold."""
+    from server import form  # and with it python-multipart
+
+    request = exchange.request
+    request.stream = body.stream(exchange.receive)
+    read = await form.read(request.stream, request.headers["content-type"])
+    fields = read.fields
+    if "key" not in fields:
+        text = (
+            "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."
+        )
+        raise failures.invalid_argument(text, "key")
+    if read.file is None:
+        text = "POST requires exactly one file upload per request."
+        raise failures.invalid_argument(text, "file", 0)
+    key = fields["key"].replace("${filename}", read.filename)
+    policy = _policy(exchange, fields, bucket, key)
+    sent = HttpRequest("PUT", f"/{bucket}/{key}", f"/{bucket}/{quote(key)}".encode(), b"", _headers(fields))
+    sent.stream = _counted(read.file, policy)
+    put = model.operation("PutObject", "s3")
+    protocol: Any = protocol_of(model.load_service("s3"))
+    sent.matched = (put, {"Bucket": bucket, "Key": key})
+    given = protocol.parse(put, sent)
+    if "tagging" in fields:
+        given["Tagging"] = _tagging(fields["tagging"])
+    if "acl" in fields:
+        given["ACL"] = fields["acl"]
+    exchange.operation, exchange.input = put, given
+    await authorize.authorize(exchange)
+    cx = exchange.context()
+    told = {name: text for name, text in cx.headers.items() if name[0] == ":"}
+    made = await objects.put(exchange.kernel.context(
+        cx.account, cx.region, caller=cx.caller, request_id=exchange.request_id, headers={**sent.headers, **told}
+    ), given, "Post")  # fmt: skip
+    return _answer(exchange, fields, bucket, key, made)
+
+
+def _policy(exchange: Exchange, fields: dict[str, str], bucket: str, key: str) -> post_policy.PostPolicy | None:
+    """Check a form's policy, and take its signer for who asks."""
+    credential = fields.get("x-amz-credential") or fields.get("awsaccesskeyid")
+    if credential:
+        scope = f"AWS4-HMAC-SHA256 Credential={credential}," if "/" in credential else f"AWS {credential}:"
+        signed = HttpRequest("POST", "/", b"/", b"", {"authorization": scope})
+        exchange.identity = identify.identify(exchange.kernel, signed)
+        _authenticate(exchange, fields, exchange.identity)
+    if "policy" not in fields:
+        return None
+    policy = post_policy.parse(fields["policy"])
+    post_policy.check(policy, {**fields, "key": key}, bucket, time.time())
+    return policy
+
+
+def _authenticate(exchange: Exchange, fields: dict[str, str], identity: identify.Identity) -> None:
+    """Refuse a key that is no good, and, where signatures are verified, a policy that it did not sign."""
+    key = identity.caller.access_key
+    if identity.refused:
+        raise authentication.failures.refused(identity.refused, "s3", key)
+    if exchange.kernel.settings.auth == "off":
+        return
+    known = keyring.find(exchange.kernel, key)
+    if known is None:
+        raise authentication.failures.refused("unknown", "s3", key)
+    if known.session_token and not hmac.compare_digest(
+        known.session_token.encode(), fields.get("x-amz-security-token", "").encode()
+    ):
+        raise authentication.failures.refused("token", "s3", key)
+    if "policy" not in fields:
+        text = "Bucket POST must contain a field named 'Policy'.  If it is specified, please check the order of the fields."
+        raise failures.invalid_argument(text, "Policy")
+    post_policy.check_signature(fields, known.secret_key)
+
+
+async def _counted(chunks: AsyncIterator[bytes], policy: post_policy.PostPolicy | None) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        post_policy.check_size(policy, size, ended=False)
+        yield chunk
+    post_policy.check_size(policy, size, ended=True)
+
+
+def _headers(fields: dict[str, str]) -> dict[str, str]:
+    kept = {name: text for name, text in fields.items() if name not in NOT_HEADERS and not name.startswith("x-ignore-")}
+    # The form's own signature is not PutObject's.
+    return {name: text for name, text in kept.items() if name not in {"x-amz-signature", "x-amz-credential"}}
+
+
+def _tagging(document: str) -> str:
+    """Turn a form's `<Tagging>` document into the header's spelling."""
+    from server.protocol import xml_read
+
+    shape = model.load_service("s3").shape_for("Tagging")
+    read = xml_read.reader(model.load_service("s3"), shape)(xml_read.load(document.encode()))
+    pairs = [(tag["Key"], tag["Value"]) for tag in read["TagSet"]]
+    return urlencode(list(tags.checked(pairs).items()))
+
+
+def _answer(exchange: Exchange, fields: dict[str, str], bucket: str, key: str, made: dict[str, Any]) -> HttpResponse:
+    """Answer as the form wished: 204, 200 or 201 with a document, or a redirect that names what was made."""
+    place = f"{exchange.scope.get('scheme', 'http')}://{exchange.request.host}/{bucket}/{quote(key)}"
+    headers = [("x-amz-request-id", exchange.request_id), ("ETag", made["ETag"]), ("Location", place)]
+    if "VersionId" in made:
+        headers.append(("x-amz-version-id", made["VersionId"]))
+    redirect = fields.get("success_action_redirect") or fields.get("redirect")
+    if redirect and urlsplit(redirect).scheme in {"http", "https"}:
+        parts = urlsplit(redirect)
+        query = [
+            *parse_qsl(parts.query, keep_blank_values=True),
+            ("bucket", bucket),
+            ("key", key),
+            ("etag", made["ETag"]),
+        ]
+        target = urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
+        return HttpResponse(303, [*headers[:2], ("Location", target)])
+    status = fields.get("success_action_status", "204")
+    if status == "201":
+        parts_of = {"Location": place, "Bucket": bucket, "Key": key, "ETag": made["ETag"]}
+        inner = "".join(f"<{name}>{xml_write.escape(text)}</{name}>" for name, text in parts_of.items())
+        document = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{inner}</PostResponse>'.encode()
+        return HttpResponse(201, [*headers, ("Content-Type", "application/xml")], document)
+    return HttpResponse(200 if status == "200" else 204, headers)

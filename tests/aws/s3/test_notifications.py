@@ -1,0 +1,181 @@
+"""Notifications reach SQS, SNS and EventBridge, which moto answers for; what they say, and that none is lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.aws.s3.refusal import refused
+from tests.aws.s3.test_versions import switch
+from tests.conftest import LiveServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.site import Site
+
+WAIT_S = 20.0
+
+
+class Queue:
+    """An SQS queue and what came out of it."""
+
+    def __init__(self, sqs: Any, name: str) -> None:
+        self.sqs, self.url = sqs, sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+        self.arn: str = attributes["Attributes"]["QueueArn"]
+        self.bodies: list[dict[str, Any]] = []
+
+    def take(self, count: int) -> list[dict[str, Any]]:
+        """Wait until so many messages have come in all; give them."""
+        deadline = time.monotonic() + WAIT_S
+        while len(self.bodies) < count:
+            assert time.monotonic() < deadline, f"only {self.bodies}"
+            for message in self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
+                self.bodies.append(json.loads(message["Body"]))
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+            time.sleep(0.02)  # another service: there is nothing to wait on
+        return self.bodies
+
+
+@pytest.fixture
+def queue(aws: Callable[..., Any], account: str) -> Queue:
+    """Give a queue of the test's account."""
+    return Queue(aws("sqs"), f"q-{account}")
+
+
+def tell(s3: Any, bucket: str, arn: str, *events: str, **more: Any) -> None:
+    entry = {"QueueArn": arn, "Events": [*events], **more}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [entry]})
+
+
+def rules(**named: str) -> dict[str, Any]:
+    return {"Key": {"FilterRules": [{"Name": name, "Value": value} for name, value in named.items()]}}
+
+
+def test_a_queue_hears_of_objects(s3: Any, bucket: str, queue: Queue) -> None:
+    tell(s3, bucket, queue.arn, "s3:ObjectCreated:*", "s3:ObjectRemoved:Delete", Id="mine",
+         Filter=rules(prefix="in/", suffix=".csv"))  # fmt: skip
+    (test,) = queue.take(1)
+    assert (test["Service"], test["Event"], test["Bucket"]) == ("Amazon S3", "s3:TestEvent", bucket)
+    assert s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"][0]["Id"] == "mine"
+    etag = s3.put_object(Bucket=bucket, Key="in/a b+ü.csv", Body=b"four")["ETag"].strip('"')
+    s3.put_object(Bucket=bucket, Key="in/other.txt", Body=b"x")
+    s3.put_object(Bucket=bucket, Key="out/a.csv", Body=b"x")
+    s3.copy_object(Bucket=bucket, Key="in/c.csv", CopySource=f"{bucket}/out/a.csv")
+    s3.delete_object(Bucket=bucket, Key="in/c.csv")
+    records = [message["Records"][0] for message in queue.take(4)[1:]]
+    found = {record["eventName"]: record for record in records}
+    assert set(found) == {"ObjectCreated:Put", "ObjectCreated:Copy", "ObjectRemoved:Delete"}
+    record = found["ObjectCreated:Put"]
+    assert (record["eventSource"], record["awsRegion"], record["eventVersion"]) == ("aws:s3", "us-east-1", "2.1")
+    assert record["s3"]["configurationId"] == "mine"
+    assert record["s3"]["bucket"]["arn"] == f"arn:aws:s3:::{bucket}"
+    item = record["s3"]["object"]
+    assert (item["key"], item["size"], item["eTag"]) == ("in/a+b%2B%C3%BC.csv", 4, etag)
+    removed = found["ObjectRemoved:Delete"]["s3"]["object"]
+    assert set(removed) == {"key", "sequencer"}
+    assert removed["sequencer"] > found["ObjectCreated:Copy"]["s3"]["object"]["sequencer"]
+
+
+def test_versions_and_tags_are_told(s3: Any, bucket: str, queue: Queue) -> None:
+    switch(s3, bucket, "Enabled")
+    tell(s3, bucket, queue.arn, "s3:ObjectCreated:Put", "s3:ObjectRemoved:*", "s3:ObjectTagging:*")
+    version = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["VersionId"]
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": []})
+    marker = s3.delete_object(Bucket=bucket, Key="k")["VersionId"]
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=version)
+    told = [message["Records"][0] for message in queue.take(5)[1:]]
+    assert sorted((t["eventName"], t["s3"]["object"]["versionId"]) for t in told) == sorted([
+        ("ObjectCreated:Put", version), ("ObjectTagging:Put", version), ("ObjectRemoved:DeleteMarkerCreated", marker),
+        ("ObjectRemoved:Delete", version),
+    ])  # fmt: skip
+
+
+def test_topics_and_event_buses(aws: Callable[..., Any], s3: Any, bucket: str, queue: Queue) -> None:
+    sns, events = aws("sns"), aws("events")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue.arn)
+    events.put_rule(Name="r", EventPattern=json.dumps({"source": ["aws.s3"]}))
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": queue.arn}])
+    configuration = {
+        "TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:Put"]}],
+        "EventBridgeConfiguration": {},
+    }
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.delete_object(Bucket=bucket, Key="k")
+    told = queue.take(4)
+    through_topic = [json.loads(message["Message"]) for message in told if "TopicArn" in message]
+    assert [message.get("Event") for message in through_topic] == ["s3:TestEvent", None]
+    assert through_topic[1]["Records"][0]["s3"]["object"]["key"] == "k"
+    bus = {message["detail-type"]: message["detail"] for message in told if "detail-type" in message}
+    assert set(bus) == {"Object Created", "Object Deleted"}
+    assert (bus["Object Created"]["reason"], bus["Object Created"]["object"]["size"]) == ("PutObject", 1)
+    assert bus["Object Deleted"]["deletion-type"] == "Permanently Deleted"
+
+
+def test_wrong_configurations_are_refused(s3: Any, bucket: str, queue: Queue) -> None:
+    def put(*entries: dict[str, Any]) -> tuple[str, int]:
+        given = {"QueueConfigurations": [*entries]}
+        return refused(s3.put_bucket_notification_configuration, Bucket=bucket, NotificationConfiguration=given)
+
+    events = {"Events": ["s3:ObjectCreated:*"]}
+    wrong = {"QueueArn": queue.arn, "Events": ["s3:Replication:*"]}
+    assert put({"QueueArn": queue.arn + "-none", **events}) == ("InvalidArgument", 400)
+    assert put({"QueueArn": "arn:aws:sns:us-east-1:1:q", **events}) == ("InvalidArgument", 400)
+    assert put({"QueueArn": queue.arn.replace("us-east-1", "eu-west-1"), **events}) == ("InvalidArgument", 400)
+    assert put(wrong) == ("InvalidArgument", 400)
+    assert put({"QueueArn": queue.arn, **events, "Filter": rules(middle="x")})[1] == 400
+    twice = {"QueueArn": queue.arn, **events, "Filter": rules(prefix="a")}
+    assert put(twice, {**twice, "Filter": rules(prefix="ab")}) == ("InvalidArgument", 400)
+    assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [
+        {"QueueArn": queue.arn + "-none", **events}
+    ]}, SkipDestinationValidation=True)  # fmt: skip
+
+
+def test_a_completed_upload_is_told(s3: Any, bucket: str, queue: Queue) -> None:
+    tell(s3, bucket, queue.arn, "s3:ObjectCreated:CompleteMultipartUpload")
+    upload = {"Bucket": bucket, "Key": "k", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
+    part = s3.upload_part(**upload, PartNumber=1, Body=b"part")["ETag"]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+    assert queue.take(2)[1]["Records"][0]["eventName"] == "ObjectCreated:CompleteMultipartUpload"
+
+
+def test_what_a_job_writes_is_told_and_versioned(local: Site) -> None:
+    queue = Queue(local.client("sqs"), f"j-{local.account}")
+    switch(local.s3, local.bucket, "Enabled")
+    tell(local.s3, local.bucket, queue.arn, "s3:ObjectCreated:*", Filter=rules(suffix="model.tar.gz"))
+    job = local.run("open('/opt/ml/model/m', 'w').write('1')")
+    record = queue.take(2)[1]["Records"][0]
+    _, _, _, key = job["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)
+    assert record["s3"]["object"]["key"] == key
+    head = local.s3.head_object(Bucket=local.bucket, Key=key)
+    assert record["s3"]["object"]["versionId"] == head["VersionId"]
+
+
+def test_what_is_acknowledged_is_told_through_a_crash(tmp_path: Path) -> None:
+    live = LiveServer(tmp_path / "data")
+    live.start()
+    try:
+        s3, queue = live.client("s3", "111111111111"), Queue(live.client("sqs", "111111111111"), "q")
+        s3.create_bucket(Bucket="told")
+        tell(s3, "told", queue.arn, "s3:ObjectCreated:*")
+        for number in range(10):
+            s3.put_object(Bucket="told", Key=f"k{number}", Body=b"x")
+        live.kill()
+        live.start()
+        queue.sqs = live.client("sqs", "111111111111")
+        queue.url = queue.sqs.get_queue_url(QueueName="q")["QueueUrl"]
+        deadline, found = time.monotonic() + WAIT_S, set[str]()
+        while len(found) < 10:
+            assert time.monotonic() < deadline, found
+            queue.take(len(queue.bodies) + 1)
+            found = {m["Records"][0]["s3"]["object"]["key"] for m in queue.bodies if "Records" in m}
+    finally:
+        live.stop()
