@@ -6,13 +6,18 @@ usage reports to S3; those pass through `HTTPS_PROXY`, behind which the installa
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import ssl
 import tempfile
 import urllib.request
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import botocore
 
 from server.door import authority
 
@@ -77,6 +82,32 @@ def fetched_certificate(folder: Path, url: str) -> Path:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{url}/_localmaker/ca.pem", timeout=10) as answer:
         return _write(folder / "ca.pem", answer.read())
+
+
+@cache
+def for_jobs(data_dir: Path, url: str) -> Path | None:
+    """Make a folder with what leads an SDK inside a job to this server; None where jobs know it by a name.
+
+    `models/endpoints.json`: botocore's own list of hosts, but for STS, whose address both SageMaker SDKs take from there;
+    it must lie in the `.aws` of the job's home. `ca-bundle.pem`: to trust what answers there.
+    """
+    place = urlsplit(url)
+    try:
+        ipaddress.ip_address(place.hostname or "")
+    except ValueError:
+        return None  # our CA vouches for no names but AWS's
+    folder = data_dir / "client" / f"jobs_{place.hostname}_{place.port}"
+    _bundle(folder, authority.ensure(data_dir), {})
+    known = Path(botocore.__file__).parent / "data" / "endpoints.json"
+    document = json.loads(known.read_text(encoding="utf-8"))
+    for partition in document["partitions"]:
+        regions = partition["services"].get("sts", {}).get("endpoints", {})
+        partition["services"]["sts"] = {
+            "defaults": {"hostname": place.netloc},
+            "endpoints": {region: {} for region in regions},
+        }
+    _write(folder / "models" / "endpoints.json", json.dumps(document).encode())
+    return folder
 
 
 def _listed(inherited: Mapping[str, str]) -> list[str]:

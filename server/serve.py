@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backends import load_components
 from backends.core.kernel import Kernel
+from server import environment
 from server.authentication import keyring
 from server.door.authority import Authority
 from server.door.sniff import Door
@@ -41,6 +43,7 @@ def make_gateway(kernel: Kernel) -> Gateway:
         return make(kernel)
 
     keyring.load(kernel)
+    kernel.state["for jobs"] = partial(environment.for_jobs, kernel.settings.data_dir)
     return Gateway(kernel, make_app)
 
 
@@ -121,10 +124,21 @@ def write_state(kernel: Kernel, url: str) -> None:
         file.write(json.dumps(state))
 
 
+def forget_own_proxy(settings: Settings) -> None:
+    """Take away a proxy that is this server: it was started in a shell that `localmaker env` had led here.
+
+    Jobs, and pip where it makes their environments, take the server's proxies for the way to package indexes.
+    """
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        if os.environ.get(name) == f"http://{settings.host}:{settings.port}":
+            del os.environ[name]
+
+
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Jobs and endpoints run on; the next start adopts them."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # six lines at the first start
+    forget_own_proxy(settings)
     kernel = Kernel(settings, load_components())
     kernel.open()
     config = uvicorn.Config(

@@ -64,9 +64,9 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
     shutil.rmtree(plan.directory, ignore_errors=True)
     make_open(opt_ml / "model", above=plan.directory)
     deliver_model(cx, plan.container, opt_ml / "model", plan.directory, check)
-    access = {} if plan.isolated else credentials.for_job(cx, place.runner, plan.role, plan.job)
+    access = credentials.Access() if plan.isolated else credentials.for_job(cx, place.runner, plan.role, plan.job)
     limits = places.limits_of(instance(plan.instance_type), say)
-    host = HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml)
+    host = HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml, access.mounts)
     spec = JobSpec(
         id=plan.job,
         directory=plan.directory,
@@ -79,7 +79,7 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
             "AWS_REGION": cx.region,
             "AWS_DEFAULT_REGION": cx.region,
             **({"LOCALMAKER_REQUIRED_GPUS": str(len(plan.gpus))} if plan.gpus else {}),
-            **access,
+            **access.environment,
             **plan.container.get("Environment", {}),
         },
         isolated=plan.isolated,

@@ -7,25 +7,43 @@ in the environment, which every AWS SDK reads first. Isolated jobs get neither.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backends.core import arn as arns
 from backends.core import keys
+from backends.jobs.spec import Mount
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from backends.core.context import Context
     from backends.jobs.runners.base import Runner
 
+CA_BUNDLE = "/opt/localmaker/ca-bundle.pem"
 DURATION_S = 28 * 24 * 3600.0  # the longest a job may run
 
 
-def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> dict[str, str]:
-    """Give the variables by which an AWS SDK inside a job signs with the job's role and comes back to this server."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What leads a job back to this server: variables, and files that its hosts must see."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+
+
+def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> Access:
+    """Give what an AWS SDK inside a job needs to sign with the job's role and to come back to this server.
+
+    Both SageMaker SDKs ask STS at AWS's own host, whatever the variables say; they find that host in botocore's list, of
+    which the job's home gets another copy.
+    """
     url = server_url(cx, runner)
     role = role_arn.rpartition("/")[2]
     arn = arns.Arn("aws", "sts", "", cx.account, f"assumed-role/{role}/{session}")
     key = cx.write(lambda inside: keys.issue(inside, cx.account, str(arn), DURATION_S))
-    return {
+    variables = {
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "AWS_SESSION_TOKEN": key.session_token,
@@ -33,6 +51,11 @@ def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> dict[st
         "S3_ENDPOINT_URL": url,  # the sagemaker-training toolkit reads its source archive by this one
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+    files: Path | None = cx.kernel.state["for jobs"](url) if runner.home else None
+    if files is None:
+        return Access(variables)
+    mounts = (Mount(files / "models", f"{runner.home}/.aws/models"), Mount(files / "ca-bundle.pem", CA_BUNDLE))
+    return Access({**variables, "AWS_CA_BUNDLE": CA_BUNDLE}, mounts)
 
 
 def server_url(cx: Context, runner: Runner) -> str:

@@ -7,6 +7,7 @@ job is prepared again, a running one is adopted, an ended one is packed again, a
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backends.core.events import on
@@ -200,7 +201,7 @@ class _Job:
             reason = f"ClientError: Data download failed:{error}"
             raise JobEnded(Verdict("Failed", "Failed", reason)) from error
         access = (
-            {}
+            credentials.Access()
             if plan.isolated
             else credentials.for_job(run.cx, place.runner, self.row.document["RoleArn"], self.run.id)
         )
@@ -208,11 +209,11 @@ class _Job:
         return JobSpec(
             id=f"{run.id}-{run.state['attempt']}",
             directory=self.directory,
-            hosts=hosts,
+            hosts=tuple(replace(host, mounts=(*host.mounts, *access.mounts)) for host in hosts),
             image=place.image,
             command=place.command,
             entrypoint=place.entrypoint,
-            environment=plans.job_environment(plan, run.arn, run.cx.region, access, len(run.state["gpus"])),
+            environment=plans.job_environment(plan, run.arn, run.cx.region, access.environment, len(run.state["gpus"])),
             isolated=plan.isolated,
             cpus=limits.cpus,
             memory_mb=limits.memory_mb,

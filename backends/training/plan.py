@@ -13,6 +13,7 @@ from backends.jobs.slots import Ask
 from backends.jobs.spec import QUIET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from backends.core.resource import Row
@@ -116,7 +117,9 @@ def model_uri(plan: TrainingPlan) -> str | None:
     return f"{base}/model.tar.gz" if plan.compressed else f"{base}/model/"
 
 
-def job_environment(plan: TrainingPlan, arn: str, region: str, access: dict[str, str], gpus: int = 0) -> dict[str, str]:
+def job_environment(
+    plan: TrainingPlan, arn: str, region: str, access: Mapping[str, str], gpus: int = 0
+) -> dict[str, str]:
     """Give the variables of every host: the service's own, the way back to this server, then the request's."""
     return {
         **QUIET,

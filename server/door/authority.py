@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 CA_DAYS, LEAF_DAYS = 3650, 397  # clients refuse leaves that are valid for longer than 398 days
 NAMES = ("amazonaws.com", "amazonaws.com.cn", "localhost")
-NETWORKS = ("127.0.0.0/8", "::1/128")
+NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128")
+"""This machine's own, and the private ones (RFC 1918), in which jobs in containers reach it."""
 OWN = ("localhost", "*.localhost", "127.0.0.1", "::1")
 """What the certificate of a client that names no host (it connects to an address) holds."""
 
@@ -121,10 +122,12 @@ class Authority:
         self._data_dir = data_dir
         self._contexts: dict[str, ssl.SSLContext] = {}
 
-    @cached_property
-    def context(self) -> ssl.SSLContext:
-        """The context that a handshake begins with; the host that the client names then chooses its own."""
-        base = self._context_of("")
+    def context(self, address: str) -> ssl.SSLContext:
+        """Give the context that a handshake on one of this machine's addresses begins with.
+
+        A host that the client names then chooses its own; a client that connects to an address names none.
+        """
+        base = self._context_of(f"at {address}", (*OWN, address) if address not in OWN else OWN)
         base.sni_callback = self._choose
         return base
 
@@ -134,13 +137,13 @@ class Authority:
             return None
         if hosts.aws_host(name) is None:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-        connection.context = self._context_of(name.lower())
+        connection.context = self._context_of(name.lower(), (name.lower(),))
         return None
 
-    def _context_of(self, name: str) -> ssl.SSLContext:
+    def _context_of(self, name: str, holds: tuple[str, ...]) -> ssl.SSLContext:
         found = self._contexts.get(name)
         if found is None:
-            found = self._contexts[name] = self._make_context((name,) if name else OWN)
+            found = self._contexts[name] = self._make_context(holds)
         return found
 
     def _make_context(self, names: tuple[str, ...]) -> ssl.SSLContext:

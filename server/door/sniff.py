@@ -73,9 +73,8 @@ class Door(asyncio.Protocol):
     def _speak_tls(self, data: bytes) -> None:
         self._connections.discard(self)
         nobody: Any = None  # a future that would be told of the handshake
-        tls = SSLProtocol(
-            asyncio.get_running_loop(), self._make_http(), self._authority.context, nobody, server_side=True
-        )
+        context = self._authority.context(self._transport.get_extra_info("sockname")[0])
+        tls = SSLProtocol(asyncio.get_running_loop(), self._make_http(), context, nobody, server_side=True)
         self._transport.set_protocol(tls)
         tls.connection_made(self._transport)
         rest = memoryview(data)

@@ -66,6 +66,10 @@ class Runner(Protocol):
     network_interface: str
     """The interface on which the hosts of a job see each other (`network_interface_name` of resourceconfig.json)."""
 
+    @property
+    def home(self) -> str:
+        """Give the home of a job's user, where files can be mounted; empty where they cannot."""
+
     def available(self) -> str | None:
         """Give the reason why nothing can run here; None when it can."""
 

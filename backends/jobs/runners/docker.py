@@ -48,6 +48,7 @@ class DockerRunner(SupervisedRunner):
 
     name = "docker"
     network_interface = "eth0"
+    home = "/root"
 
     def __init__(self, root: Path, installation: str) -> None:
         super().__init__(root)
@@ -283,7 +284,9 @@ class DockerRunner(SupervisedRunner):
 def _environment(spec: JobSpec, host: HostSpec) -> dict[str, str]:
     """Give a container's environment; a machine whose default runtime shows every GPU shows none to a job without."""
     gpus = {} if spec.gpus else {"NVIDIA_VISIBLE_DEVICES": "void"}
-    return {**spec.environment, **host.environment, **gpus}
+    # Of this machine's pip settings only this one means the same in a container: there is no index to be reached.
+    offline = {name: os.environ[name] for name in ("PIP_NO_INDEX",) if name in os.environ}
+    return {**offline, **spec.environment, **host.environment, **gpus}
 
 
 def _open_directories(opt_ml: Path) -> None:

@@ -38,7 +38,7 @@ _PLAIN_NOTE = (
 _PACKAGE_FILES = ("PIP_FIND_LINKS", "PIP_CERT", "PIP_CONFIG_FILE", "SSL_CERT_FILE")
 _PACKAGE_SOURCES = (
     *_PACKAGE_FILES,
-    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_NO_INDEX"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 _NETWORKS = 224 * 256  # 127.16.0 to 127.239.255
@@ -50,6 +50,11 @@ class ProcessRunner(SupervisedRunner):
 
     name = "process"
     network_interface = "lo"
+
+    @property
+    def home(self) -> str:
+        """See Runner: without bubblewrap a job's home is a folder of its own that nobody knows beforehand."""
+        return "/tmp" if self.mode == "bwrap" else ""  # noqa: S108 - the job's own /tmp
 
     def __init__(self, root: Path, mode: sandbox.Mode | None = None) -> None:
         super().__init__(root)
