@@ -17,7 +17,7 @@ import orjson
 
 from api_specs import model, validate
 from backends.core import errors
-from server import authentication, authorize, body, browser, identify, moto_door, presigned, route, waiters
+from server import authentication, authorize, body, browser, identify, moto_door, presigned, registry, route, waiters
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -185,6 +185,8 @@ def validation_code(service: str) -> str:
         return "InvalidArgument"
     if service in {"iam", "sts"}:
         return "ValidationError"
+    if service == "ecr":
+        return "InvalidParameterException"
     declared = model.load_service(service).shape_names
     return (
         "ValidationError" if "ValidationError" in declared and service == "sagemaker-runtime" else "ValidationException"
@@ -243,7 +245,8 @@ class Gateway:
             await self._admit(scope, receive, send)
         else:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
-            response = await answer(exchange)
+            docker = registry.is_asked(exchange.request)  # the OCI Distribution API, no protocol of AWS's
+            response = await (registry.answer(exchange) if docker else answer(exchange))
             if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:
                 browser.finish(exchange, response)
             await body.send(response, exchange.request.method, send)
