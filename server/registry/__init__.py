@@ -70,21 +70,22 @@ def is_asked(request: HttpRequest) -> bool:
 
 async def answer(exchange: Exchange) -> HttpResponse:
     """Answer Docker; errors are the specification's."""
+    method = exchange.request.method
     try:
         await browser.guard(exchange)
         await browser.refuse_foreign(exchange)
         return exchange.response or await _answer(exchange)
     except RegistryError as error:
-        return error.response()
+        return error.response(method)
     except errors.AwsError as error:
-        return refused(error).response()
+        return refused(error).response(method)
     except body.ClientGoneError:
-        return RegistryError(400, "BLOB_UPLOAD_INVALID", "The request body ended unexpectedly").response()
+        return RegistryError(400, "BLOB_UPLOAD_INVALID", "The request body ended unexpectedly").response(method)
     except Exception as error:
         if errors.is_disk_full(error):
-            return refused(errors.disk_full()).response()
-        log.exception("%s %s failed", exchange.request.method, exchange.request.path)
-        return RegistryError(500, "UNKNOWN", "An internal failure occurred.").response()
+            return refused(errors.disk_full()).response(method)
+        log.exception("%s %s failed", method, exchange.request.path)
+        return RegistryError(500, "UNKNOWN", "An internal failure occurred.").response(method)
 
 
 async def _answer(exchange: Exchange) -> HttpResponse:

@@ -66,13 +66,14 @@ class RegistryError(Exception):
         super().__init__(message)
         self.status, self.code, self.message, self.headers, self.detail = status, code, message, headers, detail
 
-    def response(self) -> HttpResponse:
-        """Write it. The connection ends: a body that nobody has read may still be on its way."""
+    def response(self, method: str) -> HttpResponse:
+        """Write it. After what has a body the connection ends: nobody may have read it."""
         entry = {"code": self.code, "message": self.message}
         if self.detail is not None:
             entry["detail"] = self.detail
         content = orjson.dumps({"errors": [entry]})
-        return reply(self.status, content, ("Content-Type", "application/json"), ("Connection", "close"), *self.headers)
+        ending = () if method in {"GET", "HEAD", "DELETE"} else (("Connection", "close"),)
+        return reply(self.status, content, ("Content-Type", "application/json"), *ending, *self.headers)
 
 
 def refused(error: AwsError) -> RegistryError:
