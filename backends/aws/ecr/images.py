@@ -6,14 +6,15 @@ import fnmatch
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.aws.ecr.tables import ecr_contents, ecr_images, ecr_layers, ecr_tags
 from backends.core.documents import insert_or_update
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Table
 
     from backends.aws.ecr.manifests import Manifest
     from backends.aws.ecr.scope import Repository
@@ -117,10 +118,17 @@ def _insert(cx: Context, repository: Repository, manifest: Manifest) -> None:
         "artifact_type": manifest.artifact_type, "subject": manifest.subject, "size": size, "pushed": cx.clock.now(),
         "manifest": manifest.content,
     }  # fmt: skip
-    cx.db.execute(insert(ecr_images), row)
-    if manifest.parts:
-        parts = [{**repository.key, "digest": manifest.digest, "part": part} for part in manifest.parts]
-        cx.db.execute(insert(ecr_contents), parts)
+    _insert_new(cx, ecr_images, [row])
+    _insert_new(
+        cx, ecr_contents, [{**repository.key, "digest": manifest.digest, "part": part} for part in manifest.parts]
+    )
+
+
+def _insert_new(cx: Context, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, but for those that another push of the same image has made meanwhile (PostgreSQL)."""
+    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
+    if rows:
+        cx.db.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
 
 
 def pulled(cx: Context, repository: Repository, digest: str) -> None:

@@ -14,9 +14,10 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 
 from backends.aws.ecr.tables import ecr_layers, ecr_uploads
+from backends.core.documents import insert_or_update
 from backends.core.errors import AwsError
 from backends.core.objects.blobs import Blobs
 
@@ -168,14 +169,10 @@ def mount(cx: Context, origin: Repository, target: Repository, digest: str) -> b
 
 def add(cx: Context, repository: Repository, digest: str, size: int, blob: str) -> bool:
     """Give a repository a layer; False when it had it, and then the file that it has stays."""
-    now = time.time()
-    if find(cx, repository, digest) is not None:
-        mine = repository.rows(ecr_layers), ecr_layers.c.digest == digest
-        cx.db.execute(update(ecr_layers).where(*mine).values(since=now))
-        return False
-    row = {**repository.key, "digest": digest, "size": size, "blob": blob, "since": now}
-    cx.db.execute(insert(ecr_layers), row)
-    return True
+    key = {**repository.key, "digest": digest}
+    insert_or_update(cx, ecr_layers, key, {"since": time.time()}, {"size": size, "blob": blob})
+    row = find(cx, repository, digest)
+    return row is not None and row.blob == blob
 
 
 async def begin(cx: Context, repository: Repository) -> str:

@@ -69,7 +69,11 @@ def _named(tx: Transaction, blobs: list[str]) -> set[str]:
 @every(60)
 def remove_unused(kernel: Kernel) -> None:
     """Remove layers that no image has named for an hour, and uploads begun a day ago."""
-    now = time.time()
+    forget_unused(kernel, time.time())
+
+
+def forget_unused(kernel: Kernel, now: float) -> None:
+    """Do so as of a time (epoch seconds)."""
     for blob in kernel.db.write_blocking(lambda tx: _forget_layers(tx, _unused(now - UNUSED_S))):
         layers.files(kernel).blobs.remove(blob)
     old = ecr_uploads.c.started < now - UPLOAD_S

@@ -6,11 +6,12 @@ import json
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from tests.aws.ecr.conftest import DOCKER, INDEX, digest_of
+from tests.aws.ecr.conftest import DOCKER, INDEX, Registry, digest_of
 from tests.aws.ecr.test_repositories import refusal
 
 if TYPE_CHECKING:
-    from tests.aws.ecr.conftest import Registry
+    from tests.conftest import LiveServer
+    from tests.site import Site
 
 NAME = {"repositoryName": "team/app"}
 NOWHERE = f"sha256:{'0' * 64}"
@@ -102,3 +103,12 @@ def test_an_image_is_put_through_the_api_alone(ecr: Any, registry: Registry) -> 
     assert refusal(ecr.put_image, **NAME, imageManifest=manifest, imageDigest=NOWHERE)[0] == (
         "ImageDigestDoesNotMatchException"
     )
+
+
+def test_without_docker_the_job_says_that_only_docker_can(local: Site, server: LiveServer) -> None:
+    uri = local.client("ecr").create_repository(repositoryName="sagemaker-xgboost")["repository"]["repositoryUri"]
+    Registry(server, uri.partition("/")[2]).push_image("1", b"layer")
+    for image in (f"{uri}:1", f"{local.account}.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1"):
+        request = local.request(AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"})
+        local.sagemaker.create_training_job(**request)
+        assert f"The image {image} can only run in Docker" in local.ended(request["TrainingJobName"])["FailureReason"]
