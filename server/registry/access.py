@@ -29,8 +29,7 @@ EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
 def token_of(exchange: Exchange) -> Token | None:
     """Read and verify the token; None where nobody has to have one. 401 asks Docker for one."""
     kernel = exchange.kernel
-    password = _password(exchange)
-    token = tokens.read(kernel, password) if password else None
+    token = _sent(exchange)
     if kernel.settings.auth == "off":
         return token if token is not None and _is_good(kernel, token) else None
     if token is None or not _is_good(kernel, token):
@@ -41,19 +40,20 @@ def token_of(exchange: Exchange) -> Token | None:
     return token
 
 
-def _password(exchange: Exchange) -> str:
-    """Give the password as sent; the address of a layer (GetDownloadUrlForLayer) holds one instead."""
+def _sent(exchange: Exchange) -> Token | None:
+    """Read the token that was sent; the address of a layer (GetDownloadUrlForLayer) may hold one for itself."""
     request = exchange.request
     kind, _, value = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "basic":
         try:
             user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
-            return ""
-        return password if user == tokens.USER else ""
-    if request.method in {"GET", "HEAD"} and "/blobs/sha256:" in request.path:
-        return parse_qs(request.query_string.decode("latin-1")).get("token", [""])[0]
-    return ""
+            return None
+        return tokens.read(exchange.kernel, password) if user == tokens.USER else None
+    if request.method in {"GET", "HEAD"} and request.query_string:
+        password = parse_qs(request.query_string.decode("latin-1")).get("token", [""])[0]
+        return tokens.read(exchange.kernel, password, request.path)
+    return None
 
 
 def _is_good(kernel: Kernel, token: Token) -> bool:

@@ -93,9 +93,10 @@ def get_download_url_for_layer(cx: Context, request: dict[str, Any]) -> dict[str
         raise AwsError(
             "LayersNotFoundException", f"The layer with digest '{digest}' does not exist in {repository.words}"
         )
-    token = tokens.write(cx.kernel, tokens.Token(cx.caller.access_key, cx.account, cx.clock.now() + tokens.LINK_S))
-    path = f"v2/{repository.account}.{repository.region}/{repository.name}/blobs/{digest}"
-    return {"downloadUrl": f"http://{scope.address(cx.kernel)}/{path}?token={token}", "layerDigest": digest}
+    path = f"/v2/{repository.account}.{repository.region}/{repository.name}/blobs/{digest}"
+    token = tokens.Token(cx.caller.access_key, cx.account, cx.clock.now() + tokens.LINK_S)
+    url = f"http://{scope.address(cx.kernel)}{path}?token={tokens.write(cx.kernel, token, path)}"
+    return {"downloadUrl": url, "layerDigest": digest}
 
 
 async def _upload(cx: Context, request: dict[str, Any]) -> Repository:

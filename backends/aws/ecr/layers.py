@@ -133,10 +133,12 @@ class Layers:
         self._hashes.pop(upload, None)
         return blob, size
 
-    def remove(self, blobs: list[str]) -> None:
-        """Remove the files of layers that no row names any more."""
+    def remove(self, blobs: list[str], uploads: list[str]) -> None:
+        """Remove the files of layers and uploads that no row names any more."""
         for blob in blobs:
             self.blobs.remove(blob)
+        for upload in uploads:
+            self.abandon(upload)
 
     def abandon(self, upload: str) -> None:
         """Throw an upload's file away."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select
 
 from backends.aws.ecr import configuration, layers, paging, scope, sweep, tokens
-from backends.aws.ecr.tables import ecr_contents, ecr_images, ecr_layers, ecr_tags, ecr_uploads
+from backends.aws.ecr.tables import ecr_contents, ecr_images, ecr_tags
 from backends.core import errors
 from backends.core.errors import AwsError
 from backends.core.operation import operation
@@ -84,10 +84,10 @@ def delete_repository(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
             f"The repository with name '{repository.name}' in registry with id '{repository.account}' cannot be "
             "deleted because it still contains images",
         )
-    for table in (ecr_contents, ecr_tags, ecr_images, ecr_uploads):
+    for table in (ecr_contents, ecr_tags, ecr_images):
         cx.db.execute(delete(table).where(repository.rows(table)))
-    freed = sweep.forget(cx.transaction, repository.rows(ecr_layers))
-    cx.transaction.after_commit.append(partial(layers.files(cx.kernel).remove, freed))
+    blobs, uploads = sweep.forget(cx.transaction, repository)
+    cx.transaction.after_commit.append(partial(layers.files(cx.kernel).remove, blobs, uploads))
     scope.REPOSITORIES.delete(cx, found)
     return {"repository": shown(cx, found)}
 

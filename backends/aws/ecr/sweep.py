@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, true
 
 from backends.aws.ecr import layers
 from backends.aws.ecr.tables import ecr_contents, ecr_layers, ecr_uploads
@@ -15,6 +15,7 @@ from backends.core.loops import every
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
+    from backends.aws.ecr.scope import Repository
     from backends.core.db import Transaction
     from backends.core.kernel import Kernel
 
@@ -74,11 +75,9 @@ def remove_unused(kernel: Kernel) -> None:
 
 def forget_unused(kernel: Kernel, now: float) -> None:
     """Do so as of a time (epoch seconds)."""
-    for blob in kernel.db.write_blocking(lambda tx: _forget_layers(tx, _unused(now - UNUSED_S))):
-        layers.files(kernel).blobs.remove(blob)
+    blobs = kernel.db.write_blocking(lambda tx: _forget_layers(tx, _unused(now - UNUSED_S)))
     old = ecr_uploads.c.started < now - UPLOAD_S
-    for upload in kernel.db.write_blocking(lambda tx: _forget_uploads(tx, old)):
-        layers.files(kernel).abandon(upload)
+    layers.files(kernel).remove(blobs, kernel.db.write_blocking(lambda tx: _forget_uploads(tx, old)))
 
 
 def _unused(before: float) -> ColumnElement[bool]:
@@ -103,17 +102,14 @@ def _forget_uploads(tx: Transaction, which: ColumnElement[bool]) -> list[str]:
     return list(tx.connection.execute(delete(ecr_uploads).where(which).returning(ecr_uploads.c.id)).scalars())
 
 
-def forget(tx: Transaction, which: ColumnElement[bool]) -> list[str]:
-    """Remove the layers of a repository that is deleted; give the files to remove after the commit."""
-    return _forget_layers(tx, which)
+def forget(tx: Transaction, repository: Repository) -> tuple[list[str], list[str]]:
+    """Remove the layers and uploads of a repository; give the files of both, to remove after the commit."""
+    uploads = _forget_uploads(tx, repository.rows(ecr_uploads))
+    return _forget_layers(tx, repository.rows(ecr_layers)), uploads
 
 
 def reset(kernel: Kernel, account: str | None) -> None:
     """Forget an account's layers and uploads (None: all) with their files; the kernel forgets the other rows."""
-    files = layers.files(kernel)
-    mine = ecr_layers.c.account.is_not(None) if account is None else ecr_layers.c.account == account
-    for blob in kernel.db.write_blocking(lambda tx: _forget_layers(tx, mine)):
-        files.blobs.remove(blob)
-    theirs = ecr_uploads.c.account.is_not(None) if account is None else ecr_uploads.c.account == account
-    for upload in kernel.db.write_blocking(lambda tx: _forget_uploads(tx, theirs)):
-        files.abandon(upload)
+    mine, theirs = (true() if account is None else table.c.account == account for table in (ecr_layers, ecr_uploads))
+    blobs = kernel.db.write_blocking(lambda tx: _forget_layers(tx, mine))
+    layers.files(kernel).remove(blobs, kernel.db.write_blocking(lambda tx: _forget_uploads(tx, theirs)))

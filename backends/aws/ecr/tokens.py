@@ -33,23 +33,23 @@ class Token:
     expires: float
 
 
-def write(kernel: Kernel, token: Token) -> str:
-    """Write a token as a password."""
+def write(kernel: Kernel, token: Token, path: str = "") -> str:
+    """Write a token as a password; with a path, as one that is good for nothing but reading that."""
     body = orjson.dumps([token.access_key, token.account, token.expires])
-    return base64.urlsafe_b64encode(_signature(kernel, body) + body).decode()
+    return base64.urlsafe_b64encode(_signature(kernel, body, path) + body).decode()
 
 
-def read(kernel: Kernel, password: str) -> Token | None:
-    """Read a password; None when this installation did not write it."""
+def read(kernel: Kernel, password: str, path: str = "") -> Token | None:
+    """Read a password; None when this installation did not write it, or not for this path."""
     try:
         raw = base64.urlsafe_b64decode(password.encode())
     except (ValueError, binascii.Error):
         return None
     signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-    if not hmac.compare_digest(signature, _signature(kernel, body)):
+    if not hmac.compare_digest(signature, _signature(kernel, body, path)):
         return None
     return Token(*orjson.loads(body))
 
 
-def _signature(kernel: Kernel, body: bytes) -> bytes:
-    return hmac.digest(kernel.secret, b"ecr token\0" + body, hashlib.sha256)
+def _signature(kernel: Kernel, body: bytes, path: str) -> bytes:
+    return hmac.digest(kernel.secret, b"\0".join((b"ecr token", path.encode(), body)), hashlib.sha256)

@@ -265,7 +265,13 @@ def test_under_enforce_only_a_token_lets_in(strict: LiveServer) -> None:
     digest = owner.push_image("1", LAYER)
     assert anyone.ask("GET", "manifests/1").status == 401
     url = client("ecr").get_download_url_for_layer(repositoryName="app", layerDigest=digest_of(LAYER))["downloadUrl"]
-    assert anyone.ask("GET", "/" + url.split("/", 3)[3]).body == LAYER
+    path = "/" + url.split("/", 3)[3]
+    assert anyone.ask("GET", path).body == LAYER
+    # The address of a layer opens nothing else.
+    assert anyone.ask("POST", path).status == 401
+    assert anyone.ask("GET", f"manifests/1?{path.partition('?')[2]}").status == 401
+    link = base64.b64encode(f"AWS:{path.partition('token=')[2]}".encode()).decode()
+    assert anyone.ask("GET", "manifests/1", headers={"Authorization": f"Basic {link}"}).status == 401
     assert owner.ask("GET", "/v2/999900001111.us-east-1/app/tags/list").status == 403
     # A user of IAM may what his policy says, until his key goes.
     iam = client("iam")
