@@ -6,12 +6,15 @@ import base64
 import http.client
 import json
 import random
+import ssl
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
 
+from server.door import authority
 from tests import postgresql
 from tests.aws.conftest import until
 from tests.aws.ecr.conftest import DOCKER, INDEX, Registry, digest_of
@@ -98,6 +101,17 @@ def test_a_repository_is_named_whole_and_is_there(registry: Registry, account: s
     assert registry.ask("GET", "/v2/team/app/tags/list", headers=host).json == {"name": "team/app", "tags": []}
     elsewhere = {"Host": f"{account}.dkr.ecr.eu-west-1.amazonaws.com"}
     assert registry.ask("GET", "/v2/team/app/tags/list", headers=elsewhere).code == "NAME_UNKNOWN"
+
+
+def test_amazons_own_name_leads_here_through_the_proxy(registry: Registry, account: str) -> None:
+    digest = registry.push_image("1", b"layer")
+    name, parts = f"{account}.dkr.ecr.us-east-1.amazonaws.com", urlsplit(registry.live.url)
+    trusted = ssl.create_default_context(cafile=authority.ensure(registry.live.data_dir))
+    with closing(http.client.HTTPSConnection(parts.hostname or "", parts.port, context=trusted)) as connection:
+        connection.set_tunnel(name, 443)
+        connection.request("HEAD", "/v2/team/app/manifests/1")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["docker-content-digest"]) == (200, digest)
 
 
 def test_manifests_by_tag_and_digest(registry: Registry) -> None:
