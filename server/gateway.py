@@ -25,6 +25,7 @@ from server import (
     identify,
     moto_door,
     presigned,
+    registry,
     route,
     s3_door,
     waiters,
@@ -211,6 +212,8 @@ def validation_code(service: str, found: list[str]) -> str:
         return "MalformedXML" if any("." in path for path in paths) else "InvalidArgument"
     if service in {"iam", "sts"}:
         return "ValidationError"
+    if service == "ecr":
+        return "InvalidParameterException"
     declared = model.load_service(service).shape_names
     return (
         "ValidationError" if "ValidationError" in declared and service == "sagemaker-runtime" else "ValidationException"
@@ -269,7 +272,8 @@ class Gateway:
             await self._admit(scope, receive, send)
         else:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
-            response = await answer(exchange)
+            docker = registry.is_asked(exchange.request)  # the OCI Distribution API, no protocol of AWS's
+            response = await (registry.answer(exchange) if docker else answer(exchange))
             if exchange.service == "s3" and "origin" in exchange.request.headers:
                 await s3_door.add_cors(exchange, response)
             if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:

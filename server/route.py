@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from server.identify import Identity
     from server.types import HttpRequest
 
-OWN = ("sagemaker", *model.SAGEMAKER_SERVICES[1:], "s3", "sts", "iam", "logs", "cloudwatch")
+OWN = ("sagemaker", *model.SAGEMAKER_SERVICES[1:], "s3", "sts", "iam", "logs", "cloudwatch", "ecr")
 """Services with handlers here, in the order in which paths are tried."""
 
 SHARED_WITH_MOTO = frozenset({"iam", "sts"})
@@ -34,8 +34,14 @@ SIGNING_NAMES = {
     "iam": "iam",
     "logs": "logs",
     "monitoring": "cloudwatch",
+    "ecr": "ecr",
 }
-TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
+TARGETS = {
+    "SageMaker": "sagemaker",
+    "Logs_20140328": "logs",
+    "GraniteServiceVersion20100801": "cloudwatch",
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
+}
 OTHER = ""
 FORM = "application/x-www-form-urlencoded"
 

@@ -17,6 +17,8 @@ SAME_TESTS = (
     "tests/models",
     "tests/server/test_gateway.py",
     "tests/aws/test_iam.py",
+    "tests/aws/ecr/test_images.py",
+    "tests/aws/ecr/test_registry.py",
     "tests/aws/s3/test_buckets.py",
     "tests/aws/s3/test_objects.py",
     "tests/aws/s3/test_lifecycle.py",

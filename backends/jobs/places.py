@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backends.jobs import images, recipes
+from backends.jobs import images, recipes, registry
 from backends.jobs.runners.base import StartError
 from backends.jobs.slots import machine_cpus, machine_memory_mb
 from backends.jobs.spec import ImageRef
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backends.core.instances import Instance
     from backends.core.kernel import Kernel
     from backends.jobs.images import Recipe
+    from backends.jobs.registry import Stored
     from backends.jobs.runners.base import Handle, Runner
     from backends.jobs.runners.docker import DockerRunner
 
@@ -124,8 +125,13 @@ def sweep(kernel: Kernel, known: Callable[[str], bool]) -> None:
 
 def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) -> Place:
     """Find where `wanted` can run, making its environment or image first. Blocks. StartError when it cannot run at all."""
+    stored = registry.find(kernel, wanted.image)
     try:
-        image = images.resolve(wanted.image, strict=kernel.settings.strict_images, cuda=wanted.cuda)
+        image = (
+            images.Image(wanted.image)
+            if stored is not None
+            else images.resolve(wanted.image, strict=kernel.settings.strict_images, cuda=wanted.cuda)
+        )
     except images.SubstitutionRefusedError as error:
         raise StartError(str(error)) from error
     if image.substitution:
@@ -138,7 +144,7 @@ def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) ->
         say(text)
 
     if choice != "process":
-        place = _on_docker(kernel, wanted, recipe, progress, must=choice == "docker" or recipe is None)
+        place = _on_docker(kernel, wanted, recipe or stored, progress, must=choice == "docker" or recipe is None)
         if place is not None:
             return place
     if recipe is None:
@@ -146,17 +152,21 @@ def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) ->
     return _on_processes(kernel, wanted, recipe, progress)
 
 
-def _on_docker(kernel: Kernel, wanted: Wanted, recipe: Recipe | None, say: Say, *, must: bool) -> Place | None:
+def _on_docker(kernel: Kernel, wanted: Wanted, source: Recipe | Stored | None, say: Say, *, must: bool) -> Place | None:
     """Find a place in Docker; without `must`, None (and the reason in the log) when there is none."""
     found: DockerRunner = runner(kernel, "docker")  # type: ignore[assignment]
     reason = found.available()
+    recipe = source if isinstance(source, images.Recipe) else None
+    stored = source if isinstance(source, registry.Stored) else None
     if reason is None:
         try:
-            reference = wanted.image if recipe is None else _recipe_image(kernel, recipe, wanted, say)
+            reference = wanted.image if stored is None else stored.reference
+            if recipe is not None:
+                reference = _recipe_image(kernel, recipe, wanted, say)
             image = ImageRef(docker=reference)
             reason = found.refusal(image)
             if reason is not None and recipe is None:
-                reason = _pull(found, reference, say)
+                reason = _pull(found, reference, stored, say)
         except recipes.RecipeError as error:
             reason = str(error)
     if reason is None:
@@ -182,13 +192,18 @@ def _recipe_image(kernel: Kernel, recipe: Recipe, wanted: Wanted, say: Say) -> s
         )
 
 
-def _pull(found: DockerRunner, reference: str, say: Say) -> str | None:
+def _pull(found: DockerRunner, reference: str, stored: Stored | None, say: Say) -> str | None:
     """Pull an image that is not here; give the reason when that fails."""
     try:
-        for line in found.pull(reference):
+        for line in found.pull(reference, stored.login if stored is not None else None):
             say(line)
     except StartError as error:
-        return error.message
+        if stored is None:
+            return error.message
+        return (
+            f"{error.message} The engine pulls it from this server's registry, which must be at {stored.address} from "
+            "where the engine runs (docs/images.md)."
+        )
     return found.refusal(ImageRef(docker=reference))
 
 

@@ -29,9 +29,13 @@ PREFIXES = {
     "iam": "iam",
     "logs": "logs",
     "monitoring": "cloudwatch",
+    "api.ecr": "ecr",
 }
 """Services of ours by the first part of their host names (botocore's `endpointPrefix`), but for S3, which has several."""
 
+REGISTRY = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?"
+)
 LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
 
 
@@ -75,6 +79,13 @@ def bucket_of(host: str) -> str:
         return known.bucket
     found = LOCAL_BUCKET.fullmatch(name_of(host))
     return found["bucket"] if found is not None and found["bucket"] != "s3" else ""
+
+
+@lru_cache(1024)
+def registry_of(host: str) -> tuple[str, str] | None:
+    """Give account and region of an ECR registry's own host name; None for any other."""
+    found = REGISTRY.fullmatch(name_of(host))
+    return (found["account"], found["region"]) if found is not None else None
 
 
 def is_loopback(name: str) -> bool:

@@ -137,6 +137,7 @@ CALLS: dict[str, Any] = {
     "kms": lambda c: c.list_keys(),
     "lambda": lambda c: c.list_functions(),
     "cloudwatch": lambda c: c.list_metrics(),
+    "ecr": lambda c: c.describe_repositories(),
 }
 SENT_UNKNOWN = {"s3": "InvalidAccessKeyId", "sts": "InvalidClientTokenId", "iam": "InvalidClientTokenId"}
 SENT_WRONG = {"s3": "SignatureDoesNotMatch", "sts": "SignatureDoesNotMatch", "iam": "SignatureDoesNotMatch"}

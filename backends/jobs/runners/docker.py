@@ -98,11 +98,12 @@ class DockerRunner(SupervisedRunner):
             return error.message
         return None
 
-    def pull(self, reference: str) -> Iterator[str]:
+    def pull(self, reference: str, login: tuple[str, str] | None = None) -> Iterator[str]:
         """Pull an image, giving a sentence for each step. Raises StartError when it cannot be had."""
         problem = ""
+        auth = {"username": login[0], "password": login[1]} if login is not None else None
         try:
-            for step in self._docker().api.pull(reference, stream=True, decode=True):
+            for step in self._docker().api.pull(reference, stream=True, decode=True, auth_config=auth):
                 problem = step.get("error", problem)
                 yield " ".join(filter(None, [step.get("id"), step.get("status"), step.get("progress")]))
         except Exception as error:  # noqa: BLE001 - docker-py raises its own, requests' and OSError

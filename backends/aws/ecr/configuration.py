@@ -1,0 +1,181 @@
+"""What a repository is told: whether tags may move, scanning, its two policies, its tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from backends.aws.ecr import lifecycle, scope
+from backends.core import arn as arns
+from backends.core import policy as policies
+from backends.core import tags
+from backends.core.errors import AwsError
+from backends.core.operation import operation
+from backends.core.policy import Kind
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.documents import Document
+
+MUTABILITY = "imageTagMutability"
+FILTERS = "imageTagMutabilityExclusionFilters"
+
+
+def mutability(request: dict[str, Any]) -> dict[str, Any]:
+    """Read whether tags may move; exclusions belong to the kinds that say so."""
+    kind, filters = request.get(MUTABILITY, "MUTABLE"), request.get(FILTERS, [])
+    if kind.endswith("_WITH_EXCLUSION") != bool(filters):
+        raise scope.invalid(
+            f"Invalid parameter at '{FILTERS}' failed to satisfy constraint: "
+            "'exclusion filters belong to the WITH_EXCLUSION settings, which need them'"
+        )
+    return {MUTABILITY: kind, **({FILTERS: filters} if filters else {})}
+
+
+def _write(cx: Context, found: Document, changed: dict[str, Any], *gone: str) -> None:
+    body = {name: value for name, value in found.body.items() if name not in gone}
+    scope.REPOSITORIES.put(cx, found.key, found.arn, body | changed)
+
+
+def _named(repository: scope.Repository, **more: Any) -> dict[str, Any]:
+    return {"registryId": repository.account, "repositoryName": repository.name, **more}
+
+
+@operation("PutImageTagMutability", service="ecr")
+def put_image_tag_mutability(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Say whether tags may move from one image to another."""
+    repository, found = scope.find(cx, request)
+    changed = mutability(request)
+    _write(cx, found, changed, FILTERS)
+    return _named(repository, **changed)
+
+
+@operation("PutImageScanningConfiguration", service="ecr")
+def put_image_scanning_configuration(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Keep whether images are scanned on push; nothing scans."""
+    repository, found = scope.find(cx, request)
+    changed = {"imageScanningConfiguration": {"scanOnPush": False, **request["imageScanningConfiguration"]}}
+    _write(cx, found, changed)
+    return _named(repository, **changed)
+
+
+@operation("PutLifecyclePolicy", service="ecr")
+def put_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Say which images expire; a loop removes them, on the account's clock."""
+    repository, found = scope.find(cx, request)
+    text = request["lifecyclePolicyText"]
+    lifecycle.parse(text)
+    _write(cx, found, {"lifecyclePolicyText": text, "lastEvaluatedAt": cx.clock.now()})
+    return _named(repository, lifecyclePolicyText=text)
+
+
+@operation("GetLifecyclePolicy", service="ecr")
+def get_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Give the lifecycle policy; LifecyclePolicyNotFoundException."""
+    repository, found = scope.find(cx, request)
+    return _lifecycle(repository, found)
+
+
+@operation("DeleteLifecyclePolicy", service="ecr")
+def delete_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Take the lifecycle policy away."""
+    repository, found = scope.find(cx, request)
+    answer = _lifecycle(repository, found)
+    _write(cx, found, {}, "lifecyclePolicyText", "lastEvaluatedAt")
+    return answer
+
+
+def _lifecycle(repository: scope.Repository, found: Document) -> dict[str, Any]:
+    if "lifecyclePolicyText" not in found.body:
+        raise AwsError("LifecyclePolicyNotFoundException", f"Lifecycle policy does not exist for {repository.words}")
+    return _named(repository, **{name: found.body[name] for name in ("lifecyclePolicyText", "lastEvaluatedAt")})
+
+
+@operation("SetRepositoryPolicy", service="ecr")
+def set_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Keep who may do what with the repository; InvalidParameterException for a document that is no policy."""
+    repository, found = scope.find(cx, request)
+    text = request["policyText"]
+    try:
+        _check_policy(text)
+    except ValueError as error:
+        raise scope.invalid(
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+        ) from error
+    _write(cx, found, {"policyText": text})
+    return _named(repository, policyText=text)
+
+
+def _check_policy(text: str) -> None:
+    """Raise ValueError for what is no policy. The policy's resource is the repository: its statements name none."""
+    document = orjson.loads(text)
+    statements = document.get("Statement") if isinstance(document, dict) else None
+    for statement in statements if isinstance(statements, list) else [statements]:
+        if isinstance(statement, dict):
+            statement.setdefault("Resource", "*")
+    policies.parse(orjson.dumps(document).decode(), Kind.RESOURCE)
+
+
+@operation("GetRepositoryPolicy", service="ecr")
+def get_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Give the repository's policy; RepositoryPolicyNotFoundException."""
+    repository, found = scope.find(cx, request)
+    return _policy(repository, found)
+
+
+@operation("DeleteRepositoryPolicy", service="ecr")
+def delete_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Take the repository's policy away."""
+    repository, found = scope.find(cx, request)
+    answer = _policy(repository, found)
+    _write(cx, found, {}, "policyText")
+    return answer
+
+
+def _policy(repository: scope.Repository, found: Document) -> dict[str, Any]:
+    if "policyText" not in found.body:
+        raise AwsError("RepositoryPolicyNotFoundException", f"Repository policy does not exist for {repository.words}")
+    return _named(repository, policyText=found.body["policyText"])
+
+
+@operation("TagResource", service="ecr")
+def tag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Add tags to a repository."""
+    put_tags(cx, _tagged(cx, request), request["tags"])
+    return {}
+
+
+@operation("UntagResource", service="ecr")
+def untag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Remove tags from a repository."""
+    tags.remove(cx, _tagged(cx, request), request["tagKeys"])
+    return {}
+
+
+@operation("ListTagsForResource", service="ecr")
+def list_tags_for_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Give a repository's tags."""
+    return {"tags": tags.as_list(tags.of(cx, _tagged(cx, request)))}
+
+
+def put_tags(cx: Context, arn: str, given: list[dict[str, str]]) -> None:
+    """Add tags; InvalidTagParameterException, TooManyTagsException."""
+    try:
+        tags.put(cx, arn, given)
+    except AwsError as error:
+        many = "may have at most" in error.message
+        raise AwsError("TooManyTagsException" if many else "InvalidTagParameterException", error.message) from error
+
+
+def _tagged(cx: Context, request: dict[str, Any]) -> str:
+    arn: str = request["resourceArn"]
+    named = arns.parse(arn)
+    if named is None or named.service != "ecr" or not named.resource.startswith("repository/"):
+        raise scope.invalid(
+            f"Invalid parameter at 'resourceArn' failed to satisfy constraint: '{arn}' is no repository"
+        )
+    scope.check_registry(cx, {"registryId": named.account})
+    there = cx.kernel.context(cx.account, named.region, tx=cx.tx)
+    scope.existing(there, named.resource.removeprefix("repository/"))
+    return arn

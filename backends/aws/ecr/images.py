@@ -1,0 +1,165 @@
+"""Images: manifests by digest, found by tags too. What AWS's API and Docker's registry do alike."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from backends.aws.ecr.tables import ecr_contents, ecr_images, ecr_layers, ecr_tags
+from backends.core.documents import insert_or_update
+from backends.core.errors import AwsError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row, Table
+
+    from backends.aws.ecr.manifests import Manifest
+    from backends.aws.ecr.scope import Repository
+    from backends.core.context import Context
+    from backends.core.documents import Document
+
+
+class MissingPartsError(AwsError):
+    """A manifest was pushed before what it refers to; `missing` are the digests."""
+
+    def __init__(self, code: str, message: str, missing: list[str]) -> None:
+        super().__init__(code, message)
+        self.missing = missing
+
+
+PULL_TIME_S = 86_400.0
+"""ECR writes the time of an image's last pull at most once a day (shape ImageDetail)."""
+
+
+def by_digest(cx: Context, repository: Repository, digest: str) -> Row[Any] | None:
+    """Find an image by its digest."""
+    mine = repository.rows(ecr_images), ecr_images.c.digest == digest
+    return cx.db.execute(select(ecr_images).where(*mine)).first()
+
+
+def digest_of_tag(cx: Context, repository: Repository, tag: str) -> str | None:
+    """Give the digest that a tag stands for."""
+    found: str | None = cx.db.execute(
+        select(ecr_tags.c.digest).where(repository.rows(ecr_tags), ecr_tags.c.tag == tag)
+    ).scalar()
+    return found
+
+
+def find(cx: Context, repository: Repository, reference: str) -> Row[Any] | None:
+    """Find an image by what stands behind a colon or an @: a tag, or a digest."""
+    digest = reference if ":" in reference else digest_of_tag(cx, repository, reference)
+    return None if digest is None else by_digest(cx, repository, digest)
+
+
+def tags_of(cx: Context, repository: Repository, digest: str = "") -> dict[str, list[str]]:
+    """Give the tags of each digest, or of one, in their order."""
+    query = select(ecr_tags.c.digest, ecr_tags.c.tag).where(repository.rows(ecr_tags)).order_by(ecr_tags.c.tag)
+    if digest:
+        query = query.where(ecr_tags.c.digest == digest)
+    found: dict[str, list[str]] = {}
+    for each, tag in cx.db.execute(query):
+        found.setdefault(each, []).append(tag)
+    return found
+
+
+def put(cx: Context, repository: Repository, about: Document, manifest: Manifest, tag: str = "") -> bool:
+    """Keep a manifest, under a tag if one is given; tell whether anything has changed. Everything it needs must be there."""
+    current = digest_of_tag(cx, repository, tag) if tag else None
+    if current not in {None, manifest.digest} and is_immutable(about.body, tag):
+        raise AwsError(
+            "ImageTagAlreadyExistsException",
+            f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten "
+            "because the tag is immutable.",
+        )
+    known = by_digest(cx, repository, manifest.digest)
+    if known is None:
+        _check_parts(cx, repository, manifest)
+        _insert(cx, repository, manifest)
+    if tag and current != manifest.digest:
+        insert_or_update(cx, ecr_tags, {**repository.key, "tag": tag}, {"digest": manifest.digest}, {})
+    return known is None or bool(tag and current != manifest.digest)
+
+
+def is_immutable(body: dict[str, Any], tag: str) -> bool:
+    """Tell whether a repository lets a tag stand for one image only."""
+    kind, _, exclusion = body["imageTagMutability"].partition("_WITH_")
+    filters = body.get("imageTagMutabilityExclusionFilters", ())
+    excluded = bool(exclusion) and any(fnmatch.fnmatchcase(tag, each["filter"]) for each in filters)
+    return bool((kind == "IMMUTABLE") != excluded)
+
+
+def _check_parts(cx: Context, repository: Repository, manifest: Manifest) -> None:
+    table = ecr_images if manifest.is_list else ecr_layers
+    wanted = table.c.digest.in_(manifest.parts)
+    there = set(cx.db.execute(select(table.c.digest).where(repository.rows(table), wanted)).scalars())
+    missing = [part for part in manifest.parts if part not in there]
+    if not missing:
+        return
+    what, code = (
+        ("Images", "ReferencedImagesNotFoundException") if manifest.is_list else ("Layers", "LayersNotFoundException")
+    )
+    raise MissingPartsError(
+        code,
+        f"{what} with digests '{missing}' required for pushing image into {repository.words} do not exist",
+        missing,
+    )
+
+
+def _insert(cx: Context, repository: Repository, manifest: Manifest) -> None:
+    size = manifest.size
+    if manifest.is_list:  # the largest of its images (shape ImageDetail)
+        mine = repository.rows(ecr_images), ecr_images.c.digest.in_(manifest.parts)
+        size = cx.db.execute(select(func.max(ecr_images.c.size)).where(*mine)).scalar() or 0
+    row = {
+        **repository.key, "digest": manifest.digest, "media_type": manifest.media_type,
+        "artifact_type": manifest.artifact_type, "subject": manifest.subject, "size": size, "pushed": cx.clock.now(),
+        "manifest": manifest.content,
+    }  # fmt: skip
+    _insert_new(cx, ecr_images, [row])
+    _insert_new(
+        cx, ecr_contents, [{**repository.key, "digest": manifest.digest, "part": part} for part in manifest.parts]
+    )
+
+
+def _insert_new(cx: Context, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, but for those that another push of the same image has made meanwhile (PostgreSQL)."""
+    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
+    if rows:
+        cx.db.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def pulled(cx: Context, repository: Repository, digest: str) -> None:
+    """Write down that an image was pulled."""
+    mine = repository.rows(ecr_images), ecr_images.c.digest == digest
+    cx.db.execute(update(ecr_images).where(*mine).values(pulled=cx.clock.now()))
+
+
+def holders(cx: Context, repository: Repository, digest: str) -> list[str]:
+    """Give the digests of the manifest lists that an image stands in."""
+    mine = repository.rows(ecr_contents), ecr_contents.c.part == digest
+    return list(cx.db.execute(select(ecr_contents.c.digest).where(*mine)).scalars())
+
+
+def remove(cx: Context, repository: Repository, digest: str) -> None:
+    """Remove an image and its tags. Layers that no other image has go an hour later (sweep.py)."""
+    mine = repository.rows(ecr_contents), ecr_contents.c.digest == digest
+    parts = select(ecr_contents.c.part).where(*mine)
+    freed = repository.rows(ecr_layers), ecr_layers.c.digest.in_(parts)
+    cx.db.execute(update(ecr_layers).where(*freed).values(since=time.time()))
+    cx.db.execute(delete(ecr_contents).where(*mine))
+    cx.db.execute(delete(ecr_tags).where(repository.rows(ecr_tags), ecr_tags.c.digest == digest))
+    cx.db.execute(delete(ecr_images).where(repository.rows(ecr_images), ecr_images.c.digest == digest))
+
+
+def remove_tag(cx: Context, repository: Repository, tag: str) -> None:
+    """Take a tag away; the image stays."""
+    cx.db.execute(delete(ecr_tags).where(repository.rows(ecr_tags), ecr_tags.c.tag == tag))
+
+
+def referrers(cx: Context, repository: Repository, subject: str) -> list[Row[Any]]:
+    """Give the images that say that they are about another one (signatures, bills of materials)."""
+    mine = repository.rows(ecr_images), ecr_images.c.subject == subject
+    return list(cx.db.execute(select(ecr_images).where(*mine).order_by(ecr_images.c.digest)))
