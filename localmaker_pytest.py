@@ -1,6 +1,6 @@
 """A pytest plugin for projects that use SageMaker: the fixture `localmaker` is a server of the test session's own.
 
-It lies beside LocalMaker's packages and imports none of them: the server runs in an interpreter of its own, so a project
+Beside LocalMaker's packages, and importing none of them: the server runs in an interpreter of its own, so a project
 that has a top-level package named `server` keeps it. Manual: docs/testing.md.
 """
 
@@ -8,96 +8,32 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
-import sys
 import time
-import urllib.request
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from localmaker_client import ASK_S, DIRECT, LocalMaker, command, environment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 READY_S = 60.0
 STOP_S = 20.0
-ASK_S = 60.0
 POLL_S = 0.02
-ACCOUNT = "000000000000"
-REGION = "us-east-1"
-# Our folder comes first on the child's path, whatever the project has installed under the names of our packages.
-BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from server.cli import app; app()"
-FOLDER = Path(__file__).resolve().parent
-# A test session shares nothing with the server that its user may run beside it.
-NOT_INHERITED = ("PYTHONPATH", "LOCALMAKER_DATABASE_URL", "LOCALMAKER_DATA_DIR", "LOCALMAKER_HOST", "LOCALMAKER_PORT")
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the server needs no proxy to be reached
-
-
-@dataclass(frozen=True)
-class LocalMaker:
-    """A running server. `url` is its endpoint, `data_dir` the temporary directory of its state and its log."""
-
-    url: str
-    data_dir: Path
-
-    @cached_property
-    def _said(self) -> list[list[str]]:
-        """The lines of `localmaker env`, each as the shell splits it; asked once, when first wanted."""
-        command = _command("env", "--data-dir", str(self.data_dir))
-        asked = subprocess.run(
-            command, env=_environment(), cwd=self.data_dir, capture_output=True, text=True, timeout=ASK_S, check=False
-        )
-        if asked.returncode:
-            raise RuntimeError(f"`localmaker env` failed:\n{asked.stderr}")
-        return [shlex.split(line) for line in asked.stdout.splitlines()]
-
-    def env_of(self, account: str = ACCOUNT, region: str = REGION) -> dict[str, str]:
-        """Give all that `localmaker env` exports; any 12 digits are an account of their own."""
-        given = dict(words[1].split("=", 1) for words in self._said if words[0] == "export")
-        if account != ACCOUNT:
-            given["AWS_ACCESS_KEY_ID"] = account
-        return given | {"AWS_DEFAULT_REGION": region, "AWS_REGION": region}
-
-    @property
-    def misleading(self) -> list[str]:
-        """The variables that `localmaker env` unsets, because they would send clients elsewhere."""
-        return [name for words in self._said if words[0] == "unset" for name in words[1:]]
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment that points AWS clients at this server."""
-        return self.env_of()
-
-    def client(self, service: str, *, account: str = ACCOUNT, region: str = REGION, **options: Any) -> Any:
-        """Give a boto3 client; `options` go to boto3 as they are."""
-        import boto3
-
-        keys = {"aws_access_key_id": account, "aws_secret_access_key": "localmaker"}  # any secret passes
-        session = boto3.session.Session(**keys, region_name=region)
-        return session.client(service, endpoint_url=self.url, **options)
-
-    def reset(self, account: str | None = None) -> None:
-        """Stop the jobs and endpoints of one account (or of all) and forget what it has."""
-        body = json.dumps({"account": account}).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/_localmaker/reset", body, headers)  # noqa: S310 - our own URL
-        with DIRECT.open(request, timeout=ASK_S) as answer:
-            answer.read()
 
 
 @pytest.fixture(scope="session")
 def localmaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMaker]:
     """Start a server on a free port for the whole session; one per worker under pytest-xdist."""
     data_dir = tmp_path_factory.mktemp("localmaker")
-    command = _command("start", "--port", "0", "--host", "127.0.0.1", "--data-dir", str(data_dir))
+    started = command("start", "--port", "0", "--host", "127.0.0.1", "--data-dir", str(data_dir))
     log = data_dir / "server.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=data_dir
+            started, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=data_dir
         )
     try:
         served = LocalMaker(_wait_until_ready(process, data_dir), data_dir)
@@ -122,14 +58,6 @@ def localmaker_env(localmaker: LocalMaker, monkeypatch: pytest.MonkeyPatch) -> L
     for name, value in localmaker.env.items():
         monkeypatch.setenv(name, value)
     return localmaker
-
-
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-c", BOOT, str(FOLDER), *arguments]
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data_dir: Path) -> str:

@@ -96,6 +96,8 @@ def folder_of(settings: Settings) -> Path:
 
 def found(settings: Settings) -> Hooks:
     """Find the scripts, in the order of their names."""
+    if settings.init_dir is not None and not folder_of(settings).is_dir():
+        log.warning("LOCALMAKER_INIT_DIR: there is no folder %s", folder_of(settings))
     paths = sorted(path for path in folder_of(settings).glob("*") if path.suffix in {".sh", ".py"} and path.is_file())
     return Hooks(settings.init_timeout_s, [Script(path) for path in paths])
 

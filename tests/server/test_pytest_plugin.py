@@ -87,7 +87,7 @@ def test_a_project_with_a_package_named_server_uses_the_fixture(tmp_path: Path) 
     (tmp_path / "config").write_text("[profile nobody]\nregion = eu-north-1\n")
     elsewhere = {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
     elsewhere["AWS_CONFIG_FILE"] = str(tmp_path / "config")
-    done = run_project(tmp_path, PROJECT, LOCALMAKER_INIT_DIR=str(tmp_path / "init"), **elsewhere)
+    done = run_project(tmp_path, PROJECT, LOCALMAKER_INIT_DIR="init", **elsewhere)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "7 passed" in done.stdout
     port = (tmp_path / "url.txt").read_text().rpartition(":")[2]
