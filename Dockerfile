@@ -14,11 +14,11 @@ RUN python -c 'import tomllib; print(*tomllib.load(open("/opt/localmaker/pyproje
       > /opt/localmaker/requirements.txt \
  && python -m pip install --constraint /opt/localmaker/constraints.txt --requirement /opt/localmaker/requirements.txt "psycopg[binary]"
 COPY . /opt/localmaker
-RUN python -m pip install --no-deps /opt/localmaker
+RUN python -m pip install --no-deps /opt/localmaker && mkdir -p /etc/localmaker/init/ready.d
 # Beyond the container's own loopback: the published port and the jobs' networks. Publish it on 127.0.0.1 only.
-ENV LOCALMAKER_HOST=0.0.0.0 LOCALMAKER_DATA_DIR=/data LOCALMAKER_CACHE_DIR=/data/cache
+ENV LOCALMAKER_HOST=0.0.0.0 LOCALMAKER_DATA_DIR=/data LOCALMAKER_CACHE_DIR=/data/cache LOCALMAKER_INIT_DIR=/etc/localmaker/init
 VOLUME /data
 EXPOSE 4566
-HEALTHCHECK --interval=5s --timeout=5s --start-period=10s CMD ["localmaker", "status"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=120s CMD ["localmaker", "status", "--init"]
 STOPSIGNAL SIGTERM
 CMD ["localmaker", "start"]

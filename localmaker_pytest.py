@@ -1,6 +1,6 @@
 """A pytest plugin for projects that use SageMaker: the fixture `localmaker` is a server of the test session's own.
 
-It lies beside LocalMaker's packages and imports none of them: the server runs in an interpreter of its own, so a project
+Beside LocalMaker's packages, and importing none of them: the server runs in an interpreter of its own, so a project
 that has a top-level package named `server` keeps it. Manual: docs/testing.md.
 """
 
@@ -9,84 +9,36 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
-import urllib.request
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from localmaker_client import ASK_S, DIRECT, LocalMaker, command, environment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 READY_S = 60.0
 STOP_S = 20.0
 POLL_S = 0.02
-ACCOUNT = "000000000000"
-REGION = "us-east-1"
-# Our folder comes first on the child's path, whatever the project has installed under the names of our packages.
-BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from server.cli import app; app()"
-FOLDER = Path(__file__).resolve().parent
-# A test session shares nothing with the server that its user may run beside it.
-NOT_INHERITED = ("PYTHONPATH", "LOCALMAKER_DATABASE_URL", "LOCALMAKER_DATA_DIR", "LOCALMAKER_HOST", "LOCALMAKER_PORT")
-
-
-@dataclass(frozen=True)
-class LocalMaker:
-    """A running server. `url` is its endpoint, `data_dir` the temporary directory of its state and its log."""
-
-    url: str
-    data_dir: Path
-
-    def env_of(self, account: str = ACCOUNT, region: str = REGION) -> dict[str, str]:
-        """Give the environment that points AWS clients at this server; any 12 digits are an account of their own."""
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": account,
-            "AWS_SECRET_ACCESS_KEY": "localmaker",
-            "AWS_DEFAULT_REGION": region,
-            "AWS_REGION": region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment that points AWS clients at this server."""
-        return self.env_of()
-
-    def client(self, service: str, *, account: str = ACCOUNT, region: str = REGION, **options: Any) -> Any:
-        """Give a boto3 client; `options` go to boto3 as they are."""
-        import boto3
-
-        keys = {"aws_access_key_id": account, "aws_secret_access_key": "localmaker"}  # any secret passes
-        session = boto3.session.Session(**keys, region_name=region)
-        return session.client(service, endpoint_url=self.url, **options)
-
-    def reset(self, account: str | None = None) -> None:
-        """Stop the jobs and endpoints of one account (or of all) and forget what it has."""
-        body = json.dumps({"account": account}).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/_localmaker/reset", body, headers)  # noqa: S310 - our own URL
-        with urllib.request.urlopen(request, timeout=STOP_S) as answer:  # noqa: S310
-            answer.read()
 
 
 @pytest.fixture(scope="session")
 def localmaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMaker]:
     """Start a server on a free port for the whole session; one per worker under pytest-xdist."""
     data_dir = tmp_path_factory.mktemp("localmaker")
-    environment = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    command = [sys.executable, "-P", "-c", BOOT, str(FOLDER)]
-    command += ["start", "--port", "0", "--host", "127.0.0.1", "--data-dir", str(data_dir)]
+    started = command("start", "--port", "0", "--host", "127.0.0.1", "--data-dir", str(data_dir))
     log = data_dir / "server.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=data_dir
+            started, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=data_dir
         )
     try:
         served = LocalMaker(_wait_until_ready(process, data_dir), data_dir)
+        if "LOCALMAKER_INIT_DIR" in os.environ:
+            _wait_for_init_scripts(process, served)
         yield served
         served.reset()  # jobs and endpoints would outlive their server
     finally:
@@ -101,7 +53,7 @@ def localmaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMaker]
 @pytest.fixture
 def localmaker_env(localmaker: LocalMaker, monkeypatch: pytest.MonkeyPatch) -> LocalMaker:
     """Point every AWS client that the test makes at the server: code under test needs no endpoint of its own."""
-    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
+    for name in localmaker.misleading:
         monkeypatch.delenv(name, raising=False)
     for name, value in localmaker.env.items():
         monkeypatch.setenv(name, value)
@@ -117,5 +69,21 @@ def _wait_until_ready(process: subprocess.Popen[bytes], data_dir: Path) -> str:
             return str(json.loads(written.read_text(encoding="utf-8"))["url"])
         except (OSError, ValueError):
             time.sleep(POLL_S)  # another process: there is nothing to wait on
-    tail = (data_dir / "server.log").read_text(encoding="utf-8", errors="replace")[-4000:]
-    raise RuntimeError(f"LocalMaker did not start:\n{tail}")
+    raise RuntimeError(f"LocalMaker did not start:\n{_log_of(data_dir)}")
+
+
+def _wait_for_init_scripts(process: subprocess.Popen[bytes], served: LocalMaker) -> None:
+    """Wait until all have ended, each by its own time-out at the latest; RuntimeError, with the log, when one failed."""
+    while process.poll() is None:
+        with DIRECT.open(f"{served.url}/_localmaker/init", timeout=ASK_S) as answer:
+            told = json.load(answer)
+        if all(told["completed"].values()):
+            if not any(script["state"] == "ERROR" for script in told["scripts"]):
+                return
+            break
+        time.sleep(POLL_S)  # another process: there is nothing to wait on
+    raise RuntimeError(f"LocalMaker's init scripts failed:\n{_log_of(served.data_dir)}")
+
+
+def _log_of(data_dir: Path) -> str:
+    return (data_dir / "server.log").read_text(encoding="utf-8", errors="replace")[-4000:]

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from api_specs import model
 from backends.core import events, reset
 from backends.jobs import places, queue
-from server import admin_iam
+from server import admin_iam, init_hooks
 from server.door import authority
 
 if TYPE_CHECKING:
@@ -60,7 +60,14 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
             "version": version("localmaker"),
             "versions": {"localmaker": version("localmaker"), "botocore": version("botocore")},
             "parked_events": await kernel.db.read(events.parked),
+            "init": {"completed": init_hooks.of(kernel).completed, "failed": init_hooks.of(kernel).failed},
         }
+
+    @app.get("/_localmaker/init")
+    @app.get("/_localstack/init")
+    async def init() -> dict[str, Any]:
+        """Tell which init scripts there are, what became of each, and whether all have ended."""
+        return init_hooks.of(kernel).shown()
 
     @app.get("/_localmaker/info")
     async def info() -> dict[str, Any]:

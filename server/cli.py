@@ -7,7 +7,8 @@ import shlex
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -76,14 +77,42 @@ def _start_detached(settings: Settings) -> None:
     while time.monotonic() < deadline:
         found = control.listening(settings)  # its first answer from the admin API would cost it FastAPI's import
         if found is not None and found.pid == process.pid:
+            _await_init_scripts(settings, found, process)
             typer.secho(f"Ready at {found.url}", fg=typer.colors.GREEN)
             typer.echo(f'Point your clients at it:  eval "$({_myself(settings)} env)"')
             return
         if process.poll() is not None:
             break
         time.sleep(POLL_S)
+    _stop_with_log(settings)
+
+
+def _stop_with_log(settings: Settings) -> NoReturn:
     tail = control.log_file(settings).read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
     stop_with("The server did not start:\n  " + "\n  ".join(tail))
+
+
+def _await_init_scripts(settings: Settings, found: control.Running, process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of the init scripts, each of which has a time-out; no script, no question."""
+    from server import init_hooks
+
+    count = len(init_hooks.found(settings).scripts)
+    if not count:
+        return
+    typer.echo(f"Running {count} init script{'s' if count > 1 else ''} of {init_hooks.folder_of(settings)}")
+    answer: dict[str, Any] = {}
+    while not answer or not all(answer["completed"].values()):
+        if process.poll() is not None:
+            _stop_with_log(settings)
+        time.sleep(POLL_S)  # another process: there is nothing to wait on
+        with suppress(OSError):
+            answer = found.ask("init")
+    failed = [script for script in answer["scripts"] if script["state"] == init_hooks.ERROR]
+    for script in failed:
+        typer.secho(f"init script {script['name']} failed: {script['reason']}", fg=typer.colors.RED, err=True)
+    if failed and settings.init_strict:
+        process.wait()
+        _stop_with_log(settings)
 
 
 def _myself(settings: Settings) -> str:
@@ -107,7 +136,11 @@ def stop(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def status(
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    init: Annotated[bool, typer.Option("--init", help="Exit code 4 unless all init scripts have ended well.")] = False,
+) -> None:
     """Show whether a server runs, and what it can do. Exit code 3 when none does."""
     found = control.running(settings_of(data_dir))
     if found is None:
@@ -115,7 +148,13 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     health, info = found.ask("health"), found.ask("info")
     if as_json:
         typer.echo(json.dumps({"url": found.url, "pid": found.pid, "health": health, "info": info}, indent=2))
-        return
+    else:
+        _show_status(found, health, info)
+    if init and (health["init"]["failed"] or not health["init"]["completed"]):
+        stop_with("Init scripts: " + (", ".join(health["init"]["failed"]) or "running"), 4)
+
+
+def _show_status(found: control.Running, health: dict[str, Any], info: dict[str, Any]) -> None:
     operations = {service: len(names) for service, names in info["operations"].items()}
     runners = [[f"runner {name}", reason or "ready"] for name, reason in health["runner"].items()]
     rows = [

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backends import load_components
 from backends.core.kernel import Kernel
-from server import environment
+from server import environment, init_hooks
 from server.authentication import keyring
 from server.door.authority import Authority
 from server.door.sniff import Door
@@ -68,6 +68,9 @@ class Server(uvicorn.Server):
         self._listening = asyncio.Lock()
         kernel.state["addresses"] = []
         kernel.state["listen_also"] = self.listen_also
+        kernel.state["init_hooks"] = init_hooks.found(kernel.settings)
+        self._init: asyncio.Task[None] | None = None
+        self.init_failed = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, write down where, and say so."""
@@ -82,6 +85,21 @@ class Server(uvicorn.Server):
         gc.freeze()  # models and code stay: do not walk them at every collection
         log.info("Listening on %s", self._kernel.state["addresses"][0])
         log.info("Ready.")
+        self._init = asyncio.create_task(self._run_init_scripts())
+
+    async def _run_init_scripts(self) -> None:
+        await init_hooks.run(self._kernel, self._kernel.state["addresses"][0])
+        failed = init_hooks.of(self._kernel).failed
+        if failed and self._kernel.settings.init_strict:
+            log.error("The server ends: init scripts failed (LOCALMAKER_INIT_STRICT): %s", ", ".join(failed))
+            self.init_failed = self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the init script that runs, if one does, and then what uvicorn ends."""
+        if self._init is not None:
+            self._init.cancel()
+            await asyncio.wait({self._init})
+        await super().shutdown(sockets)
 
     async def listen_also(self, host: str) -> str:
         """Listen on another address of this machine too, same port; give its URL."""
@@ -165,3 +183,5 @@ def serve(settings: Settings) -> None:
             server.run()
     finally:
         state_file(settings.data_dir).unlink(missing_ok=True)
+    if server.init_failed:
+        sys.exit(1)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from functools import cache
+from pathlib import Path
 
 LOCAL_BASE = "localmaker/base:bookworm"
 ASK_S = 20
+SERVER_IMAGE = "localmaker/server:suite"
+BUILD_S = 600
+PIP = ("PIP_FIND_LINKS", "PIP_TRUSTED_HOST", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @cache
@@ -40,3 +45,18 @@ def base_image() -> dict[str, str]:
     if "LOCALMAKER_BASE_IMAGE" in os.environ or not has_image(LOCAL_BASE):
         return {}
     return {"LOCALMAKER_BASE_IMAGE": LOCAL_BASE}
+
+
+@cache
+def server_image() -> str:
+    """Build the server's own image, once for the session, or skip the test that wants it."""
+    import pytest
+
+    if not has_image(os.environ.get("LOCALMAKER_BASE_IMAGE", LOCAL_BASE)):
+        pytest.skip(docker_reason() or f"no image {LOCAL_BASE}")
+    given = {name: os.environ[f"LOCALMAKER_{name}"] for name in PIP if f"LOCALMAKER_{name}" in os.environ}
+    given["BASE_IMAGE"] = os.environ.get("LOCALMAKER_BASE_IMAGE", LOCAL_BASE)
+    arguments = [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
+    command = ["docker", "build", "--quiet", "--tag", SERVER_IMAGE, *arguments, str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, timeout=BUILD_S)
+    return SERVER_IMAGE

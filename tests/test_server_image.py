@@ -21,16 +21,15 @@ import pytest
 from botocore.exceptions import WaiterError
 from docker.errors import APIError, DockerException, NotFound
 
+from tests.engine import server_image
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[1]
 BASE = os.environ.get("LOCALMAKER_BASE_IMAGE", "localmaker/base:bookworm")
-SERVER = "localmaker/server:suite"
 SOCKET = "/var/run/docker.sock"
 ACCOUNT, REGION = "123412341234", "us-east-1"
 WAIT_S = 60.0
-PIP = ("PIP_FIND_LINKS", "PIP_TRUSTED_HOST", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 TRAIN = """#!/usr/bin/env python3
@@ -99,12 +98,11 @@ def customer_image(engine: Any) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(engine: Any) -> Iterator[Any]:
     """Run the image as docker-compose.yml does, on a free port."""
-    given = {name: os.environ[f"LOCALMAKER_{name}"] for name in PIP if f"LOCALMAKER_{name}" in os.environ}
-    engine.images.build(path=str(ROOT), tag=SERVER, buildargs={"BASE_IMAGE": BASE, **given}, rm=True)
+    image = server_image()
     volume = engine.volumes.create()
     mounts = {volume.name: {"bind": "/data"}, SOCKET: {"bind": SOCKET}}
     ports = {"4566/tcp": ("127.0.0.1", None)}
-    container = engine.containers.run(SERVER, detach=True, init=True, ports=ports, volumes=mounts)
+    container = engine.containers.run(image, detach=True, init=True, ports=ports, volumes=mounts)
     yield container
     container.remove(force=True, v=True)
     volume.remove(force=True)

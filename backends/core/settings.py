@@ -69,7 +69,6 @@ class Settings:
     allowed_origins: Annotated[
         str, "Origins, with commas, whose pages may send requests from a browser: `http://localhost:3000`."
     ] = ""
-
     iam: Annotated[
         str,
         "Policies of users and roles: `off`, `soft` (log and record what would be denied) or `enforce` (docs/iam.md).",
@@ -78,6 +77,11 @@ class Settings:
         str,
         "Role ARNs in requests: `any` of the account (made at first use) or only `existing` ones that trust SageMaker.",
     ] = "any"
+    init_dir: Annotated[Path | None, "Folder of init scripts (docs/init.md); empty: `init` in the data directory."] = (
+        None
+    )
+    init_timeout_s: Annotated[int, "Seconds after which an init script is stopped and counts as failed."] = 600
+    init_strict: Annotated[bool, "An init script that fails ends the server."] = False
 
     @classmethod
     def read(cls, environment: dict[str, str] | None = None, **given: Any) -> Self:
