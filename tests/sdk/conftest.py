@@ -27,7 +27,7 @@ AT_ONCE = 4
 """Flows mostly wait: SDK v2 looks at jobs every 10 or 30 seconds."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cut_off() -> Iterator[Isolation]:
     """Cut clients and servers off from everything but each other."""
     if isolation.reason():
@@ -38,7 +38,7 @@ def cut_off() -> Iterator[Isolation]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def closed_server(runner: str, cut_off: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Give a server of each runner that cannot send anything out."""
     folder = tmp_path_factory.mktemp(f"closed-{runner}")
@@ -113,7 +113,7 @@ class Clients:
         return ran.stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clients(closed_server: LiveServer, cut_off: Isolation) -> Iterator[Clients]:
     """Give clients of a closed server."""
     made = Clients(closed_server, cut_off)

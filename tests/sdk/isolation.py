@@ -14,9 +14,12 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-GROUP = 61235  # a group that no machine has
-NAMESPACE = "localmaker-client"
-NEAR, FAR = "10.213.7.1", "10.213.7.2"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+GROUP = 61235 + WORKER  # a group that no machine has
+NAME = f"lm-client-{WORKER}"
+NEAR, FAR = f"10.213.{WORKER}.1", f"10.213.{WORKER}.2"
+NEAR_LINK, FAR_LINK = f"lm-near-{WORKER}", f"lm-far-{WORKER}"
+MARK = ("-m", "comment", "--comment", f"localmaker-tests-{WORKER}")
 TOOLS = ("ip", "iptables", "setpriv")
 
 
@@ -41,33 +44,27 @@ class Rule:
     inside: bool = False
 
     def _iptables(self, *arguments: str) -> str:
-        within = ("ip", "netns", "exec", NAMESPACE) if self.inside else ()
+        within = ("ip", "netns", "exec", NAME) if self.inside else ()
         return _run(*within, "iptables", *arguments)
 
     def add(self) -> None:
         """Put it in front of the others."""
-        self._iptables("-I", self.chain, *self.match, "-j", "DROP")
+        self._iptables("-I", self.chain, *self.match, *MARK, "-j", "DROP")
 
     def remove(self) -> None:
         """Take it away."""
-        self._iptables("-D", self.chain, *self.match, "-j", "DROP")
+        self._iptables("-D", self.chain, *self.match, *MARK, "-j", "DROP")
 
     def clear(self) -> None:
         """Take away what a run that was killed left behind."""
-        while f"{' '.join(self.match[-2:])} -j DROP" in self._iptables("-S", self.chain):
+        while MARK[-1] in self._iptables("-S", self.chain):
             self.remove()
 
     def dropped(self) -> int:
         """Count the packets that it has dropped."""
-        listed = self._iptables("-S", self.chain, "-v")
-        wanted = " ".join(self.match)
-        counts = [
-            int(found[1])
-            for line in listed.splitlines()
-            if "-j DROP" in line and all(part in line for part in wanted.split())
-            if (found := re.search(r"-c (\d+) \d+", line))
-        ]
-        return sum(counts)
+        lines = self._iptables("-S", self.chain, "-v").splitlines()
+        found = [re.search(r"-c (\d+) \d+", line) for line in lines if MARK[-1] in line]
+        return sum(int(each[1]) for each in found if each is not None)
 
 
 def outward() -> str:
@@ -90,25 +87,23 @@ class Isolation:
     @property
     def client_prefix(self) -> tuple[str, ...]:
         """What a client's command begins with."""
-        return ("ip", "netns", "exec", NAMESPACE)
+        return ("ip", "netns", "exec", NAME)
 
     def open(self) -> None:
         """Make namespace, addresses and rules."""
-        subprocess.run(
-            ["ip", "netns", "delete", NAMESPACE], check=False, capture_output=True
-        )  # of a run that was killed
-        _run("ip", "netns", "add", NAMESPACE)
-        _run("ip", "link", "add", "lm-near", "type", "veth", "peer", "name", "lm-far", "netns", NAMESPACE)
-        _run("ip", "address", "add", f"{NEAR}/30", "dev", "lm-near")
-        _run("ip", "link", "set", "lm-near", "up")
-        inside = ("ip", "-n", NAMESPACE)
-        _run(*inside, "address", "add", f"{FAR}/30", "dev", "lm-far")
-        for link in ("lm-far", "lo"):
+        subprocess.run(["ip", "netns", "delete", NAME], check=False, capture_output=True)  # of a run that was killed
+        _run("ip", "netns", "add", NAME)
+        _run("ip", "link", "add", NEAR_LINK, "type", "veth", "peer", "name", FAR_LINK, "netns", NAME)
+        _run("ip", "address", "add", f"{NEAR}/30", "dev", NEAR_LINK)
+        _run("ip", "link", "set", NEAR_LINK, "up")
+        inside = ("ip", "-n", NAME)
+        _run(*inside, "address", "add", f"{FAR}/30", "dev", FAR_LINK)
+        for link in (FAR_LINK, "lo"):
             _run(*inside, "link", "set", link, "up")
         _run(*inside, "route", "add", "default", "via", NEAR)
         out = outward()
         self.rules = (
-            Rule("OUTPUT", ("!", "-d", f"{NEAR}/32", "-o", "lm-far"), inside=True),
+            Rule("OUTPUT", ("!", "-d", f"{NEAR}/32", "-o", FAR_LINK), inside=True),
             Rule("OUTPUT", ("-o", out, "-m", "owner", "--gid-owner", str(GROUP))),
             Rule("FORWARD", ("-i", "br-+", "-o", out)),
         )
@@ -124,4 +119,4 @@ class Isolation:
         """Undo it all."""
         for rule in self.rules:
             rule.remove()
-        _run("ip", "netns", "delete", NAMESPACE)
+        _run("ip", "netns", "delete", NAME)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.sdk.conftest import Clients
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("network")]  # one namespace
+pytestmark = pytest.mark.slow
 CLOSED = "process"
 
 

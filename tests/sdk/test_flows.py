@@ -13,7 +13,7 @@ from tests.sdk.conftest import FLOWS
 if TYPE_CHECKING:
     from tests.sdk.conftest import Clients
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("network")]  # one namespace
+pytestmark = pytest.mark.slow
 ALL = sorted(path.stem for path in FLOWS.glob("v*.py"))
 WHOLE = "LOCALMAKER_TEST_SDK" in os.environ
 """`make test` runs each flow once, half of them on each runner; the long run all on both."""
@@ -26,7 +26,7 @@ def flows_of(runner: str) -> list[str]:
     return [flow for flow in ALL if WHOLE or ONLY_ON[flow] == runner]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def begun(clients: Clients, runner: str) -> Clients:
     """Start all flows of a runner: the first test waits for the first."""
     for flow in flows_of(runner):
