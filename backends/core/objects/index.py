@@ -15,7 +15,7 @@ from backends.core.objects.rows import NULL, Bucket, Content, Removed, StoredObj
 from backends.core.objects.tables import buckets, garbage, objects, parts, uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from backends.core.context import Context
 
@@ -69,16 +69,15 @@ class Index:
 
     def summaries(
         self, cx: Context, bucket: str, prefix: str, after: str, limit: int, *, included: bool = False
-    ) -> list[Summary]:
+    ) -> Sequence[Summary]:
         """List under a prefix beyond the key `after` (from it on where `included`), without the objects' bytes."""
-        query = rows.SUMMARY.where(*within(prefix))
-        if after > prefix or (after == prefix and not included):
-            query = query.where(objects.c.key >= after if included else objects.c.key > after)
-        found = cx.db.execute(query.order_by(objects.c.key).limit(limit), {"bucket": bucket})
-        return [
-            Summary(key, size, etag, modified, orjson.loads(info))
-            for key, size, etag, modified, info in found.tuples().all()
-        ]
+        values = {"bucket": bucket, "start": after, "limit": limit}
+        if after < prefix:
+            values["start"], included = prefix, True
+        end = rows.end_of(prefix)
+        if end is not None:
+            values["end"] = end
+        return rows.SUMMARIES[included, end is not None].rows(cx.transaction, values)
 
     def lock_bucket(self, cx: Context, bucket: str) -> None:
         """Hold off other writers of the bucket until the transaction ends; SQLite has but one writer anyway."""
