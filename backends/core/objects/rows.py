@@ -75,14 +75,15 @@ INSERT = Prepared(
         "info", "tags",
     ),
 )  # fmt: skip
+_NAMED = (
+    (objects.c.bucket == bindparam("in_bucket"))
+    & (objects.c.key == bindparam("of_key"))
+    & (objects.c.version_id == bindparam("version"))
+)
+BLOB = Prepared(select(objects.c.blob).where(_NAMED))
+REPLACE = Prepared(update(objects).where(_NAMED), ("size", "etag", "modified", "blob", "inline", "info", "tags"))
 DELETE = Prepared(
-    delete(objects)
-    .where(
-        objects.c.bucket == bindparam("in_bucket"),
-        objects.c.key == bindparam("of_key"),
-        objects.c.version_id == bindparam("version"),
-    )
-    .returning(objects.c.blob, objects.c.is_latest, objects.c.is_delete_marker)
+    delete(objects).where(_NAMED).returning(objects.c.blob, objects.c.is_latest, objects.c.is_delete_marker)
 )
 NOT_LATEST = Prepared(
     update(objects)
