@@ -106,7 +106,7 @@ async def send(response: HttpResponse, method: str, send: Send) -> None:
     headers = [(_name(name), value.encode("utf-8")) for name, value in response.headers]
     content = response.body
     if isinstance(content, bytes):
-        if response.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
+        if response.status not in {204, 304} and b"content-length" not in dict(headers):
             headers.append((b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})

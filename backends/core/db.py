@@ -81,6 +81,7 @@ class Database:
         if self.is_sqlite:
             self._writer, self._reader = self.engine.connect(), self.engine.connect()
             self._reader_driver = self._reader.connection.driver_connection
+            self._reader_driver.execute("PRAGMA query_only=ON")
 
     def close(self) -> None:
         """Close every connection; what is pending is committed first."""
@@ -89,7 +90,7 @@ class Database:
         for connection in (self._writer, self._reader):
             if connection is not None:
                 connection.close()
-        self._writer = self._reader = None
+        self._writer = self._reader = self._reader_driver = None
         if self._pool is not None:
             self._pool.shutdown()
         self.engine.dispose()
@@ -108,12 +109,14 @@ class Database:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a unit of work that only reads."""
         if self._pool is not None:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._read_here, work)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self.read_blocking, work)
         return self.read_on_loop(work)
 
     def read_on_loop(self, work: Callable[[Transaction], T]) -> T:
-        """Read on the loop's own connection (SQLite; a point read costs less than a hop to a thread)."""
+        """Read on the loop's own connection (SQLite). Its snapshot, dearer than a point read, is kept until the loop writes."""
         assert self._reader is not None
+        if not self._reader_driver.in_transaction:
+            self._reader_driver.execute("BEGIN")
         return work(Transaction(self._reader, self._reader_driver))
 
     def write_blocking(self, work: Callable[[Transaction], T]) -> T:
@@ -131,7 +134,8 @@ class Database:
 
     def read_blocking(self, work: Callable[[Transaction], T]) -> T:
         """Read from any thread, on a connection of its own."""
-        return self._read_here(work)
+        with self.engine.connect() as connection:
+            return work(Transaction(connection, connection.connection.driver_connection if self.is_sqlite else None))
 
     def _enqueue(self, work: Callable[[Transaction], Any], future: Future[Any] | asyncio.Future[Any]) -> None:
         if not self._pending:
@@ -141,6 +145,8 @@ class Database:
     def _flush(self) -> None:
         """Commit what this turn of the loop collected; answer each caller afterwards."""
         batch, self._pending = self._pending, []
+        if self._reader_driver is not None and self._reader_driver.in_transaction:
+            self._reader_driver.execute("COMMIT")  # reads look anew afterwards, and the log can start over
         outcomes: list[tuple[Any, BaseException | None, list[Callable[[], None]]]] = []
         assert self._writer is not None
         driver: Any = self._writer.connection.driver_connection
@@ -199,10 +205,6 @@ class Database:
             transaction = Transaction(connection)
             result = work(transaction)
         return result, transaction.after_commit
-
-    def _read_here(self, work: Callable[[Transaction], T]) -> T:
-        with self.engine.connect() as connection:
-            return work(Transaction(connection, connection.connection.driver_connection if self.is_sqlite else None))
 
 
 def _padded(outcomes: list[Any], size: int) -> list[Any]:

@@ -171,8 +171,9 @@ def write(shape: Shape, result: Mapping[str, Any], headers: list[tuple[str, str]
     """Append the headers of a result (or an error); give the status where a member holds it."""
     status_name, writers = _writers(shape)
     for name, item in result.items():
-        if item is not None and name in writers:
-            writers[name](item, headers)
+        writer = writers.get(name)
+        if writer is not None and item is not None:
+            writer(item, headers)
     return int(result[status_name]) if status_name is not None and status_name in result else None
 
 
@@ -203,8 +204,10 @@ def _writers(shape: Shape) -> tuple[str | None, dict[str, WriteTo]]:
 
 
 def _header_writer(wire: str, member: Shape) -> WriteTo:
+    spell = _speller(member)
+
     def write_one(value: Any, headers: list[tuple[str, str]]) -> None:
-        headers.append((wire, one_line(_spell(member, value))))
+        headers.append((wire, spell(value)))
 
     return write_one
 
@@ -216,22 +219,26 @@ def _prefix_writer(prefix: str) -> WriteTo:
     return write_map
 
 
-def one_line(text: str) -> str:
-    """Keep a header value on its line: a line end in it would begin another header."""
+def one_line(value: Any) -> str:
+    """Keep a header's value on its line: a line end in it would begin another header."""
+    text = str(value)
     return text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
 
 
-def _spell(shape: Shape, value: Any) -> str:
+def _speller(shape: Shape) -> Callable[[Any], str]:
+    """Give what writes a header's value by its shape."""
     kind = shape.type_name
     if kind == "list":
-        return ",".join(_quote(_spell(shape.member, item)) for item in value)
+        spell = _speller(shape.member)
+        return lambda value: ",".join(_quote(spell(item)) for item in value)
     if kind == "boolean":
-        return "true" if value else "false"
+        return lambda value: "true" if value else "false"
     if kind == "timestamp":
-        return str(timestamps.write(value, shape.serialization.get("timestampFormat", "rfc822")))
+        timestamp_format = shape.serialization.get("timestampFormat", "rfc822")
+        return lambda value: str(timestamps.write(value, timestamp_format))
     if kind in {"float", "double"}:
-        return spell_float(value)
-    return str(value)
+        return spell_float
+    return one_line
 
 
 def _quote(text: str) -> str:

@@ -55,7 +55,7 @@ class Route:
         """Tell whether the request fulfils the conditions."""
         if not self.needs <= query.keys() or (self.header is not None and self.header not in headers):
             return False
-        return all(value is None or value in query[name] for name, value in self.literals)
+        return not self.literals or all(value is None or value in query[name] for name, value in self.literals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,13 @@ class PathTemplate:
         found = self.regex.fullmatch(raw_path)
         if found is None:
             return None
+        texts = found.groups()
         try:
-            return {
-                name: unquote_to_bytes(text).decode() for name, text in zip(self.labels, found.groups(), strict=True)
-            }
+            if "%" in raw_path:
+                texts = tuple(unquote_to_bytes(text).decode() for text in texts)
         except UnicodeDecodeError as error:
             raise refuse("The path is not UTF-8.") from error
+        return dict(zip(self.labels, texts, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

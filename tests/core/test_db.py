@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import OperationalError
 
 from backends.core.tables import clocks
 
@@ -93,5 +94,37 @@ def test_an_abandoned_write_is_still_committed(with_kernel: Callable[..., Any]) 
             await task
         await kernel.db.write(put("next"))
         assert await kernel.db.read(names) == ["kept", "next"]
+
+    with_kernel(work)
+
+
+def test_reads_see_what_was_written_and_do_not_write(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        for number in range(3):
+            await kernel.db.write(put(f"{number}"))
+            assert len(await kernel.db.read(names)) == number + 1
+            await asyncio.to_thread(kernel.db.write_blocking, put(f"{number} from a thread"))
+            assert len(await kernel.db.read(names)) == number + 2
+            await kernel.db.write(
+                lambda tx: tx.connection.execute(delete(clocks).where(clocks.c.account.like("%thread")))
+            )
+        if kernel.db.is_sqlite:  # PostgreSQL rolls it back
+            with pytest.raises(OperationalError, match="readonly"):
+                await kernel.db.read(put("by a read"))
+        assert await kernel.db.read(names) == ["0", "1", "2"]
+
+    with_kernel(work)
+
+
+def test_the_log_starts_over_although_there_are_reads_all_the_time(with_kernel: Callable[..., Any]) -> None:
+    """What reads hold is let go before each write: SQLite's log, which starts over at 16 MB, must not grow on."""
+
+    async def work(kernel: Kernel) -> None:
+        if not kernel.db.is_sqlite:
+            pytest.skip("SQLite's log")
+        for number in range(16):
+            await kernel.db.write(put(f"{number}" + "x" * (4 << 20)))
+            await kernel.db.read(names)
+        assert sum(path.stat().st_size for path in kernel.settings.data_dir.glob("*-wal")) < 32 << 20
 
     with_kernel(work)

@@ -41,19 +41,25 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
     page = Page()
     if limit == 0:
         return page
+    if not delimiter:
+        rows = cx.objects.summaries(cx, bucket, prefix, after, limit + 1)
+        page.found, page.truncated = list(rows[:limit]), len(rows) > limit
+        page.end = page.found[-1][0] if rows else ""
+        return page
     start, included = after, False
     rolled = rolled_up(after, prefix, delimiter)
     if rolled is not None:  # its keys belong to a common prefix that is not beyond `after`
         start, included = beyond(rolled), True
-    batch = min(BATCH, limit + 1) if delimiter else limit + 1
+    batch = min(BATCH, limit + 1)
     while True:
         rows = cx.objects.summaries(cx, bucket, prefix, start, batch, included=included)
         taken = len(page)
         skipped: str | None = None
         for row in rows:
-            if skipped is not None and row.key.startswith(skipped):
+            key = row[0]
+            if skipped is not None and key.startswith(skipped):
                 continue
-            skipped = rolled_up(row.key, prefix, delimiter)
+            skipped = rolled_up(key, prefix, delimiter)
             if len(page) == limit:
                 page.truncated = True
                 return page
@@ -61,10 +67,10 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
                 page.found.append(row)
             else:
                 page.prefixes.append(skipped)
-            page.end = skipped or row.key
+            page.end = skipped or key
         if len(rows) < batch:
             return page
-        start, included = (beyond(skipped), True) if skipped is not None else (rows[-1].key, False)
+        start, included = (beyond(skipped), True) if skipped is not None else (rows[-1][0], False)
         useful = len(page) - taken
         batch = (
             max(2, min(batch * 2, limit + 1 - len(page), MOST_KEYS)) if useful * 2 > len(rows) else max(2, useful * 2)
@@ -96,7 +102,7 @@ def list_objects_v2(cx: Context, request: dict[str, Any]) -> bytes:
     after = read_token(token) if token is not None else request.get("StartAfter", "")
     bucket, page = _walk(cx, request, after, limit)
     spell = speller(request)
-    answer = _common(request, page, limit, spell, owners=bool(request.get("FetchOwner")), account=bucket.account)
+    answer = _common(request, page, limit, spell)
     answer["KeyCount"] = len(page)
     if token is not None:
         answer["ContinuationToken"] = token
@@ -104,7 +110,7 @@ def list_objects_v2(cx: Context, request: dict[str, Any]) -> bytes:
         answer["StartAfter"] = spell(request["StartAfter"])
     if page.truncated:
         answer["NextContinuationToken"] = write_token(page.end)
-    return listing_xml.document(answer)
+    return listing_xml.document(answer, spell, bucket.account if request.get("FetchOwner") else None)
 
 
 @operation("ListObjects", service="s3")
@@ -113,11 +119,11 @@ def list_objects(cx: Context, request: dict[str, Any]) -> bytes:
     limit, marker = page_size(request), request.get("Marker", "")
     bucket, page = _walk(cx, request, marker, limit)
     spell = speller(request)
-    answer = _common(request, page, limit, spell, owners=True, account=bucket.account)
+    answer = _common(request, page, limit, spell)
     answer["Marker"] = spell(marker)
     if page.truncated and request.get("Delimiter"):  # without one, the last key is the next marker
         answer["NextMarker"] = spell(page.end)
-    return listing_xml.document(answer)
+    return listing_xml.document(answer, spell, bucket.account)
 
 
 def page_size(request: dict[str, Any]) -> int:
@@ -144,9 +150,7 @@ def _encoded(text: str) -> str:
     return text if PLAIN.fullmatch(text) else quote(text, safe="/")
 
 
-def _common(
-    request: dict[str, Any], page: Page, limit: int, spell: Callable[[str], str], *, owners: bool, account: str
-) -> dict[str, Any]:
+def _common(request: dict[str, Any], page: Page, limit: int, spell: Callable[[str], str]) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "Name": request["Bucket"],
         "Prefix": spell(request.get("Prefix", "")),
@@ -157,26 +161,8 @@ def _common(
         answer["Delimiter"] = spell(request["Delimiter"])
     if "EncodingType" in request:
         answer["EncodingType"] = request["EncodingType"]
-    owner = access.owner(account) if owners else None
     if page.found:
-        answer["Contents"] = [_content(found, spell, owner) for found in page.found]
+        answer["Contents"] = page.found
     if page.prefixes:
-        answer["CommonPrefixes"] = [{"Prefix": spell(prefix)} for prefix in page.prefixes]
+        answer["CommonPrefixes"] = page.prefixes
     return answer
-
-
-def _content(found: Summary, spell: Callable[[str], str], owner: dict[str, str] | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "Key": spell(found.key),
-        "LastModified": found.modified,
-        "ETag": f'"{found.etag}"',
-        "Size": found.size,
-        "StorageClass": found.info.get("StorageClass", "STANDARD"),
-    }
-    kept = found.info.get("Checksums")
-    if kept:
-        entry["ChecksumAlgorithm"] = list(kept)
-        entry["ChecksumType"] = found.info.get("ChecksumType", "FULL_OBJECT")
-    if owner is not None:
-        entry["Owner"] = owner
-    return entry

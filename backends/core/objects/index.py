@@ -15,7 +15,7 @@ from backends.core.objects.rows import NULL, Bucket, Content, Removed, StoredObj
 from backends.core.objects.tables import buckets, garbage, objects, parts, uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from backends.core.context import Context
 
@@ -69,16 +69,15 @@ class Index:
 
     def summaries(
         self, cx: Context, bucket: str, prefix: str, after: str, limit: int, *, included: bool = False
-    ) -> list[Summary]:
+    ) -> Sequence[Summary]:
         """List under a prefix beyond the key `after` (from it on where `included`), without the objects' bytes."""
-        query = rows.SUMMARY.where(*within(prefix))
-        if after > prefix or (after == prefix and not included):
-            query = query.where(objects.c.key >= after if included else objects.c.key > after)
-        found = cx.db.execute(query.order_by(objects.c.key).limit(limit), {"bucket": bucket})
-        return [
-            Summary(key, size, etag, modified, orjson.loads(info))
-            for key, size, etag, modified, info in found.tuples().all()
-        ]
+        values = {"bucket": bucket, "start": after, "limit": limit}
+        if after < prefix:
+            values["start"], included = prefix, True
+        end = rows.end_of(prefix)
+        if end is not None:
+            values["end"] = end
+        return rows.SUMMARIES[included, end is not None].rows(cx.transaction, values)
 
     def lock_bucket(self, cx: Context, bucket: str) -> None:
         """Hold off other writers of the bucket until the transaction ends; SQLite has but one writer anyway."""
@@ -104,11 +103,13 @@ class Index:
         self.lock_bucket(cx, name)
         # On PostgreSQL another may have changed its versioning before the lock was had.
         inside = bucket if not isinstance(bucket, str) and cx.kernel.db.is_sqlite else self.bucket(cx, name)
+        versioning = inside.versioning if inside is not None else ""
         made = StoredObject(
             name, key, content.size, content.etag, cx.clock.now(), content.blob, content.inline, info or {},
-            tags or {}, self._make_room(cx, name, key, inside.versioning if inside is not None else ""),
+            tags or {}, self._make_room(cx, name, key, versioning) if versioning else NULL,
         )  # fmt: skip
-        self._insert(cx, made)
+        if versioning or not self._replace(cx, made):
+            self._insert(cx, made)
         if inside is not None:
             self.tell(cx, inside, made, f"ObjectCreated:{cause}")
         return made
@@ -117,9 +118,19 @@ class Index:
         """Let go of the current version as the bucket's versioning says; give the id of the one that comes."""
         if versioning != "Enabled":
             self._remove(cx, bucket, key, NULL)
-        if versioning:
-            rows.NOT_LATEST.run(cx.transaction, {"in_bucket": bucket, "of_key": key})
+        rows.NOT_LATEST.run(cx.transaction, {"in_bucket": bucket, "of_key": key})
         return f"{time.time_ns():016x}{secrets.token_hex(8)}" if versioning == "Enabled" else NULL
+
+    def _replace(self, cx: Context, made: StoredObject) -> bool:
+        """Write over the only version of a key, if there is one: no index changes for that, and one page in all."""
+        named = {"in_bucket": made.bucket, "of_key": made.key, "version": NULL}
+        before = rows.BLOB.row(cx.transaction, named)
+        if before is None:
+            return False
+        if before[0] is not None:
+            self.discard(cx, [before[0]])
+        rows.REPLACE.run(cx.transaction, named | self._content(made))
+        return True
 
     def _insert(self, cx: Context, made: StoredObject) -> None:
         row = {
@@ -128,6 +139,12 @@ class Index:
             "version_id": made.version_id,
             "is_latest": True,
             "is_delete_marker": made.is_delete_marker,
+        }
+        rows.INSERT.run(cx.transaction, row | self._content(made))
+
+    @staticmethod
+    def _content(made: StoredObject) -> dict[str, Any]:
+        return {
             "size": made.size,
             "etag": made.etag,
             "modified": made.modified,
@@ -136,7 +153,6 @@ class Index:
             "info": orjson.dumps(made.info),
             "tags": orjson.dumps(made.tags) if made.tags else None,
         }
-        rows.INSERT.run(cx.transaction, row)
 
     def delete(
         self,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, null, select, update
+from sqlalchemy import Integer, bindparam, delete, insert, null, select, update
 
 from backends.core.objects.tables import buckets, objects
 from backends.core.prepared import Prepared
@@ -48,9 +48,21 @@ LATEST = Prepared(
         objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key"), objects.c.is_latest.is_(True)
     )
 )
-SUMMARY = select(objects.c.key, objects.c.size, objects.c.etag, objects.c.modified, objects.c.info).where(
-    objects.c.bucket == bindparam("bucket"), objects.c.is_latest.is_(True), objects.c.is_delete_marker.is_(False)
+SUMMARY = (
+    OBJECT.with_only_columns(objects.c.key, objects.c.size, objects.c.etag, objects.c.modified, objects.c.info)
+    .order_by(objects.c.key)
+    .limit(bindparam("limit", type_=Integer))
 )
+FROM, BEYOND = objects.c.key >= bindparam("start"), objects.c.key > bindparam("start")
+SUMMARIES = {
+    (included, bounded): Prepared(
+        SUMMARY.where(FROM if included else BEYOND, *([objects.c.key < bindparam("end")] if bounded else []))
+    )
+    for included in (False, True)
+    for bounded in (False, True)
+}
+"""A page of a listing: from the key `start` on, or beyond it; up to a key `end`, or all."""
+
 BUCKET = Prepared(
     select(buckets.c.name, buckets.c.account, buckets.c.region, buckets.c.created, buckets.c.settings).where(
         buckets.c.name == bindparam("name")
@@ -63,14 +75,15 @@ INSERT = Prepared(
         "info", "tags",
     ),
 )  # fmt: skip
+_NAMED = (
+    (objects.c.bucket == bindparam("in_bucket"))
+    & (objects.c.key == bindparam("of_key"))
+    & (objects.c.version_id == bindparam("version"))
+)
+BLOB = Prepared(select(objects.c.blob).where(_NAMED))
+REPLACE = Prepared(update(objects).where(_NAMED), ("size", "etag", "modified", "blob", "inline", "info", "tags"))
 DELETE = Prepared(
-    delete(objects)
-    .where(
-        objects.c.bucket == bindparam("in_bucket"),
-        objects.c.key == bindparam("of_key"),
-        objects.c.version_id == bindparam("version"),
-    )
-    .returning(objects.c.blob, objects.c.is_latest, objects.c.is_delete_marker)
+    delete(objects).where(_NAMED).returning(objects.c.blob, objects.c.is_latest, objects.c.is_delete_marker)
 )
 NOT_LATEST = Prepared(
     update(objects)
@@ -130,14 +143,8 @@ class StoredObject:
     is_delete_marker: bool = False
 
 
-class Summary(NamedTuple):
-    """What a listing tells about an object. A tuple: a page has a thousand of them."""
-
-    key: str
-    size: int
-    etag: str
-    modified: float
-    info: dict[str, Any]
+Summary = tuple[str, int, str, float, bytes]
+"""What a listing tells about an object: key, size, ETag, time, `info` as JSON. As the driver gives it: a page has 1,000."""
 
 
 class Removed(NamedTuple):
@@ -173,11 +180,14 @@ def within(prefix: str, column: Any = objects.c.key) -> list[Any]:
     """Give the conditions of a key prefix, as a range that the index serves."""
     if not prefix:
         return []
-    conditions = [column >= prefix]
+    end = end_of(prefix)
+    return [column >= prefix] if end is None else [column >= prefix, column < end]
+
+
+def end_of(prefix: str) -> str | None:
+    """Give the least key above everything that begins with `prefix`; None where there is none."""
     last = prefix.rstrip("\U0010ffff")
-    if last:
-        following = ord(last[-1]) + 1
-        if 0xD800 <= following <= 0xDFFF:  # surrogates are no characters
-            following = 0xE000
-        conditions.append(column < last[:-1] + chr(following))
-    return conditions
+    if not last:
+        return None
+    following = ord(last[-1]) + 1
+    return last[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)  # surrogates are no characters

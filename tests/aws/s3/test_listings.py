@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from api_specs import model
-from backends.aws.s3 import listing_xml
+from backends.aws.s3 import access, listing_xml
 from server.protocol import rest_xml
 from tests.aws.s3.refusal import refused
 
@@ -75,7 +76,8 @@ def test_members_of_a_listing(s3: Any, filled: str) -> None:
     assert {(v["VersionId"], v["IsLatest"]) for v in versions} == {("null", True)}
 
 
-def test_the_quick_writer_writes_what_the_general_one_writes() -> None:
+@pytest.mark.parametrize("account", [None, "123456789012"])
+def test_the_quick_writer_writes_what_the_general_one_writes(account: str | None) -> None:
     entry = {
         "Key": 'a<&>"\r ü',
         "LastModified": 1_700_000_000.007,
@@ -83,14 +85,23 @@ def test_the_quick_writer_writes_what_the_general_one_writes() -> None:
         "Size": 7,
         "StorageClass": "STANDARD",
     }
-    more = {"ChecksumAlgorithm": ["CRC32"], "ChecksumType": "FULL_OBJECT", "Owner": {"ID": "0" * 64}}
+    more = {"StorageClass": "GLACIER_IR", "ChecksumAlgorithm": ["CRC32", "SHA1"], "ChecksumType": "COMPOSITE"}
+    plain = {"ChecksumAlgorithm": ["CRC32"], "ChecksumType": "FULL_OBJECT"}
+    owner = {} if account is None else {"Owner": access.owner(account)}
     answer = {
         "Name": "b", "Prefix": "a&", "MaxKeys": 2, "IsTruncated": True, "Delimiter": "/", "EncodingType": "url",
-        "Contents": [entry, {**entry, **more, "LastModified": 0.0}], "CommonPrefixes": [{"Prefix": "p<"}, {"Prefix": "q"}],
-        "KeyCount": 4,
+        "Contents": [{**entry, **owner}, {**entry, "LastModified": 0.0, **more, **owner}, {**entry, **plain, **owner}],
+        "CommonPrefixes": [{"Prefix": "p<"}, {"Prefix": "q"}], "KeyCount": 4,
     }  # fmt: skip
     general = rest_xml.serialize(model.operation("ListObjectsV2", "s3"), answer, "id").body
-    assert general == listing_xml.document(answer)
+    info = {"StorageClass": "GLACIER_IR", "ChecksumType": "COMPOSITE", "Checksums": {"CRC32": "AA==", "SHA1": "AA=="}}
+    moments = [
+        (1_700_000_000.007, {"ContentType": "a/b"}),
+        (0.0, info),
+        (1_700_000_000.007, {"Checksums": {"CRC32": ""}}),
+    ]
+    rows = [(entry["Key"], 7, "00", moment, json.dumps(info).encode()) for moment, info in moments]
+    assert general == listing_xml.document({**answer, "Contents": rows, "CommonPrefixes": ["p<", "q"]}, str, account)
 
 
 @pytest.mark.slow

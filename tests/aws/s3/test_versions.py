@@ -58,6 +58,7 @@ def test_versioning_is_off_on_or_suspended(s3: Any, bucket: str) -> None:
 
 @pytest.mark.parametrize("size", [10, 20_000])
 def test_every_write_is_kept(s3: Any, bucket: str, size: int) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=pattern(20_001), ContentType="a/b", Metadata={"a": "b"}, Tagging="a=b")
     s3.put_object(Bucket=bucket, Key="k", Body=b"before")
     switch(s3, bucket, "Enabled")
     bodies = [pattern(size + n) for n in range(3)]
@@ -67,7 +68,9 @@ def test_every_write_is_kept(s3: Any, bucket: str, size: int) -> None:
     assert [read(s3, bucket, "k", version) for version in versions] == bodies
     assert read(s3, bucket, "k", "null") == b"before"
     assert s3.head_object(Bucket=bucket, Key="k")["VersionId"] == versions[2]
-    assert s3.get_object(Bucket=bucket, Key="k", VersionId="null")["VersionId"] == "null"
+    null = s3.get_object(Bucket=bucket, Key="k", VersionId="null")
+    assert (null["VersionId"], null["ContentType"], null["Metadata"]) == ("null", "binary/octet-stream", {})
+    assert "TagCount" not in null
     order = [*reversed(versions), "null"]
     assert listed(s3, bucket) == [("k", version, version == versions[2], False) for version in order]
     assert [o["Size"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [size + 2]
