@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import http.client
+import json
 import urllib.error
 import urllib.request
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
-from botocore.auth import S3SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from server.authentication import sigv4
+from server.route import FORM
 from tests.conftest import LiveServer
 from tests.server.test_authentication import ACCESS, KEYS, SECRET, client, status_of
 
@@ -56,7 +60,7 @@ def test_a_presigned_url_that_ran_out_is_not_revived(strict: LiveServer, bucket:
 def test_a_presigned_url_without_an_end_is_refused(strict: LiveServer, bucket: str) -> None:
     request = AWSRequest("GET", f"{strict.url}/{bucket}")
 
-    class Endless(S3SigV4QueryAuth):
+    class Endless(S3SigV4QueryAuth):  # type: ignore[misc]
         def canonical_query_string(self, request: Any) -> str:
             request.url = request.url.replace("X-Amz-Expires=3600&", "")
             return str(super().canonical_query_string(request))
@@ -68,3 +72,95 @@ def test_a_presigned_url_without_an_end_is_refused(strict: LiveServer, bucket: s
         pass
     with closing(error.value):
         assert b"X-Amz-Expires parameters" in error.value.read()
+
+
+@pytest.fixture(scope="module")
+def user(strict: LiveServer) -> tuple[str, str]:
+    """Make a user who may do everything with queues but make and delete them, and nothing else."""
+    iam = client(strict, "iam")
+    iam.create_user(UserName="limited")
+    statements = [
+        {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": ["sqs:CreateQueue", "sqs:DeleteQueue"], "Resource": "*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="limited", PolicyName="queues", PolicyDocument=document)
+    key = iam.create_access_key(UserName="limited")["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
+def ask(
+    live: LiveServer,
+    keys: tuple[str, str],
+    method: str,
+    path: str,
+    body: bytes = b"",
+    service: str = "sqs",
+    auth: Any = SigV4Auth,
+    **headers: str,
+) -> tuple[int, bytes]:
+    """Send a request that is signed well, whatever it says; give status and body."""
+    named = {name.replace("__", "-"): value for name, value in headers.items()}
+    request = AWSRequest(method, f"{live.url}{path}", data=body, headers=named)
+    auth(Credentials(*keys), service, "us-east-1").add_auth(request)
+    sent = dict(request.prepare().headers.items())
+    if "extra" in sent:  # a first part of the header that moto takes for the credential
+        sent["Authorization"] = sent["Authorization"].replace("256 ", f"256 {sent.pop('extra')}, ", 1)
+    place = urlsplit(request.url)
+    with closing(http.client.HTTPConnection(str(place.netloc))) as connection:
+        connection.request(method, f"{place.path}?{place.query}", body, sent)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+JSON = "application/x-amz-json-1.0"
+LIST, CREATE = "AmazonSQS.ListQueues", "AmazonSQS.CreateQueue"
+
+
+def test_nobody_acts_in_another_account_through_moto(strict: LiveServer) -> None:
+    """A header with underscores stands, in moto's environment, for one with dashes: that of the account."""
+    body = b'{"QueueName":"theirs"}'
+    keys = (ACCESS, SECRET)
+    status, text = ask(strict, keys, "POST", "/", body, X__Amz__Target=CREATE, Content__Type=JSON,
+                       x_moto_account_id="444455556666")  # fmt: skip
+    assert (status, b"/111122223333/theirs" in text) == (200, True), text
+    assert "QueueUrls" not in client(strict, "sqs", "444455556666", "another").list_queues()
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/moto-api/data.json"), ("POST", "/moto-api/reset"),
+                                              ("GET", "/moto-api/recorder/download-recording"),
+                                              ("GET", "/latest/meta-data/iam/")])  # fmt: skip
+def test_motos_own_pages_are_not_asked(strict: LiveServer, method: str, path: str) -> None:
+    client(strict, "sqs", "444455556666", "another").create_queue(QueueName="kept")
+    status, text = ask(strict, (ACCESS, SECRET), method, path)
+    assert (status, b"444455556666" in text) == (404, False), text
+    assert "QueueUrls" in client(strict, "sqs", "444455556666", "another").list_queues()
+
+
+def test_moto_does_what_was_judged(strict: LiveServer, user: tuple[str, str]) -> None:
+    """Of several services and operations that a request names, it is not asked about one and done by another."""
+    queue = client(strict, "sqs").create_queue(QueueName="safe")["QueueUrl"]
+    assert ask(strict, user, "POST", "/", b"{}", X__Amz__Target=LIST, Content__Type=JSON)[0] == 200
+    assert ask(strict, user, "GET", "/2015-03-31/functions/", service="lambda")[0] == 403
+    form = urlencode({"Action": "DeleteQueue", "QueueUrl": queue, "Version": "2012-11-05"})
+    text = json.dumps({"QueueUrl": queue, "x": "&Action=DeleteQueue&"}).encode()
+    tried = [
+        ask(strict, user, "POST", f"/?{form}", b"{}", X__Amz__Target=LIST, Content__Type=JSON),
+        ask(strict, user, "POST", "/?Action=ListQueues", form.encode(), Content__Type=FORM),
+        ask(strict, user, "POST", "/", form.encode(), X__Amz__Target=LIST, Content__Type=FORM),
+        ask(strict, user, "POST", "/", text, X__Amz__Target=LIST, Content__Type=JSON),
+        ask(strict, user, "POST", "/", form.encode(), Content__Type="text/plain"),
+    ]
+    assert client(strict, "sqs").get_queue_url(QueueName="safe")["QueueUrl"] == queue, tried
+    functions = [
+        ask(strict, user, "GET", "/2015-03-31/functions/", extra="X=a/b/us-east-1/lambda/aws4_request"),
+        ask(strict, user, "GET", "/2015-03-31/functions/", auth=SigV4QueryAuth),
+    ]
+    assert all(b"Functions" not in text for _, text in functions), functions
+
+
+def test_s3_does_not_look_at_a_target(strict: LiveServer, bucket: str) -> None:
+    """It led to moto's own S3, where nothing of ours is."""
+    status, text = ask(strict, (ACCESS, SECRET), "GET", f"/{bucket}?list-type=2", service="s3", auth=S3SigV4Auth,
+                       X__Amz__Target="A.B")  # fmt: skip
+    assert (status, f"<Name>{bucket}</Name>".encode() in text) == (200, True), text
