@@ -92,7 +92,7 @@ def test_a_large_body_goes_both_ways_over_tls(server: LiveServer, account: str) 
 
 @pytest.mark.parametrize(
     "target", ["example.com:443", "169.254.169.254:80", "s3.amazonaws.com:22", "amazonaws.com.evil.example:443", "localhost:1",
-               "evilamazonaws.com:443", "x", "s3.amazonaws.com:"],
+               "evilamazonaws.com:443", "x", "s3.amazonaws.com:", pytest.param(f"s3.amazonaws.com:{'9' * 5000}", id="digits")],
 )  # fmt: skip
 def test_connect_leads_nowhere_else(server: LiveServer, target: str) -> None:
     with closing(connected(server)) as connection:
