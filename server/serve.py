@@ -152,6 +152,8 @@ def serve(settings: Settings) -> None:
         log_config=None,
         log_level="warning",
         server_header=False,
+        # Else any client on this machine says for itself where it comes from (aws:SourceIp, aws:SecureTransport).
+        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
         backlog=2048,

@@ -164,3 +164,20 @@ def test_s3_does_not_look_at_a_target(strict: LiveServer, bucket: str) -> None:
     status, text = ask(strict, (ACCESS, SECRET), "GET", f"/{bucket}?list-type=2", service="s3", auth=S3SigV4Auth,
                        X__Amz__Target="A.B")  # fmt: skip
     assert (status, f"<Name>{bucket}</Name>".encode() in text) == (200, True), text
+
+
+def test_nobody_says_himself_where_he_comes_from(strict: LiveServer) -> None:
+    s3 = client(strict, "s3")
+    s3.create_bucket(Bucket="near")
+    s3.put_object(Bucket="near", Key="k", Body=b"1")
+    conditions = {"IpAddress": {"aws:SourceIp": "10.9.8.7/32"}, "Bool": {"aws:SecureTransport": "true"}}
+    for condition, value in conditions.items():
+        allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::near/*"}
+        document = {"Version": "2012-10-17", "Statement": [{**allow, "Condition": {condition: value}}]}
+        s3.delete_public_access_block(Bucket="near")
+        s3.put_bucket_policy(Bucket="near", Policy=json.dumps(document))
+        said = {"X-Forwarded-For": "10.9.8.7", "X-Forwarded-Proto": "https"}
+        request = urllib.request.Request(f"{strict.url}/near/k", headers=said)
+        with pytest.raises(urllib.error.HTTPError, match="403") as error, urllib.request.urlopen(request):
+            pass
+        error.value.close()
