@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import http.client
 import json
 import urllib.error
 import urllib.request
+import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -19,7 +21,7 @@ from botocore.credentials import Credentials
 from server.authentication import sigv4
 from server.route import FORM
 from tests.conftest import LiveServer
-from tests.server.test_authentication import ACCESS, KEYS, SECRET, client, status_of
+from tests.server.test_authentication import ACCESS, KEYS, SECRET, chunked_by_hand, client, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,3 +183,49 @@ def test_nobody_says_himself_where_he_comes_from(strict: LiveServer) -> None:
         with pytest.raises(urllib.error.HTTPError, match="403") as error, urllib.request.urlopen(request):
             pass
         error.value.close()
+
+
+@pytest.mark.parametrize("change", ["none", "trailer", "signature", "no trailer"])
+def test_trailers_are_verified_however_the_body_ends(strict: LiveServer, bucket: str, change: str) -> None:
+    """Also where the end of the request comes by itself, when the reader has its last line already."""
+    crc = base64.b64encode(zlib.crc32(b"body").to_bytes(4, "big")).decode()
+    kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+    request = AWSRequest("PUT", f"{strict.url}/{bucket}/trailed-{change.replace(' ', '-')}")
+    request.headers["x-amz-content-sha256"] = kind
+    request.headers["x-amz-trailer"] = "x-amz-checksum-crc32"
+    request.headers["x-amz-decoded-content-length"] = "4"
+
+    class Streaming(S3SigV4Auth):  # type: ignore[misc]
+        def payload(self, request: Any) -> str:
+            return str(request.headers["x-amz-content-sha256"])
+
+        def _modify_request_before_signing(self, request: Any) -> None:
+            SigV4Auth._modify_request_before_signing(self, request)
+
+    Streaming(Credentials(ACCESS, SECRET), "s3", "us-east-1").add_auth(request)
+    sent = {**dict(request.prepare().headers.items()), "Transfer-Encoding": "chunked"}
+    del sent["Content-Length"]
+    scope = sent["Authorization"].partition(f"{ACCESS}/")[2].partition(",")[0]
+    seed = sent["Authorization"].rpartition("Signature=")[2]
+    wire = chunked_by_hand([b"body"], {"x-amz-checksum-crc32": crc}, scope, sent["X-Amz-Date"], seed)
+    signature = wire.rpartition(b"signature:")[2]
+    cut = wire.index(b"x-amz-checksum")
+    wire = {
+        "trailer": wire.replace(b"x-amz-checksum-crc32:", b"x-amz-checksum-crc32:  ").replace(
+            crc.encode(), b"AAAAAA=="
+        ),
+        "signature": wire.replace(signature, signature[::-1].replace(b"\n\r", b"") + b"\r\n\r\n"),
+        "no trailer": wire[:cut] + b"\r\n",
+    }.get(change, wire)
+    place = urlsplit(strict.url)
+    with closing(http.client.HTTPConnection(str(place.netloc), timeout=20)) as connection:
+        connection.putrequest("PUT", urlsplit(request.url).path, skip_accept_encoding=True, skip_host=True)
+        for name, value in {"Host": place.netloc, **sent}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        connection.send(b"%x\r\n%s\r\n" % (len(wire), wire))  # and the end of the request is still to come
+        answer = connection.getresponse()
+        text = answer.read()
+    assert (answer.status, b"SignatureDoesNotMatch" in text) == ((200, False) if change == "none" else (403, True)), (
+        text
+    )
