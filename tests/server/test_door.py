@@ -69,6 +69,8 @@ def test_aws_hosts_are_answered_through_the_proxy(server: LiveServer, account: s
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     s3.put_object(Bucket=name, Key="a/b", Body=b"x" * 100_000)  # at name.s3.us-west-2.amazonaws.com
     assert s3.get_object(Bucket=name, Key="a/b")["Body"].read() == b"x" * 100_000
+    s3.put_object(Bucket=name, Key="_localmaker/health", Body=b"a key")
+    assert s3.get_object(Bucket=name, Key="_localmaker/health")["Body"].read() == b"a key"
     assert s3.head_bucket(Bucket=name)["BucketRegion"] == "us-west-2"
     assert through_proxy(server, "sagemaker", account).list_models()["Models"] == []
     assert through_proxy(server, "sqs", account).create_queue(QueueName="q")["QueueUrl"]
