@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 import zlib
@@ -229,3 +230,21 @@ def test_trailers_are_verified_however_the_body_ends(strict: LiveServer, bucket:
     assert (answer.status, b"SignatureDoesNotMatch" in text) == ((200, False) if change == "none" else (403, True)), (
         text
     )
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_session_presigns(strict: LiveServer, bucket: str, version: str) -> None:
+    """Its token is in the URL: part of what is signed, and of no use to another."""
+    iam, s3 = client(strict, "iam"), client(strict, "s3")
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    name = f"presigns-{version}"
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
+    made = client(strict, "sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    given = made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+    s3.put_object(Bucket=bucket, Key="shared", Body=b"1")
+    session = client(strict, "s3", *given, signature_version=version)
+    url = session.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "shared"})
+    assert "security-token=" in url.lower()
+    assert status_of(url) == 200
+    assert status_of(re.sub("(?i)security-token=[^&]*", lambda found: f"{found[0]}x", url)) in {400, 403}
