@@ -24,9 +24,9 @@ def _variables(settings: Settings, url: str | None, account: str) -> dict[str, s
             given = control.credentials(None, account)
             return environment.of_other(settings.data_dir, url.rstrip("/"), given, os.environ)
         found = control.running(settings)
-        here = found.url if found is not None else f"http://{settings.host}:{settings.port}"
+        here = found.url if found is not None else control.url_of(settings.host, settings.port)
         return environment.of_installation(settings.data_dir, here, control.credentials(found, account), os.environ)
-    except (OSError, LookupError) as error:
+    except (OSError, LookupError, ValueError) as error:
         stop_with(str(error))
 
 
@@ -56,7 +56,10 @@ def ca(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print the path of the certificate of LocalMaker's own CA, which answers for AWS's hosts."""
     from server.door import authority
 
-    path = authority.ensure(settings_of(data_dir).data_dir)
+    try:
+        path = authority.ensure(settings_of(data_dir).data_dir)
+    except OSError as error:
+        stop_with(str(error))
     tell({"certificate": str(path)}, str(path), as_json=as_json)
 
 

@@ -42,6 +42,12 @@ class Running:
             return json.load(answer)
 
 
+def url_of(host: str, port: int) -> str:
+    """Write the URL of a listening server: IPv6 in brackets, and where it listens everywhere, this machine's own address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def log_file(settings: Settings) -> Path:
     """Where a detached server logs to."""
     return settings.data_dir / "server.log"

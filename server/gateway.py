@@ -30,6 +30,7 @@ from server import (
     s3_door,
     waiters,
 )
+from server.door import hosts
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -266,7 +267,7 @@ class Gateway:
         """Answer one connection's request, or run the lifespan."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] != "http" or scope["path"].startswith(OURS):
+        elif scope["type"] != "http" or (scope["path"].startswith(OURS) and not _is_key(scope)):
             if self._app is None:
                 self._app = self._make_app()  # imported on first use: FastAPI is a third of the start-up time
             await self._admit(scope, receive, send)
@@ -309,6 +310,11 @@ class Gateway:
                 await self.kernel.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _is_key(scope: Scope) -> bool:
+    """Tell whether a path of ours is an object's key: at AWS's names there is nothing of ours, but buckets are."""
+    return hosts.aws_host(request_of(scope).host) is not None
 
 
 def request_of(scope: Scope) -> HttpRequest:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, quote
 
 from backends.core import errors
 from server.door import hosts
+from server.route import FORM
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 RECHECK_S = 1.0  # a message that was in flight comes back without a sound
+PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+OF_MOTO = ("/moto-api", "/latest/", "/favicon.ico")
+"""What moto answers itself, whoever asks: everything of all accounts, a reset of it, an EC2 machine's metadata."""
 WHAT = "this request (moto, which answers for this service, does not support it)"
 
 
@@ -34,8 +40,8 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     sent = wsgi.MotoRequest(
         request.method,
         request.raw_path.decode("latin-1"),
-        request.query_string.decode("latin-1"),
-        dict(request.headers),
+        _query(request, identity),
+        _headers(request, identity),
         request.body,
         identity.account,
     )
@@ -50,10 +56,46 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
         log.warning("moto answered %d to %s %s", status, request.method, request.path)
         raise errors.not_implemented(WHAT)
     if content[:15].lower() == b"<!doctype html>":  # flask's page; moto's own answers may call themselves HTML too
-        raise errors.AwsError("UnknownOperationException", "No operation answers this method and path.", status=404)
+        raise _unknown()
     # Moto lets pages of every origin in; who may, is decided in `server/browser.py`.
     kept = [(name, value) for name, value in headers if not name.lower().startswith("access-control-")]
     return HttpResponse(status, kept, content)
+
+
+def _unknown() -> errors.AwsError:
+    return errors.AwsError("UnknownOperationException", "No operation answers this method and path.", status=404)
+
+
+def _headers(request: HttpRequest, identity: Identity) -> dict[str, str]:
+    """Tell moto of the service, region and key that were verified and judged: it would read them its own way."""
+    headers = dict(request.headers)
+    if identity.signing_name:
+        if not (PLAIN.fullmatch(identity.signing_name) and PLAIN.fullmatch(identity.region)):
+            raise errors.AwsError("IncompleteSignatureException", "Credential must name a region and a service.", 403)
+        key = quote(identity.caller.access_key, safe="")
+        scope = f"{key}/20260101/{identity.region}/{identity.signing_name}/aws4_request"
+        headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+    return headers
+
+
+def _query(request: HttpRequest, identity: Identity) -> str:
+    """Give the query with which moto does the operation that was judged, however many a request names.
+
+    Moto takes `Action`, from a form, the query or anything that looks like a form, before a target, and both before the path.
+    """
+    if request.path.startswith(OF_MOTO):
+        raise _unknown()
+    query = request.query_string.decode("latin-1")
+    target = request.headers.get("x-amz-target", "").rpartition(".")[2]
+    named = {*([target] if target else ()), *parse_qs(query).get("Action", ())}
+    is_form = request.headers.get("content-type", "").startswith(FORM)
+    if is_form:
+        named |= set(parse_qs(request.body.decode("latin-1")).get("Action", ()))
+    if len(named) > 1 or (named and request.path.strip("/") and identity.signing_name != "sqs"):
+        raise errors.AwsError("UnknownOperationException", "The request names more than one operation.")
+    if b"Action=" in request.body and not is_form:
+        query += ("&" if query else "") + (f"Action={quote(target)}" if target else "x-localmaker=body")
+    return query
 
 
 async def _ask(kernel: Kernel, sent: MotoRequest) -> Answer:

@@ -17,23 +17,30 @@ if TYPE_CHECKING:
     from server.types import HttpRequest
 
 MOST_S = 604_800
+INCOMPLETE = (
+    "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, "
+    "X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+)
 MOST_DIGITS = 18  # longer ones are no time, and int() refuses very long ones
 
 
 def check_expiry(request: HttpRequest) -> None:
     """Raise AccessDenied for a presigned URL that has run out, AuthorizationQueryParametersError for a bad one."""
-    if b"Expires=" not in request.query_string:
+    given = request.query_string
+    if b"Expires=" not in given and b"Signature=" not in given and b"%" not in given:  # names may be encoded, too
         return
     query = {name: values[0] for name, values in rest_route.query_of(request).items()}
-    ends = None
-    if "X-Amz-Expires" in query and "X-Amz-Signature" in query:
-        ends = _ends_v4(query)
-    elif "AWSAccessKeyId" in query and "Expires" in query:
+    if "X-Amz-Signature" in query:
+        _check_end(_ends_v4(query))
+    if "AWSAccessKeyId" in query and "Expires" in query:  # also beside the other: neither signs the other's parameters
         if not _is_number(query["Expires"]) or len(query["Expires"]) > MOST_DIGITS:
             raise AwsError("AccessDenied", f"Invalid date (should be seconds since epoch): {query['Expires']}", 403)
-        ends = float(query["Expires"])
+        _check_end(float(query["Expires"]))
+
+
+def _check_end(ends: float) -> None:
     now = time.time()
-    if ends is not None and now > ends:
+    if now > ends:
         members = {"Expires": timestamps.iso8601(int(ends)), "ServerTime": timestamps.iso8601(int(now))}
         raise AwsError("AccessDenied", "Request has expired", 403, members)
 
@@ -43,7 +50,9 @@ def _ends_v4(query: dict[str, str]) -> float:
         signed = datetime.strptime(query.get("X-Amz-Date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise _bad("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"") from None
-    text = query["X-Amz-Expires"]
+    text = query.get("X-Amz-Expires")
+    if text is None:
+        raise _bad(INCOMPLETE)
     if not _is_number(text.removeprefix("-")):
         raise _bad("X-Amz-Expires should be a number")
     if text.startswith("-") and text.strip("-0"):

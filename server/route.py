@@ -49,7 +49,7 @@ FORM = "application/x-www-form-urlencoded"
 def service_of(request: HttpRequest, identity: Identity) -> str:
     """Name the service by botocore's name; empty when it is one that moto answers."""
     target = request.headers.get("x-amz-target")
-    if target is not None:
+    if target is not None and identity.signing_name != "s3":  # S3 has none, and does not look at it
         return TARGETS.get(target.partition(".")[0], OTHER)
     if rpc_v2_cbor.HEADER[0] in request.headers:
         return TARGETS.get(rpc_v2_cbor.target(request.path), OTHER)

@@ -9,7 +9,7 @@ import hmac
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from api_specs import model
 from backends.aws.s3 import access, cors, failures, objects, post_policy, tags
@@ -207,8 +207,19 @@ def _tagging(document: str) -> str:
 
     shape = model.load_service("s3").shape_for("Tagging")
     read = xml_read.reader(model.load_service("s3"), shape)(xml_read.load(document.encode()))
-    pairs = [(tag["Key"], tag["Value"]) for tag in read["TagSet"]]
+    try:
+        pairs = [(tag["Key"], tag["Value"]) for tag in read["TagSet"]]
+    except KeyError:
+        raise failures.malformed_xml() from None
     return urlencode(list(tags.checked(pairs).items()))
+
+
+def _redirect(fields: dict[str, str]) -> SplitResult:
+    """Read where the form wants its browser to go next: nowhere, if that is no URL."""
+    try:
+        return urlsplit(fields.get("success_action_redirect") or fields.get("redirect") or "")
+    except ValueError:
+        return urlsplit("")
 
 
 def _answer(exchange: Exchange, fields: dict[str, str], bucket: str, key: str, made: dict[str, Any]) -> HttpResponse:
@@ -217,9 +228,8 @@ def _answer(exchange: Exchange, fields: dict[str, str], bucket: str, key: str, m
     headers = [("x-amz-request-id", exchange.request_id), ("ETag", made["ETag"]), ("Location", place)]
     if "VersionId" in made:
         headers.append(("x-amz-version-id", made["VersionId"]))
-    redirect = fields.get("success_action_redirect") or fields.get("redirect")
-    if redirect and urlsplit(redirect).scheme in {"http", "https"}:
-        parts = urlsplit(redirect)
+    parts = _redirect(fields)
+    if parts.scheme in {"http", "https"}:
         query = [
             *parse_qsl(parts.query, keep_blank_values=True),
             ("bucket", bucket),

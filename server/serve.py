@@ -20,6 +20,7 @@ from backends import load_components
 from backends.core.kernel import Kernel
 from server import environment, init_hooks
 from server.authentication import keyring
+from server.control import url_of
 from server.door.authority import Authority
 from server.door.sniff import Door
 from server.gateway import Gateway
@@ -79,7 +80,7 @@ class Server(uvicorn.Server):
             return
         port = self.servers[0].sockets[0].getsockname()[1]
         self._kernel.state["port"] = port
-        self._kernel.state["addresses"].insert(0, f"http://{self.config.host}:{port}")
+        self._kernel.state["addresses"].insert(0, url_of(self.config.host, port))
         write_state(self._kernel, self._kernel.state["addresses"][0])
         await self._kernel.listening()
         gc.freeze()  # models and code stay: do not walk them at every collection
@@ -107,8 +108,9 @@ class Server(uvicorn.Server):
             return await self._listen_on(host)
 
     async def _listen_on(self, host: str) -> str:
-        url = f"http://{host}:{self._kernel.state['port']}"
-        if url in self._kernel.state["addresses"] or self.config.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared
+        url = url_of(host, self._kernel.state["port"])
+        bound = {place.getsockname()[0] for server in self.servers for place in server.sockets}
+        if host in bound or ("::" if ":" in host else "0.0.0.0") in bound:  # noqa: S104 - compared
             return url
         loop = asyncio.get_running_loop()
 
@@ -148,7 +150,7 @@ def forget_own_proxy(settings: Settings) -> None:
     Jobs, and pip where it makes their environments, take the server's proxies for the way to package indexes.
     """
     for name in ("HTTPS_PROXY", "https_proxy"):
-        if os.environ.get(name) == f"http://{settings.host}:{settings.port}":
+        if os.environ.get(name) == url_of(settings.host, settings.port):
             del os.environ[name]
 
 
@@ -170,6 +172,8 @@ def serve(settings: Settings) -> None:
         log_config=None,
         log_level="warning",
         server_header=False,
+        # Else any client on this machine says for itself where it comes from (aws:SourceIp, aws:SecureTransport).
+        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
         backlog=2048,

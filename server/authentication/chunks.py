@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from backends.core.keys import Key
     from server.gateway import Receive
 
+SIZE = re.compile(r"[0-9A-Fa-f]{1,16}")
 LINE_END = b"\r\n"
 MOST_LINE_BYTES = 8 * 1024
 SIGNATURE = "chunk-signature="
@@ -86,10 +88,13 @@ class Signer:
 
 
 class ChunkedBody:
-    """An aws-chunked body with a signature in the head of each chunk, and one over the trailers where there are some."""
+    """An aws-chunked body with a signature in the head of each chunk, and one over the trailers where there are some.
 
-    def __init__(self, signer: Signer) -> None:
-        self._signer = signer
+    `trailed`: the request says that there are some.
+    """
+
+    def __init__(self, signer: Signer, *, trailed: bool = False) -> None:
+        self._signer, self._trailed = signer, trailed
         self._digest = hashlib.sha256()
         self._waiting = b""
         self._left = 0  # bytes of the chunk that are still to come
@@ -127,10 +132,9 @@ class ChunkedBody:
             if not extension.startswith(SIGNATURE):
                 raise self._wrong()
             self._given = extension.removeprefix(SIGNATURE)
-            try:
-                self._left = int(size, 16)
-            except ValueError:
-                raise self._wrong() from None
+            if SIZE.fullmatch(size) is None:
+                raise self._wrong()
+            self._left = int(size, 16)
             self._digest = hashlib.sha256()
             if self._left:
                 self._state = "data"
@@ -142,9 +146,13 @@ class ChunkedBody:
                 raise self._wrong()
             self._check_chunk()
             self._state = "head"
+        elif self._state == "done":
+            raise self._wrong()
+        elif not line:
+            self._finish()
         elif line.startswith(f"{TRAILER_SIGNATURE}:"):
             self._trailer_signature = line.partition(":")[2].strip()
-        elif line:
+        else:
             name, _, value = line.partition(":")
             self._trailers.append(f"{name.strip().lower()}:{value.strip()}\n")
 
@@ -153,9 +161,15 @@ class ChunkedBody:
 
     def end(self) -> None:
         """Raise unless the last chunk came, and trailers were signed."""
-        if self._state != "trailer":
+        if self._state == "trailer":
+            self._finish()
+        if self._state != "done" or self._waiting:
             raise self._wrong()
-        if self._trailers:
+
+    def _finish(self) -> None:
+        """Verify the trailers at the line that ends them: who reads the body may not wait for more."""
+        self._state = "done"
+        if self._trailers or self._trailed:
             digest = hashlib.sha256("".join(sorted(self._trailers)).encode("latin-1")).hexdigest()
             self._signer.check("TRAILER", (digest,), self._trailer_signature or "")
 

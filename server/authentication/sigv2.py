@@ -52,7 +52,7 @@ def verify(exchange: Exchange, key: Key) -> None:
             raise failures.refused("missing", "s3", "")
     if not hmac.compare_digest(key.session_token.encode(), token.encode("utf-8", "surrogateescape")):
         raise failures.refused("token", "s3", key.access_key)
-    text = _string_to_sign(exchange, moment)
+    text = _string_to_sign(exchange, moment, token)
     expected = base64.b64encode(hmac.digest(key.secret_key.encode(), text.encode("utf-8", "surrogateescape"), "sha1"))
     if not hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape")):
         raise failures.refused("mismatch", "s3", key.access_key, StringToSign=text, SignatureProvided=given)
@@ -68,15 +68,18 @@ def _check_time(text: str) -> None:
         raise failures.refused("skewed", "s3", "", RequestTime=text)
 
 
-def _string_to_sign(exchange: Exchange, moment: str) -> str:
+def _string_to_sign(exchange: Exchange, moment: str, token: str) -> str:
+    """Write what was signed; a session's token is signed as a header where it comes in the query, too."""
     headers = exchange.request.headers
-    amz = sorted(name for name in headers if name.startswith("x-amz-"))
+    amz = {name: text for name, text in headers.items() if name.startswith("x-amz-")}
+    if token:
+        amz["x-amz-security-token"] = token
     return "\n".join((
         exchange.request.method,
         headers.get("content-md5", ""),
         headers.get("content-type", ""),
         moment,
-        *(f"{name}:{headers[name].strip()}" for name in amz),
+        *(f"{name}:{text.strip()}" for name, text in sorted(amz.items())),
         _resource(exchange),
     ))  # fmt: skip
 

@@ -205,7 +205,9 @@ def _guard_body(exchange: Exchange, claim: Claim, key: Key, payload_hash: str) -
         return
     if payload_hash.startswith("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"):
         signer = chunks.Signer(key, claim.scope, claim.date, claim.signature)
-        exchange.receive = chunks.verified(exchange.receive, chunks.ChunkedBody(signer))
+        exchange.receive = chunks.verified(
+            exchange.receive, chunks.ChunkedBody(signer, trailed=payload_hash.endswith("-TRAILER"))
+        )
     elif HEX_SHA256.fullmatch(payload_hash):
         exchange.receive = chunks.verified(exchange.receive, chunks.HashedBody(payload_hash))
     else:

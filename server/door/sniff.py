@@ -24,7 +24,6 @@ HANDSHAKE = 0x16  # RFC 8446, 5.1: the content type of a TLS record that begins 
 CONNECT = b"CONNECT "
 HEAD_END = b"\r\n\r\n"
 MOST_HEAD_BYTES = 16 * 1024
-WEB_PORTS = frozenset({80, 443})
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -106,7 +105,7 @@ class Door(asyncio.Protocol):
         """Tell whether a target, `host:port`, is one that this server stands in for."""
         host, _, port = target.rpartition(":")
         own = self._transport.get_extra_info("sockname")[1]
-        if not (port.isascii() and port.isdigit()) or int(port) not in WEB_PORTS | {own}:
+        if port not in {"80", "443", str(own)}:
             return False
         return hosts.aws_host(host) is not None or hosts.is_loopback(hosts.name_of(host))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from server.types import HttpResponse
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 BLOCK_BYTES = 1 << 20
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from server.types import HttpResponse
 
+MOST_DIGITS = 18
 MOST_TAGS = 1000
 
 
@@ -100,7 +101,7 @@ def _delete(cx: Context, repository: scope.Repository, reference: str) -> None:
 async def tags(visit: Visit, _rest: str) -> HttpResponse:
     """List tags by name, in pages (`n`, `last`)."""
     asked, last = visit.query("n"), visit.query("last")
-    if asked and not (asked.isascii() and asked.isdigit()):
+    if asked and not (asked.isascii() and asked.isdigit() and len(asked) <= MOST_DIGITS):
         raise RegistryError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
     size = min(int(asked), MOST_TAGS) if asked else MOST_TAGS
     rows = visit.repository.rows(ecr_tags), ecr_tags.c.tag > last

@@ -15,7 +15,7 @@ from server.registry.replies import RegistryError, Visit, reply
 if TYPE_CHECKING:
     from server.types import HttpResponse
 
-CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/.*)?")
+CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/.*)?")
 
 
 async def begin(visit: Visit, _rest: str) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -12,17 +13,18 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import boto3
 import pytest
+import uvicorn
 from botocore.config import Config
 
 from server.door import authority, hosts
-
-if TYPE_CHECKING:
-    from tests.conftest import LiveServer
+from server.serve import Server
+from tests.conftest import LiveServer
 
 
 def localmaker(live: LiveServer, *arguments: str, **environment: str) -> str:
@@ -67,6 +69,8 @@ def test_aws_hosts_are_answered_through_the_proxy(server: LiveServer, account: s
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     s3.put_object(Bucket=name, Key="a/b", Body=b"x" * 100_000)  # at name.s3.us-west-2.amazonaws.com
     assert s3.get_object(Bucket=name, Key="a/b")["Body"].read() == b"x" * 100_000
+    s3.put_object(Bucket=name, Key="_localmaker/health", Body=b"a key")
+    assert s3.get_object(Bucket=name, Key="_localmaker/health")["Body"].read() == b"a key"
     assert s3.head_bucket(Bucket=name)["BucketRegion"] == "us-west-2"
     assert through_proxy(server, "sagemaker", account).list_models()["Models"] == []
     assert through_proxy(server, "sqs", account).create_queue(QueueName="q")["QueueUrl"]
@@ -92,7 +96,7 @@ def test_a_large_body_goes_both_ways_over_tls(server: LiveServer, account: str) 
 
 @pytest.mark.parametrize(
     "target", ["example.com:443", "169.254.169.254:80", "s3.amazonaws.com:22", "amazonaws.com.evil.example:443", "localhost:1",
-               "evilamazonaws.com:443", "x", "s3.amazonaws.com:"],
+               "evilamazonaws.com:443", "x", "s3.amazonaws.com:", pytest.param(f"s3.amazonaws.com:{'9' * 5000}", id="digits")],
 )  # fmt: skip
 def test_connect_leads_nowhere_else(server: LiveServer, target: str) -> None:
     with closing(connected(server)) as connection:
@@ -225,6 +229,46 @@ def test_run_runs_one_command_there(server: LiveServer, account: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         localmaker(server, "run", "--", "no-such-command")
     assert failed.value.returncode == 127
+
+
+SPEAKS = """
+import boto3
+here, there = boto3.client("sts"), boto3.client("sts", endpoint_url="https://sts.us-east-1.amazonaws.com")
+print(here.get_caller_identity()["Account"], there.get_caller_identity()["Account"])
+"""
+
+
+@pytest.mark.parametrize("host", ["::1", "::", "0.0.0.0", "localhost"])
+def test_clients_are_led_here_wherever_the_server_listens(tmp_path: Path, host: str) -> None:
+    if ":" in host:
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    live = LiveServer(tmp_path / "a dir ü", {"host": host})
+    live.start()
+    try:
+        assert localmaker(live, "run", "--", sys.executable, "-c", SPEAKS).split() == ["000000000000"] * 2
+    finally:
+        live.stop()
+
+
+def test_a_server_on_localhost_needs_no_second_socket_for_jobs() -> None:
+    """Jobs in processes come to 127.0.0.1, where it listens already."""
+    kernel: Any = SimpleNamespace(state={})
+    server = Server(uvicorn.Config(lambda: None, host="localhost"), kernel)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        kernel.state["port"] = bound.getsockname()[1]
+        server.servers = [cast("Any", SimpleNamespace(sockets=[bound]))]
+        assert asyncio.run(server.listen_also("127.0.0.1")) == f"http://127.0.0.1:{kernel.state['port']}"
+
+
+@pytest.mark.parametrize("arguments", [("env", "--url", "nowhere"), ("ca", "--data-dir", "/dev/null/a")])
+def test_what_cannot_be_is_said(server: LiveServer, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        localmaker(server, *arguments)
+    assert "Traceback" not in failed.value.stderr
+    assert failed.value.stderr.strip()
 
 
 def test_the_certificate_of_a_server_elsewhere_is_asked_from_it(server: LiveServer, tmp_path: Path) -> None:

@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 # Operations that read, by the verbs their names begin with; KMS's cryptography changes nothing either.
 READING = (
     "Describe", "List", "Get", "Head", "Search", "BatchGet", "Query", "Scan", "Lookup", "Select", "Test", "Validate",
-    "Estimate", "Check", "Preview", "Simulate", "Filter", "Verify", "Encrypt", "Decrypt", "GenerateDataKey",
-    "GenerateMac", "GenerateRandom", "Sign", "ReEncrypt", "Decode", "Discover",
+    "Estimate", "CheckD", "CheckIf", "CheckS", "Preview", "Simulate", "Filter", "Encrypt", "Decrypt", "GenerateDataKey",
+    "GenerateMac", "GenerateRandom", "ReEncrypt", "Decode", "Discover",
 )  # fmt: skip
+READING_BY_NAME = frozenset({"Sign", "Verify", "VerifyMac", "CheckCapacity"})
+"""These read, and what begins with them may not: SignUp, SignalResource, VerifyEmailIdentity."""
+CHANGING = frozenset({"GetId"})
+"""Cognito's identity is made by who asks for it first."""
 RUNS_SOMETHING = re.compile(
     r"/functions/[^/]+/(?:invocations|response-streaming-invocations|invoke-async/?)$|^/v1/submitjob$"
 )
@@ -52,7 +56,7 @@ def changes(request: MotoRequest) -> bool:
     """Tell whether a request may change moto."""
     name = operation_of(request)
     if name:
-        return not name.startswith(READING)
+        return name in CHANGING or not (name in READING_BY_NAME or name.startswith(READING))
     return request.method not in {"GET", "HEAD", "OPTIONS"} and RUNS_SOMETHING.search(request.path) is None
 
 

@@ -56,6 +56,8 @@ def _environment(request: MotoRequest) -> dict[str, Any]:
         "HTTP_X_MOTO_ACCOUNT_ID": request.account,
     }
     for header, value in request.headers.items():
+        if "_" in header:  # in an environment it would stand for the one with dashes: the account's, say
+            continue
         if header == "content-type":
             environment["CONTENT_TYPE"] = value
         elif header not in {"content-length", "x-moto-account-id", "transfer-encoding"}:

@@ -6,6 +6,7 @@ Chunks" and "... Including Trailing Headers".
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from backends.aws.s3 import failures
@@ -13,6 +14,7 @@ from backends.aws.s3 import failures
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 LINE_BYTES = 16 * 1024
 
 
@@ -60,11 +62,10 @@ async def decode(source: AsyncIterator[bytes], declared: int | None, trailers: d
     """Yield the bytes inside; fill `trailers` (lower-case names) at the end. IncompleteBody when it is cut short."""
     reader, total = _Reader(source), 0
     while True:
-        header = await reader.line()
-        try:
-            left = int(header.partition(b";")[0], 16)
-        except ValueError:
-            raise failures.invalid_request("A chunk of the body does not begin with its size.") from None
+        size = (await reader.line()).partition(b";")[0]
+        if SIZE.fullmatch(size) is None:  # int() would take a sign, too, and never be done with such a chunk
+            raise failures.invalid_request("A chunk of the body does not begin with its size.")
+        left = int(size, 16)
         if left == 0:
             break
         total += left

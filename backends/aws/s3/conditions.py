@@ -13,7 +13,7 @@ from backends.core.errors import AwsError
 if TYPE_CHECKING:
     from backends.core.objects import StoredObject
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def matches(condition: str, etag: str) -> bool:

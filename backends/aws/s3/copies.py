@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.objects import Bucket, StoredObject
 
-SOURCE_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+SOURCE_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})")
 CHANGES = ("StorageClass", "ServerSideEncryption", "SSEKMSKeyId", "SSECustomerKey", "WebsiteRedirectLocation")
 
 

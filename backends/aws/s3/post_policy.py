@@ -38,13 +38,13 @@ def parse(encoded: str) -> PostPolicy:
     """Read a policy; raise InvalidPolicyDocument for one that is none."""
     try:
         document = json.loads(base64.b64decode(encoded, validate=True))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _invalid("Invalid JSON.") from None
     if not isinstance(document, dict):
         raise _invalid("Invalid JSON: unexpected token")
     if "expiration" not in document:
         raise _invalid("Policy missing expiration.")
-    if "conditions" not in document:
+    if not isinstance(document.get("conditions"), list):
         raise _invalid("Policy missing conditions.")
     conditions: list[tuple[str, str, str]] = []
     least = most = None
@@ -71,7 +71,7 @@ def _time(text: Any) -> float:
 def _range(condition: list[Any]) -> tuple[int, int]:
     try:
         return int(condition[1]), int(condition[2])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _invalid(f"Invalid {RANGE}: {json.dumps(condition)}") from None
 
 

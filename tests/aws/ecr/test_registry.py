@@ -57,6 +57,16 @@ def test_a_layer_goes_in_by_stream_and_comes_out_in_parts(registry: Registry) ->
     assert registry.ask("PUT", f"{where}?digest={digest}").code == "BLOB_UPLOAD_UNKNOWN"
 
 
+def test_numbers_of_any_length_are_answered(registry: Registry) -> None:
+    """Python reads no number of more than 4,300 digits."""
+    digest, nines = digest_of(b"x"), "9" * 5000
+    assert registry.ask("POST", f"blobs/uploads/?digest={digest}", b"x").status == 201
+    assert registry.ask("GET", f"blobs/{digest}", headers={"Range": f"bytes=0-{nines}"}).status == 416
+    assert registry.ask("GET", f"tags/list?n={nines}").code == "PAGINATION_NUMBER_INVALID"
+    where = registry.ask("POST", "blobs/uploads/").headers["location"]
+    assert registry.ask("PATCH", where, b"x", {"Content-Range": f"0-{nines}"}).status == 416
+
+
 def test_chunks_come_in_order(registry: Registry) -> None:
     where = registry.ask("POST", "blobs/uploads/").headers["location"]
     assert registry.ask("PATCH", where, b"abc", {"Content-Range": "0-2"}).headers["range"] == "0-2"

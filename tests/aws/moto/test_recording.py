@@ -25,6 +25,13 @@ def request(
         (request(headers={"x-amz-target": "TrentService.Encrypt"}), "Encrypt", False),
         (request(headers={"x-amz-target": "TrentService.CreateKey"}), "CreateKey", True),
         (request(headers={"x-amz-target": "DynamoDB_20120810.Query"}), "Query", False),
+        (request(headers={"x-amz-target": "TrentService.Sign"}), "Sign", False),
+        (
+            request(headers={"x-amz-target": "SimpleWorkflowService.SignalWorkflowExecution"}),
+            "SignalWorkflowExecution",
+            True,
+        ),
+        (request(headers={"x-amz-target": "AWSCognitoIdentityService.GetId"}), "GetId", True),
         (request(headers=FORM, body=b"Action=Publish&Version=1"), "Publish", True),
         (request(headers=FORM, body=b"Version=1&Action=ListTopics"), "ListTopics", False),
         (request("GET", query="Action=DescribeInstances&Version=1"), "DescribeInstances", False),

@@ -134,6 +134,19 @@ def secrets_keep_name_value_and_version(live: LiveServer, account: str) -> Itera
     assert secrets.get_secret_value(SecretId=binary)["SecretBinary"] == bytes(range(256))
 
 
+def who_signed_up_and_what_was_verified_is_still_known(live: LiveServer, account: str) -> Iterator[None]:
+    """Their operations begin like KMS's Sign and Verify, which change nothing."""
+    pools, mail = live.client("cognito-idp", account), live.client("ses", account)
+    pool = pools.create_user_pool(PoolName="p")["UserPool"]["Id"]
+    app = pools.create_user_pool_client(UserPoolId=pool, ClientName="c")["UserPoolClient"]["ClientId"]
+    pools.sign_up(ClientId=app, Username="ada", Password="Lovelace-1815!")
+    mail.verify_email_identity(EmailAddress="ada@example.com")
+    yield
+    users = live.client("cognito-idp", account).list_users(UserPoolId=pool)["Users"]
+    assert [user["Username"] for user in users] == ["ada"]
+    assert live.client("ses", account).list_identities()["Identities"] == ["ada@example.com"]
+
+
 def many_at_once_keep_every_acknowledged_message(live: LiveServer, account: str) -> Iterator[None]:
     queues = live.client("sqs", account)
     url = queues.create_queue(QueueName="many")["QueueUrl"]
@@ -185,6 +198,7 @@ def an_alarm_tells_a_topic_and_its_queue_keeps_that(live: LiveServer, account: s
 
 
 STORIES = (
+    who_signed_up_and_what_was_verified_is_still_known,
     queues_and_their_messages,
     functions_of_roles_of_our_iam,
     keys_decrypt_and_verify_what_they_did_before,

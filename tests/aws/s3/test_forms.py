@@ -161,3 +161,31 @@ def test_policies_that_are_none(document: Any) -> None:
     good = {"expiration": "2030-01-01T00:00:00.000Z", "conditions": [{"bucket": "b"}, ["eq", "$Key", "k"]]}
     policy = post_policy.parse(base64.b64encode(json.dumps(good).encode()).decode())
     post_policy.check(policy, {"key": "k"}, "b", time.time())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"expiration":"2100-01-01T00:00:00Z","conditions":5}',
+        b'{"expiration":"2100-01-01T00:00:00Z","conditions":null}',
+        b'{"expiration":"2100-01-01T00:00:00Z","conditions":[["content-length-range",1e400,2]]}',
+        b"[" * 9000,
+    ],
+)
+def test_a_policy_of_any_json_is_read_or_refused(aws: Callable[..., Any], bucket: str, document: bytes) -> None:
+    fields = {"key": "k", "policy": base64.b64encode(document).decode()}
+    status, _, body = post(f"{aws('s3').meta.endpoint_url}/{bucket}", form(fields, b"1"))
+    assert (status, code_of(body)) == (400, "InvalidPolicyDocument")
+
+
+def test_a_redirect_that_is_no_url_is_not_followed(aws: Callable[..., Any], bucket: str) -> None:
+    s3 = aws("s3")
+    made = s3.generate_presigned_post(bucket, "k", {"redirect": "http://[x"}, [{"redirect": "http://[x"}])
+    assert post(made["url"], form(made["fields"], b"1"))[0] == 204
+
+
+def test_what_a_form_says_wrongly_of_tags_is_refused(aws: Callable[..., Any], bucket: str) -> None:
+    for document in ("<Tagging/>", "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>"):
+        url = f"{aws('s3').meta.endpoint_url}/{bucket}"
+        status, _, body = post(url, form({"key": "k", "tagging": document}, b"1"))
+        assert (status, code_of(body)) == (400, "MalformedXML")

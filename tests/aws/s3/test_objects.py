@@ -198,6 +198,9 @@ def test_aws_chunked_with_a_trailer(server: LiveServer, s3: Any, bucket: str, ac
     bad = coded + b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
     status, text = send(server, account, path, bad, headers)
     assert (status, b"<Code>BadDigest</Code>" in text) == (400, True)
+    negative = b"-5\r\nabc"
+    status, text = send(server, account, path, negative, {**headers, "x-amz-decoded-content-length": "3"})
+    assert (status, b"<Code>InvalidRequest</Code>" in text) == (400, True)
     status, text = send(server, account, path, coded, headers)
     assert (status, b"<Code>IncompleteBody</Code>" in text) == (400, True)
     short = {**headers, "x-amz-decoded-content-length": str(size + 1)}
