@@ -22,6 +22,7 @@ import pytest
 import uvicorn
 from botocore.config import Config
 
+from backends.core.settings import Settings
 from server.door import authority, hosts
 from server.serve import Server
 from tests.conftest import LiveServer
@@ -113,7 +114,7 @@ def test_a_connect_that_comes_in_pieces_and_one_that_never_ends(server: LiveServ
         connection.sendall(b"\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         with trusting(server).wrap_socket(connection, server_hostname="sts.amazonaws.com") as secure:
-            request = b"GET /_localmaker/health HTTP/1.1\r\nHost: sts.amazonaws.com\r\nConnection: close\r\n\r\n"
+            request = b"GET / HTTP/1.1\r\nHost: s3.amazonaws.com\r\nConnection: close\r\n\r\n"
             secure.sendall(request)
             assert secure.recv(100).startswith(b"HTTP/1.1 200 ")
     with closing(connected(server)) as connection:
@@ -253,9 +254,9 @@ def test_clients_are_led_here_wherever_the_server_listens(tmp_path: Path, host: 
         live.stop()
 
 
-def test_a_server_on_localhost_needs_no_second_socket_for_jobs() -> None:
+def test_a_server_on_localhost_needs_no_second_socket_for_jobs(tmp_path: Path) -> None:
     """Jobs in processes come to 127.0.0.1, where it listens already."""
-    kernel: Any = SimpleNamespace(state={})
+    kernel: Any = SimpleNamespace(state={}, settings=Settings.read({}, data_dir=tmp_path))
     server = Server(uvicorn.Config(lambda: None, host="localhost"), kernel)
     with socket.create_server(("127.0.0.1", 0)) as bound:
         kernel.state["port"] = bound.getsockname()[1]
