@@ -235,6 +235,9 @@ async def answer(exchange: Exchange) -> HttpResponse:
     except Exception as error:
         if errors.is_disk_full(error):
             return failure(exchange, errors.disk_full())
+        if errors.is_nul(error):
+            code = validation_code(exchange.service, []) if exchange.service else "ValidationException"
+            return failure(exchange, errors.AwsError(code, "Text must not hold the character NUL."))
         log.exception("%s %s failed (request %s)", exchange.service, exchange.operation, exchange.request_id)
         return failure(exchange, errors.AwsError("InternalFailure", "An internal failure occurred.", status=500))
     raise AssertionError("the last step gives a response")

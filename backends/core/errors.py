@@ -65,6 +65,11 @@ def disk_full() -> AwsError:
     )
 
 
+def is_nul(error: BaseException) -> bool:
+    """Tell whether PostgreSQL was given text with a NUL in it, which it keeps in no column; SQLite does."""
+    return type(error).__name__ == "DataError" and "cannot contain NUL" in str(error)
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Tell whether an exception (or what caused it) means that the disk is full."""
     seen: BaseException | None = error

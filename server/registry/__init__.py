@@ -82,8 +82,9 @@ async def answer(exchange: Exchange) -> HttpResponse:
     except body.ClientGoneError:
         return RegistryError(400, "BLOB_UPLOAD_INVALID", "The request body ended unexpectedly").response(method)
     except Exception as error:
-        if errors.is_disk_full(error):
-            return refused(errors.disk_full()).response(method)
+        if errors.is_disk_full(error) or errors.is_nul(error):
+            nul = errors.AwsError("InvalidParameterException", "Text must not hold the character NUL.")
+            return refused(nul if errors.is_nul(error) else errors.disk_full()).response(method)
         log.exception("%s %s failed", method, exchange.request.path)
         return RegistryError(500, "UNKNOWN", "An internal failure occurred.").response(method)
 

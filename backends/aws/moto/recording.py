@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 # Operations that read, by the verbs their names begin with; KMS's cryptography changes nothing either.
 READING = (
     "Describe", "List", "Get", "Head", "Search", "BatchGet", "Query", "Scan", "Lookup", "Select", "Test", "Validate",
-    "Estimate", "CheckD", "CheckIf", "CheckS", "Preview", "Simulate", "Filter", "Encrypt", "Decrypt", "GenerateDataKey",
+    "Estimate", "CheckIf", "CheckDomain", "Preview", "Simulate", "Filter", "Encrypt", "Decrypt", "GenerateDataKey",
     "GenerateMac", "GenerateRandom", "ReEncrypt", "Decode", "Discover",
 )  # fmt: skip
-READING_BY_NAME = frozenset({"Sign", "Verify", "VerifyMac", "CheckCapacity"})
+READING_BY_NAME = frozenset({"Sign", "Verify", "VerifyMac", "CheckCapacity", "CheckSchemaVersionValidity"})
 """These read, and what begins with them may not: SignUp, SignalResource, VerifyEmailIdentity."""
 CHANGING = frozenset({"GetId"})
 """Cognito's identity is made by who asks for it first."""

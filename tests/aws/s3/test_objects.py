@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
+from tests import postgresql
 from tests.aws.s3.refusal import error_of, refused
 
 if TYPE_CHECKING:
@@ -275,3 +277,14 @@ def test_the_clock_of_the_account_stamps_objects(server: LiveServer, s3: Any, bu
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     age = datetime.now(UTC) - s3.head_object(Bucket=bucket, Key="k")["LastModified"]
     assert abs(age.total_seconds()) < 60
+
+
+def test_a_key_with_a_nul_is_kept_or_refused(s3: Any, bucket: str) -> None:
+    """PostgreSQL keeps no text with one; nothing is kept of the request then."""
+    if not postgresql.is_wanted():
+        s3.put_object(Bucket=bucket, Key="a\0b", Body=b"1")
+        assert s3.get_object(Bucket=bucket, Key="a\0b")["Body"].read() == b"1"
+        return
+    with pytest.raises(ClientError, match="InvalidArgument"):
+        s3.put_object(Bucket=bucket, Key="a\0b", Body=b"1")
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
