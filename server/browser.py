@@ -9,6 +9,7 @@ in those that a bucket's CORS rules name. Programs that are no browsers send nei
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from backends.core.errors import AwsError
@@ -27,6 +28,12 @@ PAGES = frozenset({"document", "iframe", "frame", "embed", "object"})
 PREFLIGHT_S = 600
 
 
+@cache
+def listed(text: str) -> tuple[str, ...]:
+    """Read a setting that lists hosts or origins with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 async def guard(exchange: Exchange) -> None:
     """Refuse what a browser must not send; answer the preflight of an origin that the user lets in."""
     request, settings = exchange.request, exchange.kernel.settings
@@ -35,7 +42,7 @@ async def guard(exchange: Exchange) -> None:
     if "origin" not in headers and "sec-fetch-site" not in headers:
         return
     origin = headers.get("origin", "")
-    if origin and origin in settings.origins:
+    if origin and origin in listed(settings.allowed_origins):
         if request.method == "OPTIONS" and "access-control-request-method" in headers:
             exchange.response = HttpResponse(204, _preflight(headers))
         return
@@ -50,7 +57,7 @@ async def refuse_foreign(exchange: Exchange) -> None:
 
 def check_host(host: str, settings: Settings) -> None:
     """Raise AccessDenied for a name that does not mean this server."""
-    if not hosts.is_ours(host, settings.hosts):
+    if not hosts.is_ours(host, listed(settings.allowed_hosts.lower())):
         name = hosts.name_of(host)
         raise AwsError(
             "AccessDenied", f"LocalMaker is not asked under the name {name!r}. To allow it, start the server with "
@@ -104,7 +111,7 @@ def finish(exchange: Exchange, response: HttpResponse) -> None:
     if headers.get("sec-fetch-dest") in PAGES:
         response.headers.append(("Content-Security-Policy", "sandbox allow-scripts allow-popups allow-downloads"))
     origin = headers.get("origin", "")
-    if origin and origin in exchange.kernel.settings.origins and exchange.request.method != "OPTIONS":
+    if origin and origin in listed(exchange.kernel.settings.allowed_origins) and exchange.request.method != "OPTIONS":
         response.headers += [
             ("Access-Control-Allow-Origin", origin),
             ("Access-Control-Expose-Headers", "*"),

@@ -88,7 +88,9 @@ async def answer(exchange: Exchange) -> HttpResponse | None:
 async def add_cors(exchange: Exchange, response: HttpResponse) -> None:
     """Add to an answer what lets a page of another origin read it, where the bucket has rules for that."""
     request = exchange.request
-    if request.method == "OPTIONS" or request.headers["origin"] in exchange.kernel.settings.origins:
+    if request.method == "OPTIONS" or request.headers["origin"] in browser.listed(
+        exchange.kernel.settings.allowed_origins
+    ):
         return  # said already: by the preflight's answer, or by `browser.finish`
     found = await _asked(exchange)
     if found is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, get_type_hints
 
@@ -99,16 +98,6 @@ class Settings:
                 raise ValueError(f"{variable_of(name)} must be one of {', '.join(allowed)}")
         return settings
 
-    @cached_property
-    def hosts(self) -> tuple[str, ...]:
-        """The names of `allowed_hosts`."""
-        return _listed(self.allowed_hosts.lower())
-
-    @cached_property
-    def origins(self) -> tuple[str, ...]:
-        """The origins of `allowed_origins`."""
-        return _listed(self.allowed_origins)
-
     @property
     def sqlalchemy_url(self) -> str:
         """The database this installation uses."""
@@ -124,10 +113,6 @@ def manual() -> dict[str, str]:
     """Give every setting's variable and its sentence, for the documentation and its test."""
     hints = get_type_hints(Settings, include_extras=True)
     return {variable_of(entry.name): hints[entry.name].__metadata__[0] for entry in fields(Settings)}
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _convert(variable: str, kind: type, text: str) -> Any:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from server.gateway import Exchange
     from server.types import HttpRequest
 
+OPEN = ("/health", "/init", "/ca.pem")
+"""What of the admin API tells nobody's secrets, and clients need before they have a key."""
+
 
 async def authenticate(exchange: Exchange) -> None:
     """Refuse a key that is not, or no longer, good; under `enforce`, whatever is not signed by a known one."""
@@ -41,8 +44,8 @@ async def authenticate(exchange: Exchange) -> None:
 
 
 def check_admin(kernel: Kernel, request: HttpRequest) -> None:
-    """Under `enforce`, let only the command line, which can read the data directory, change the server itself."""
-    if kernel.settings.auth == "off" or request.method in {"GET", "HEAD"}:
+    """Under `enforce`, let only the command line, which can read the data directory, see or change the server itself."""
+    if kernel.settings.auth == "off" or (request.method in {"GET", "HEAD"} and request.path.endswith(OPEN)):
         return
     sent = request.headers.get("authorization", "")
     if not hmac.compare_digest(sent.encode(), f"Bearer {kernel.state['admin_token']}".encode()):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate
 
+MOST_CONTEXTS = 1000
 CA_DAYS, LEAF_DAYS = 3650, 397  # clients refuse leaves that are valid for longer than 398 days
 NAMES = ("amazonaws.com", "amazonaws.com.cn", "localhost")
 NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128")
@@ -143,6 +144,8 @@ class Authority:
     def _context_of(self, name: str, holds: tuple[str, ...]) -> ssl.SSLContext:
         found = self._contexts.get(name)
         if found is None:
+            if len(self._contexts) >= MOST_CONTEXTS:  # somebody makes names up
+                self._contexts.clear()
             found = self._contexts[name] = self._make_context(holds)
         return found
 

@@ -495,6 +495,9 @@ def test_a_server_without_a_keys_file_makes_one_that_the_command_line_uses(tmp_p
         access, secret = credentials(running, "000000000000")
         assert client(live, "sts", access, secret).get_caller_identity()["Account"] == "000000000000"
         assert status_of(f"{live.url}/_localmaker/reset", b"{}") == 403
+        assert status_of(f"{live.url}/_localmaker/jobs") == 403
+        assert status_of(f"{live.url}/_localmaker/health") == 200
+        assert running.ask("jobs") == {"jobs": []}
         assert running.ask("reset", {}) == {"reset": "all"}
     finally:
         live.stop()
