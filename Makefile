@@ -7,7 +7,7 @@ BIN = .venv/bin
 FULL = LOCALMAKER_TEST_EXAMPLES=50 LOCALMAKER_TEST_MUTATIONS=30 LOCALMAKER_TEST_SDK=1 LOCALMAKER_TEST_S3_OPERATIONS=5000 \
 	LOCALMAKER_TEST_S3_GIB=5
 # Much of a test is waiting, so that two at once are quicker even on two cores. `make test PYTEST=` runs one at a time.
-PYTEST ?= --numprocesses 2 --dist loadfile
+PYTEST ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-full lint format bench venv dev constraints
 

@@ -34,6 +34,15 @@ BASE_IMAGE = base_image()
 ACCOUNTS = itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 1_000_000 + 1)
 
 
+LONGEST = ("tests/test_postgresql.py", "tests/sdk/test_flows.py")
+"""One worker would be busy with these alone at the end, if they did not come first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest in front."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @dataclass
 class LiveServer:
     """A server on a free port. `kill` is kill -9; `start` after it takes the same data directory up again.
