@@ -22,7 +22,8 @@ from botocore.credentials import Credentials
 from server.authentication import sigv4
 from server.route import FORM
 from tests.conftest import LiveServer
-from tests.server.test_authentication import ACCESS, KEYS, SECRET, chunked_by_hand, client, status_of
+from tests.server.test_authentication import ACCESS, KEYS, SECRET, client, status_of
+from tests.server.test_authentication_chunks import chunked_by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
