@@ -210,6 +210,24 @@ def test_trust_decides_who_assumes_a_role(
     assert refused(missing)[0] == "AccessDenied"
 
 
+def test_who_is_named_beside_the_account_opens_nothing_to_its_users(
+    enforced: LiveServer, iam: Any, user: Callable[..., Any], account: str
+) -> None:
+    root = f"arn:aws:iam::{account}:root"
+    sts, s3 = user()("sts"), user(name="bob")("s3")
+    other = iam.create_role(RoleName="other", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    enforced.client("s3", account).create_bucket(Bucket=f"b{account}")
+    for number, principal in enumerate(({"AWS": root, "Service": "sagemaker.amazonaws.com"}, {"AWS": [root, other]})):
+        role = iam.create_role(RoleName=f"admin{number}", AssumeRolePolicyDocument=trust(principal))["Role"]["Arn"]
+        code, message, _ = refused(partial(sts.assume_role, RoleArn=role, RoleSessionName="run"))
+        assert (code, "no identity-based policy allows the sts:AssumeRole" in message) == ("AccessDenied", True)
+        opened = {"Effect": "Allow", "Action": "s3:*", "Principal": principal}
+        statement = {**opened, "Resource": [f"arn:aws:s3:::b{account}", f"arn:aws:s3:::b{account}/*"]}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        enforced.client("s3", account).put_bucket_policy(Bucket=f"b{account}", Policy=document)
+        assert refused(partial(s3.list_objects_v2, Bucket=f"b{account}"))[0] == "AccessDenied"
+
+
 def test_roles_of_another_account(enforced: LiveServer, user: Callable[..., Any], account: str) -> None:
     other = str(int(account) + 500_000_000_000)
     theirs = enforced.client("iam", other)

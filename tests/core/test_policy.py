@@ -315,6 +315,38 @@ def test_nobody_is_allowed_what_a_resource_gives_to_everybody() -> None:
     assert not evaluate(nobody, resource=TO_ACCOUNT, owner=ACCOUNT).allowed
 
 
+@pytest.mark.parametrize("kind", [Kind.TRUST, Kind.RESOURCE])
+@pytest.mark.parametrize("beside", [
+    {"Service": "sagemaker.amazonaws.com"}, {"Service": "*"}, {"AWS": [ROLE]}, {"AWS": [f"arn:aws:iam::{OTHER}:root"]},
+    {"Federated": "*"}, {"CanonicalUser": "*"},
+])  # fmt: skip
+def test_an_account_is_trusted_as_a_whole_whoever_is_named_beside_it(beside: dict[str, Any], kind: Kind) -> None:
+    """Delegation is judged by the principal that fits: what stands beside it says nothing of the others."""
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    principal = {**beside, "AWS": [root, *beside.get("AWS", [])]}
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    if kind is Kind.RESOURCE:
+        statement["Resource"] = "*"
+    resource = policies(statement, kind=kind)
+    own = policies(allow("sts:AssumeRole"))
+    question = Question("sts:AssumeRole", ROLE, USER, ACCOUNT)
+    for identity, decision in (([], Decision.IMPLICIT), (own, Decision.ALLOW)):
+        made = evaluate(question, identity=identity, resource=resource, owner=ACCOUNT, resource_must_allow=True)
+        assert made.decision is decision, identity
+
+
+def test_what_only_looks_like_a_service_or_an_account_is_none() -> None:
+    for principal in ({"Service": "*"}, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/x:root"}):
+        statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": principal}
+        assert decide(policies(statement, kind=Kind.RESOURCE), asked()) is Decision.IMPLICIT
+    service = Question("s3:GetObject", "arn:aws:s3:::b/k", "sns.amazonaws.com")
+    anyone = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": {"Service": "*"}}
+    assert decide(policies(anyone, kind=Kind.RESOURCE), service) is Decision.ALLOW
+    assert decide(policies(anyone, kind=Kind.RESOURCE), Question("s3:GetObject", "arn:aws:s3:::b/k")) is not (
+        Decision.ALLOW
+    )
+
+
 def test_refusals_say_why() -> None:
     question = Question("sagemaker:ListModels", "*", USER, ACCOUNT)
     assert evaluate(question).sentence(question) == (

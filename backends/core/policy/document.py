@@ -18,9 +18,9 @@ from backends.core.policy.conditions import Condition
 VERSIONS = ("2012-10-17", "2008-10-17")
 _SID = re.compile(r"[0-9A-Za-z]*")
 _VENDOR = re.compile(r"[A-Za-z0-9-]+")
-_ACCOUNT = re.compile(r"\d{12}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _PRINCIPAL_ARN = re.compile(
-    r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(?:root|user/.+|role/.+|assumed-role/.+/.+|federated-user/.+)"
+    r"arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:(?:root|user/.+|role/.+|assumed-role/.+/.+|federated-user/.+)"
 )
 _PRINCIPAL_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
 _DOCUMENT_KEYS = {"Version", "Id", "Statement"}

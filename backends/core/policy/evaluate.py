@@ -69,7 +69,7 @@ def evaluate(
     same_account = not owner or owner == question.account
     if same_account and any(principals.directly(statement, question) for statement in allows):
         return Verdict(Decision.ALLOW)
-    named = same_account and any(not principals.delegates(statement) for statement in allows)
+    named = same_account and any(not principals.delegates(statement, question) for statement in allows)
     silent = [name for name in (IDENTITY, BOUNDARY, SESSION) if said.get(name) is Decision.IMPLICIT]
     if named and IDENTITY in silent:
         silent.remove(IDENTITY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
     from backends.core.policy.document import Statement
 
 
+ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
+ACCOUNT = re.compile(r"[0-9]{12}")
+
+
 def includes(statement: Statement, question: Question) -> bool:
-    """Tell whether a statement speaks of the one who asks."""
+    """Return whether a statement speaks of the one who asks."""
     if statement.principals is None:
         return True
     return any(_is(kind, value, question) for kind, value in statement.principals) != statement.not_principals
@@ -20,9 +25,9 @@ def includes(statement: Statement, question: Question) -> bool:
 
 def _is(kind: str, value: str, question: Question) -> bool:
     if kind == "Service":
-        return value in {"*", question.principal}
+        return is_service(question) and value in {"*", question.principal}
     if kind == "Federated":
-        return question.principal == value
+        return bool(value) and question.principal == value
     if kind == "CanonicalUser":  # only S3's access lists know such ids
         return False
     if value == "*":
@@ -33,10 +38,17 @@ def _is(kind: str, value: str, question: Question) -> bool:
     return value in set(names(question))
 
 
+def is_service(question: Question) -> bool:
+    """Return whether one of AWS's services asks, for itself: it has a name that is no ARN, and no account."""
+    return bool(question.principal) and not question.account and not question.principal.startswith("arn:")
+
+
 def _account(value: str) -> str:
-    if value.isdigit():
+    """Return the account that a principal stands for as a whole, or an empty string."""
+    if ACCOUNT.fullmatch(value):
         return value
-    return value.split(":")[4] if value.endswith(":root") else ""
+    root = ROOT.fullmatch(value)
+    return root[1] if root is not None else ""
 
 
 def names(question: Question) -> Iterator[str]:
@@ -57,16 +69,23 @@ def role_of(principal: str) -> str:
 
 
 def directly(statement: Statement, question: Question) -> bool:
-    """Tell whether a resource's statement names the very user or session, or everybody.
+    """Return whether a resource's statement names the very user or session that asks, or everybody.
 
     Then neither a boundary nor a session policy, when it is merely silent, limits it (IAM user guide, "Policy evaluation
     for requests within a single account"). Unverified: that `*` counts as such.
     """
     exact = {question.principal, "*"}
-    return any(value in exact for _, value in statement.principals or ()) and not statement.not_principals
+    return not statement.not_principals and any(value in exact for value in _matched(statement, question))
 
 
-def delegates(statement: Statement) -> bool:
-    """Tell whether a statement names accounts only: it leaves the decision to their identity policies."""
-    named = statement.principals or ()
-    return not statement.not_principals and all(kind == "AWS" and _account(value) for kind, value in named)
+def delegates(statement: Statement, question: Question) -> bool:
+    """Return whether a statement speaks of the one who asks through its account only.
+
+    Then the decision is left to the account's identity policies, whoever else the statement names beside it.
+    """
+    return not statement.not_principals and all(_account(value) for value in _matched(statement, question))
+
+
+def _matched(statement: Statement, question: Question) -> list[str]:
+    """Return those of a statement's principals that are the one who asks."""
+    return [value for kind, value in statement.principals or () if _is(kind, value, question)]
