@@ -1,8 +1,10 @@
-# ruff: noqa: PTH101, PTH103, PTH108, PTH116, PTH118 - pathlib would cost every supervisor 8 ms of its start
+# ruff: noqa: PTH101, PTH108, PTH116, PTH118 - pathlib would cost every supervisor 8 ms of its start
 """Pipe mode: the FIFOs of one channel, one per epoch, fed by a thread.
 
 `<channel>_0` exists before the job starts; the next one appears when the one before is finished. A reader that closes
-early ends its epoch. Framing and order: training.md section 5.
+early ends its epoch. Framing and order: training.md section 5. The job owns the folder they lie in and may put anything
+in their place: it is held open from before the start, a FIFO is made elsewhere and renamed into it, and nothing is
+written before what was opened is known to be a FIFO.
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import stat
 import struct
 import threading
 from typing import TYPE_CHECKING, Any
+
+from . import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,33 +26,37 @@ RECORDIO_MAGIC = 0xCED7230A
 _BLOCK_BYTES = 1 << 20
 
 
-def start(pipe: dict[str, Any], opt_ml: str, report: Callable[[str], None]) -> None:
+def start(pipe: dict[str, Any], opt_ml: str, scratch: str, report: Callable[[str], None]) -> None:
     """Make the first FIFO and start feeding. `report` takes a sentence when the channel cannot be fed on.
 
-    `pipe` is `spec.Pipe` as JSON. The thread never ends of itself: it dies with the supervisor.
+    `pipe` is `spec.Pipe` as JSON; `scratch` is a directory of the supervisor's on the same file system. The thread never
+    ends of itself: it dies with the supervisor.
     """
-    folder = os.path.join(opt_ml, "input", "data")
-    os.makedirs(folder, exist_ok=True)
-    _make(_name(folder, pipe, 0))
-    threading.Thread(target=_feed, args=(pipe, folder, report), daemon=True).start()
+    root = beneath.root(opt_ml)
+    try:
+        folder = beneath.make_directories(root, "input/data", 0o777)
+    finally:
+        os.close(root)
+    scratch = os.path.join(scratch, f"fifo-{pipe['host']}-{pipe['channel']}")
+    _make(folder, _name(pipe, 0), scratch)
+    threading.Thread(target=_feed, args=(pipe, folder, scratch, report), daemon=True).start()
 
 
-def _feed(pipe: dict[str, Any], folder: str, report: Callable[[str], None]) -> None:
+def _feed(pipe: dict[str, Any], folder: int, scratch: str, report: Callable[[str], None]) -> None:
     epoch = 0
     try:
         while True:
-            path = _name(folder, pipe, epoch)
-            _write_epoch(path, pipe, epoch)
+            _write_epoch(folder, pipe, epoch)
             epoch += 1
-            _make(_name(folder, pipe, epoch))
-            os.unlink(path)
+            _make(folder, _name(pipe, epoch), scratch)
+            os.unlink(_name(pipe, epoch - 1), dir_fd=folder)
     except OSError as error:
         report(f"Channel {pipe['channel']}, epoch {epoch}: {error}")
 
 
-def _write_epoch(path: str, pipe: dict[str, Any], epoch: int) -> None:
+def _write_epoch(folder: int, pipe: dict[str, Any], epoch: int) -> None:
     """Send one epoch; returns when it is sent or when the reader has closed."""
-    fd = os.open(path, os.O_WRONLY)  # waits for a reader
+    fd = beneath.file(folder, _name(pipe, epoch), os.O_WRONLY, stat.S_ISFIFO)  # waits for a reader
     try:
         with contextlib.suppress(BrokenPipeError):
             for entry in order(pipe["entries"], pipe["shuffle_seed"], epoch):
@@ -101,11 +110,14 @@ def _write_all(fd: int, block: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _make(path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkfifo(path)
-    os.chmod(path, 0o666)  # noqa: S103 - an image may run as any user
+def _make(folder: int, name: str, scratch: str) -> None:
+    """Make a FIFO that anybody may open: its mode is set where no job can reach it, and its name appears at once."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(scratch)
+    os.mkfifo(scratch)
+    os.chmod(scratch, 0o666)  # noqa: S103 - an image may run as any user
+    os.rename(scratch, name, dst_dir_fd=folder)
 
 
-def _name(folder: str, pipe: dict[str, Any], epoch: int) -> str:
-    return os.path.join(folder, f"{pipe['channel']}_{epoch}")
+def _name(pipe: dict[str, Any], epoch: int) -> str:
+    return f"{pipe['channel']}_{epoch}"

@@ -77,7 +77,7 @@ class Supervisor:
         if self._plan["sync"]:
             from . import sync
 
-            self._mirror = sync.Mirror(self._plan["sync"], self._path(files.SYNC))
+            self._mirror = sync.Mirror(self._plan["sync"], self._path(files.SYNC), self._plan["opt_ml"].values())
             self._mirror.start()
 
     def _start_pipes(self) -> None:
@@ -89,6 +89,7 @@ class Supervisor:
             fifo.start(
                 pipe,
                 self._plan["opt_ml"][pipe["host"]],
+                self._directory,
                 lambda text: self._fail("ClientError: Data download failed: " + text),
             )
 

@@ -1,34 +1,42 @@
-# ruff: noqa: PTH103, PTH105, PTH108, PTH113, PTH114, PTH118, PTH120, PTH123 - pathlib would cost every supervisor 8 ms of its start
+# ruff: noqa: PTH103, PTH105, PTH108, PTH118, PTH120, PTH123 - pathlib would cost every supervisor 8 ms of its start
 """Checkpoints: a directory that the job writes is mirrored into one of the server's, and each change is journalled.
 
 The server takes the journal from where it stopped and puts or deletes the objects, so nothing is lost while it is
 away. Only files that a mirror has itself put, or that lay in `local` at the start, are ever deleted: several hosts may
-share one destination (training.md section 9).
+share one destination (training.md section 9). The job may put a link in the place of any name: the directory that is mounted
+into it is held open from before the start, and everything is opened below that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from typing import TYPE_CHECKING
 
+from . import beneath
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 INTERVAL_S = 2.0
 _BLOCK_BYTES = 1 << 20
+_MAX_KEY_BYTES = 1024  # of S3: what has a longer name cannot be stored
+
+_Stamp = tuple[int, int]
 
 
 class Mirror:
-    """All the mirrors of one job, walked by one thread."""
+    """All the mirrors of one job, walked by one thread. `mounted`: the directories that hosts see as /opt/ml."""
 
-    def __init__(self, pairs: list[dict[str, str]], journal: str) -> None:
+    def __init__(self, pairs: list[dict[str, str]], journal: str, mounted: Iterable[str] = ()) -> None:
         self._pairs = pairs
         self._journal = journal
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._known: list[dict[str, tuple[int, int]]] = [dict(_scan(pair["local"])) for pair in pairs]
+        self._places = [_place(pair["local"], mounted) for pair in pairs]
+        self._known: list[dict[str, _Stamp]] = [dict(_scan(*place) or {}) for place in self._places]
 
     def start(self) -> None:
         """Start the thread, if there is anything to mirror."""
@@ -51,16 +59,18 @@ class Mirror:
 
     def _mirror(self, index: int, pair: dict[str, str]) -> None:
         known, lines = self._known[index], []
-        found = dict(_scan(pair["local"]))
-        for name, stamp in found.items():
-            if known.get(name) != stamp and _copy(pair, name, stamp):
-                known[name] = stamp
-                lines.append(f"put {index} {name}\n")
+        found = _scan(*self._places[index])
+        if found is None:  # a link or a file is where the directory was: nothing is known of what it would hold
+            return
         for name in [name for name in known if name not in found]:
             del known[name]
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(os.path.join(pair["remote"], name))
             lines.append(f"delete {index} {name}\n")
+        for name, stamp in found.items():
+            if known.get(name) != stamp and _copy(self._places[index], pair["remote"], name, stamp):
+                known[name] = stamp
+                lines.append(f"put {index} {name}\n")
         if lines:
             with open(self._journal, "a", encoding="utf-8", errors="surrogateescape") as file:
                 file.write("".join(lines))
@@ -78,42 +88,45 @@ def read(path: str, since: int) -> Iterator[tuple[str, int, str, int]]:
             yield verb, int(index), name, since
 
 
-def _scan(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Give each regular file below `folder`: relative path, (size, mtime ns). A name with a newline is left out."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            with contextlib.suppress(OSError):
-                stat = os.lstat(path)
-                if os.path.isfile(path) and not os.path.islink(path) and "\n" not in path:
-                    yield os.path.relpath(path, folder), (stat.st_size, stat.st_mtime_ns)
+def _place(local: str, mounted: Iterable[str]) -> tuple[int, str]:
+    """Hold what is mounted into the job open: (descriptor, path of the checkpoints below it)."""
+    for above in mounted:
+        if local.startswith(f"{above}/"):
+            return beneath.root(above), local[len(above) + 1 :]
+    return beneath.root(local), ""
 
 
-def _open_below(root: str, name: str) -> int:
-    """Open a file below a directory without following any link: the job may swap one in at any moment."""
-    *folders, last = name.split("/")
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+def _scan(at: int, name: str) -> dict[str, _Stamp] | None:
+    """Return each regular file with its (size, mtime ns); None where the directory has become something else.
+
+    A name with a newline, or one too long for a key, is left out.
+    """
     try:
-        for folder in folders:
-            deeper = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
-            os.close(fd)
-            fd = deeper
-        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
-    finally:
-        os.close(fd)
+        return {
+            path: (status.st_size, status.st_mtime_ns)
+            for path, status in beneath.walk(at, name)
+            if stat.S_ISREG(status.st_mode) and "\n" not in path and len(os.fsencode(path)) <= _MAX_KEY_BYTES
+        }
+    except FileNotFoundError:
+        return {}
+    except OSError:
+        return None
 
 
-def _copy(pair: dict[str, str], name: str, stamp: tuple[int, int]) -> bool:
+def _copy(place: tuple[int, str], remote: str, name: str, stamp: _Stamp) -> bool:
     """Copy one file, whole or not at all; False when it changed or vanished meanwhile (the next pass has it again)."""
-    target = os.path.join(pair["remote"], name)
-    temporary = f"{target}.{os.getpid()}.part"
+    at, folder = place
+    target, temporary = os.path.join(remote, name), f"{remote}.part"
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(_open_below(pair["local"], name), "rb") as reader, open(temporary, "wb") as writer:
-            while block := reader.read(_BLOCK_BYTES):
+        source = beneath.file(at, f"{folder}/{name}" if folder else name)
+        with open(source, "rb") as reader, open(temporary, "wb") as writer:
+            left = stamp[0]
+            while left > 0 and (block := reader.read(min(left, _BLOCK_BYTES))):
                 writer.write(block)
-            stat = os.fstat(reader.fileno())
-        if (stat.st_size, stat.st_mtime_ns) == stamp:
+                left -= len(block)
+            status = os.fstat(reader.fileno())
+        if (status.st_size, status.st_mtime_ns) == stamp:
             os.replace(temporary, target)
             return True
     except OSError:
