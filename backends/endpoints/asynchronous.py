@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import delete, insert, select
 
 from backends.core.errors import AwsError
-from backends.core.objects import parse_uri
+from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
 from backends.endpoints import invoke
 from backends.endpoints.fleet import fleets
@@ -99,9 +99,10 @@ def _places(config: dict[str, Any], request: dict[str, Any], inference_id: str) 
 def _keep(cx: Context, fleet: Fleet, request: dict[str, Any], kept: dict[str, Any]) -> None:
     if kept["input"] is None:
         bucket, key = parse_uri(f"{kept['output']}.input")
+        role_access.check(_as_role(cx, fleet.endpoint), bucket, "s3:PutObject", key)
         cx.objects.record(cx, bucket, key, cx.objects.store_bytes(request["Body"]))
         kept["input"], kept["remove_input"] = f"s3://{bucket}/{key}", True
-    elif cx.objects.head(cx, *parse_uri(kept["input"])) is None:
+    elif _input(cx, fleet.endpoint, kept) is None:
         raise _invalid(f"Could not find the input object {kept['input']}.")
     now = cx.clock.now()
     row = {
@@ -208,7 +209,7 @@ async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> _Answer | None:
     """Give what becomes an object; None when there is nobody to ask. AwsError when the container cannot be reached."""
     if cx.clock.now() > row.expires:
         return _failure(kept, "The request expired before it was processed.")
-    there, stored = await cx.read(lambda inside: (_is_there(inside, row), _input(inside, kept)))
+    there, stored = await cx.read(lambda inside: (_is_there(inside, row), _input(inside, row.endpoint, kept)))
     fleet = fleets(cx.kernel).get((cx.account, cx.region, row.endpoint))
     if not there or fleet is None or fleet.async_config is None:
         return None
@@ -246,8 +247,22 @@ def _is_there(cx: Context, row: Any) -> bool:
     return cx.db.execute(query).first() is not None
 
 
-def _input(cx: Context, kept: dict[str, Any]) -> StoredObject | None:
-    return cx.objects.head(cx, *parse_uri(kept["input"]))
+def _input(cx: Context, endpoint: str, kept: dict[str, Any]) -> StoredObject | None:
+    """Return a request's input; None where it is not there, or is not the endpoint's to read."""
+    bucket, key = parse_uri(kept["input"])
+    allowed = role_access.may(_as_role(cx, endpoint), bucket, "s3:GetObject", key)
+    return cx.objects.head(cx, bucket, key) if allowed else None
+
+
+def _as_role(cx: Context, endpoint: str) -> Context:
+    """Return the context of an endpoint's role: that of the model of its first variant; the account's without one."""
+    try:
+        name = cx.call("DescribeEndpoint", {"EndpointName": endpoint})["EndpointConfigName"]
+        variants = cx.call("DescribeEndpointConfig", {"EndpointConfigName": name})["ProductionVariants"]
+        model = cx.call("DescribeModel", {"ModelName": variants[0]["ModelName"]})
+    except AwsError:  # deleted since: the account's own is left
+        return role_access.as_role(cx, "")
+    return role_access.as_role(cx, model.get("ExecutionRoleArn", ""))
 
 
 def _settle(cx: Context, row: Any, kept: dict[str, Any], answer: _Answer, stored: Any) -> None:
@@ -255,7 +270,7 @@ def _settle(cx: Context, row: Any, kept: dict[str, Any], answer: _Answer, stored
     if not _is_there(cx, row):
         return
     bucket, key = parse_uri(answer.place) if answer.place is not None else ("", "")
-    if bucket and cx.objects.bucket(cx, bucket) is not None:
+    if bucket and role_access.may(_as_role(cx, row.endpoint), bucket, "s3:PutObject", key):
         cx.objects.record(cx, bucket, key, stored, {"ContentType": answer.content_type})
     else:
         log.warning("asynchronous invocation %s of %s: no place for %.200r", row.id, row.arn, answer.content)

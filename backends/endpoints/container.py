@@ -13,8 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backends.core import errors
 from backends.core.instances import instance
-from backends.core.objects import parse_uri
+from backends.core.objects import parse_uri, role_access
+from backends.core.policy.principals import role_of
 from backends.jobs import channels, credentials, places
 from backends.jobs.opt_ml import make_open
 from backends.jobs.runners.base import Handle, StartError
@@ -63,7 +65,7 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
     opt_ml = plan.directory / "ml"
     shutil.rmtree(plan.directory, ignore_errors=True)
     make_open(opt_ml / "model", above=plan.directory)
-    deliver_model(cx, plan.container, opt_ml / "model", plan.directory, check)
+    deliver_model(role_access.as_role(cx, plan.role), plan.container, opt_ml / "model", plan.directory, check)
     access = credentials.Access() if plan.isolated else credentials.for_job(cx, place.runner, plan.role, plan.job)
     limits = places.limits_of(instance(plan.instance_type), say)
     host = HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml, access.mounts)
@@ -104,6 +106,7 @@ def deliver_model(
     if source is not None and source["CompressionType"] == "None":
         _copy_files(cx, bucket, key, target, check)
         return
+    _check(cx, bucket, "s3:GetObject", key)
     stored = cx.look(lambda inside: cx.objects.head(inside, bucket, key))
     if stored is None:
         raise ModelDataError(f"Could not find model data at {url}.")
@@ -138,6 +141,19 @@ def _extract(packed: tarfile.TarFile, target: Path) -> None:
         packed.extract(member, target, **options)
 
 
+def _check(cx: Context, bucket: str, action: str, key: str) -> None:
+    try:
+        cx.look(lambda inside: role_access.check(inside, bucket, action, key))
+    except errors.AwsError as error:
+        role = role_of(cx.caller.arn)
+        raise ModelDataError(
+            f'Could not access model data at s3://{bucket}/{key}. Please ensure that the role "{role}" exists and that its '
+            'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+            '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the object is '
+            f"located in {cx.region}."
+        ) from error
+
+
 def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) -> None:
     try:
         cx.objects.copy_to(stored, path, link=link)
@@ -146,6 +162,7 @@ def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) 
 
 
 def _copy_files(cx: Context, bucket: str, prefix: str, target: Path, check: Callable[[], None]) -> None:
+    _check(cx, bucket, "s3:ListBucket", prefix)
     found = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
     if not found:
         raise ModelDataError(f"Could not find model data at s3://{bucket}/{prefix}.")
@@ -156,6 +173,7 @@ def _copy_files(cx: Context, bucket: str, prefix: str, target: Path, check: Call
         except channels.DataError as error:
             raise ModelDataError(str(error)) from error
         make_open(path.parent, above=target.parent)
+        _check(cx, bucket, "s3:GetObject", stored.key)
         _copy(cx, stored, path)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from backends.core import errors
-from backends.core.objects import parse_uri
+from backends.core.objects import parse_uri, role_access
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,8 @@ def check_exists(cx: Context, channel: Channel, role: str) -> None:
     if channel.file_system is not None:
         return
     bucket, prefix = parse_uri(channel.uri)
-    if cx.objects.is_own(cx, bucket) and cx.objects.list_keys(cx, bucket, prefix, limit=1):
+    there = role_access.as_role(cx, role)
+    if role_access.may(there, bucket, "s3:ListBucket", prefix) and cx.objects.list_keys(cx, bucket, prefix, limit=1):
         return
     raise errors.validation(
         f'No S3 objects found under S3 URL "{channel.uri}" given in input data source. Please ensure that the bucket '
@@ -100,8 +101,9 @@ def objects_of(cx: Context, channel: Channel) -> list[Delivery]:
     bucket, prefix = parse_uri(channel.uri)
     if channel.data_type == "ManifestFile":
         return _manifest(cx, bucket, prefix, channel.uri)
+    _check(cx, bucket, "s3:ListBucket", prefix)
     found = [
-        Delivery(relative_path(prefix, stored.key), stored)
+        Delivery(relative_path(prefix, stored.key), _allowed(cx, stored))
         for stored in cx.objects.list_keys(cx, bucket, prefix)
         if not stored.key.endswith("/")  # zero-byte "folders" of the console
     ]
@@ -166,13 +168,27 @@ def _required(cx: Context, uri: str) -> StoredObject:
         bucket, key = parse_uri(uri)
     except errors.AwsError as error:
         raise DataError(error.message) from error
-    stored = cx.objects.head(cx, bucket, key) if cx.objects.is_own(cx, bucket) else None
+    _check(cx, bucket, "s3:GetObject", key)
+    stored = cx.objects.head(cx, bucket, key)
     if stored is None:
         raise DataError(f"{uri} does not exist")
     return stored
 
 
+def _check(cx: Context, bucket: str, action: str, key: str) -> None:
+    try:
+        role_access.check(cx, bucket, action, key)
+    except errors.AwsError as error:
+        raise DataError(error.message) from error
+
+
+def _allowed(cx: Context, stored: StoredObject) -> StoredObject:
+    _check(cx, stored.bucket, "s3:GetObject", stored.key)
+    return stored
+
+
 def _read(cx: Context, bucket: str, key: str) -> bytes:
+    _check(cx, bucket, "s3:GetObject", key)
     stored = cx.objects.head(cx, bucket, key)
     if stored is None:
         raise DataError(f"s3://{bucket}/{key} does not exist")

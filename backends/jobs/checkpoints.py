@@ -10,7 +10,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from backends.core.objects import parse_uri
+from backends.core import errors
+from backends.core.objects import parse_uri, role_access
 from backends.jobs.channels import DataError, relative_path
 from backends.jobs.opt_ml import make_open
 from backends.jobs.spec import Mount, Sync
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.core.context import Context
+    from backends.core.objects import StoredObject
     from backends.jobs.queue import Run
     from backends.jobs.runners.base import Change, Handle, Runner
     from backends.jobs.spec import HostSpec
@@ -35,7 +37,7 @@ def restore(
     if uri is None:
         return hosts, ()
     bucket, prefix = parse_uri(f"{uri.rstrip('/')}/")
-    stored = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
+    stored = cx.look(lambda inside: _stored(inside, bucket, prefix))
     restored, syncs = [], []
     for host in hosts:
         local, mounts = _directory(host, path)
@@ -51,6 +53,18 @@ def restore(
     return tuple(restored), tuple(syncs)
 
 
+def _stored(cx: Context, bucket: str, prefix: str) -> list[StoredObject]:
+    """Return the prefix's objects, all of which the context's role must be allowed to read."""
+    try:
+        role_access.check(cx, bucket, "s3:ListBucket", prefix)
+        stored = [each for each in cx.objects.list_keys(cx, bucket, prefix) if each.key[-1] != "/"]
+        for each in stored:
+            role_access.check(cx, bucket, "s3:GetObject", each.key)
+    except errors.AwsError as error:
+        raise DataError(error.message) from error
+    return stored
+
+
 def _directory(host: HostSpec, path: str) -> tuple[Path, tuple[Mount, ...]]:
     """Give the host's checkpoint directory on this machine; outside /opt/ml it is mounted where the job expects it."""
     if ".." in path.split("/"):
@@ -64,7 +78,7 @@ def _directory(host: HostSpec, path: str) -> tuple[Path, tuple[Mount, ...]]:
     return local, (Mount(local, path, read_only=False),)
 
 
-def carry(run: Run, runner: Runner, handle: Handle, uri: str) -> None:
+def carry(run: Run, cx: Context, runner: Runner, handle: Handle, uri: str) -> None:
     """Put what hosts wrote or deleted since the last call into S3; the place reached is saved after the objects."""
     bucket, prefix = parse_uri(f"{uri.rstrip('/')}/")
     while True:
@@ -72,13 +86,18 @@ def carry(run: Run, runner: Runner, handle: Handle, uri: str) -> None:
         if not changes:
             return
         for change in changes:
-            _apply(run.cx, handle, bucket, f"{prefix}{change.path}", change)
+            _apply(cx, handle, bucket, f"{prefix}{change.path}", change)
         run.save(change_offset=changes[-1].offset)
+
+
+def _delete(cx: Context, bucket: str, key: str) -> None:
+    role_access.check(cx, bucket, "s3:DeleteObject", key)
+    cx.objects.delete(cx, bucket, key)
 
 
 def _apply(cx: Context, handle: Handle, bucket: str, key: str, change: Change) -> None:
     if change.kind == "delete":
-        cx.write(lambda inside: cx.objects.delete(inside, bucket, key))
+        cx.write(lambda inside: _delete(inside, bucket, key))
         return
     host = f"algo-{change.sync + 1}"
     path = handle.directory / host / "checkpoints-seen" / change.path

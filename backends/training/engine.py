@@ -10,8 +10,10 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from backends.core import errors
 from backends.core.events import on
 from backends.core.lifecycle import transition
+from backends.core.objects import role_access
 from backends.jobs import artifacts, channels, checkpoints, credentials, logs, opt_ml, places, queue
 from backends.jobs.queue import Run, drives
 from backends.jobs.runners.base import Handle, StartError
@@ -87,6 +89,7 @@ class _Job:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.row = self._row()
+        self.as_role = role_access.as_role(run.cx, self.row.document["RoleArn"])
         self.plan: TrainingPlan = plans.plan_of(self.row.document)
         self.to = plans.destination_of(self.row)
         self.directory = plans.job_directory(run.kernel.settings.data_dir, run.id, run.state["attempt"])
@@ -195,8 +198,10 @@ class _Job:
             self.directory, plan.hosts, plan.channels, plan.hyperparameters, place.runner.network_interface
         )
         try:
-            hosts, pipes = opt_ml.lay_out(run.cx, layout, self._check)
-            hosts, sync = checkpoints.restore(run.cx, plan.checkpoint_uri, plan.checkpoint_path, hosts, self._check)
+            hosts, pipes = opt_ml.lay_out(self.as_role, layout, self._check)
+            hosts, sync = checkpoints.restore(
+                self.as_role, plan.checkpoint_uri, plan.checkpoint_path, hosts, self._check
+            )
         except channels.DataError as error:
             reason = f"ClientError: Data download failed:{error}"
             raise JobEnded(Verdict("Failed", "Failed", reason)) from error
@@ -269,7 +274,7 @@ class _Job:
 
     def _sync_checkpoints(self, runner: Runner, handle: Handle) -> None:
         if self.plan.checkpoint_uri is not None:
-            checkpoints.carry(self.run, runner, handle, self.plan.checkpoint_uri)
+            checkpoints.carry(self.run, self.as_role, runner, handle, self.plan.checkpoint_uri)
 
     def end(self) -> None:
         """Bring home logs, checkpoints and artifacts, and write the last status."""
@@ -306,7 +311,10 @@ class _Job:
         changes: dict[str, Any] = {}
         if upload and "exit" in self.run.state:
             self._update("Uploading")
-            changes = self._upload(how)
+            try:
+                changes = self._upload(how)
+            except errors.AwsError as error:  # its bucket is gone, or the role may not write there
+                how = Verdict("Failed", "Failed", f"ClientError: Artifact upload failed:{error.message}")
         metrics = logs.final_metrics(self.run)
         if metrics:
             changes["FinalMetricDataList"] = metrics
@@ -324,21 +332,21 @@ class _Job:
         uri = plans.model_uri(self.plan)
         if uri is None or self.plan.output_uri is None:
             return {}
-        cx, check = self.run.cx, self.run.check
+        check = self.run.check
         roots = [self.directory / host.name / "ml" for host in self.plan.hosts]
         models = [(root / "model", root) for root in roots]
         outputs = [(root / "output" / "data", root) for root in roots]
         base = f"{self.plan.output_uri.rstrip('/')}/{self.plan.name}/output"
         if self.plan.compressed:
-            artifacts.upload_archive(cx, outputs, f"{base}/output.tar.gz", self.directory, check)
+            artifacts.upload_archive(self.as_role, outputs, f"{base}/output.tar.gz", self.directory, check)
         else:
-            artifacts.upload_files(cx, outputs, f"{base}/data/", check)
+            artifacts.upload_files(self.as_role, outputs, f"{base}/data/", check)
         if how.status == "Failed":
             return {}
         if self.plan.compressed:
-            artifacts.upload_archive(cx, models, uri, self.directory, check)
+            artifacts.upload_archive(self.as_role, models, uri, self.directory, check)
         else:
-            artifacts.upload_files(cx, models, uri, check)
+            artifacts.upload_files(self.as_role, models, uri, check)
         return {"ModelArtifacts": {"S3ModelArtifacts": uri}}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.core import errors, events, listing
 from backends.core.lifecycle import transition
-from backends.core.objects import parse_uri
+from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
 from backends.jobs import channels, queue
 from backends.jobs.logs import compile_metrics
@@ -234,6 +234,14 @@ def _check_output(cx: Context, request: Mapping[str, Any]) -> None:
     places = {"OutputDataConfig": request.get("OutputDataConfig", {}).get("S3OutputPath")}
     places["CheckpointConfig"] = request.get("CheckpointConfig", {}).get("S3Uri")
     for member, uri in places.items():
-        if uri is not None and not cx.objects.is_own(cx, parse_uri(uri)[0]):
+        if uri is None:
+            continue
+        bucket, prefix = parse_uri(uri)
+        if not role_access.may(
+            role_access.as_role(cx, request["RoleArn"]),
+            bucket,
+            "s3:PutObject",
+            f"{prefix.rstrip('/')}/{request['TrainingJobName']}",
+        ):
             raise errors.validation(f"The S3 bucket of {member}, {uri}, does not exist or is not this account's.")
     _check_local_path(request.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints"))

@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from botocore.model import ListShape, MapShape, StructureShape
+
+from api_specs import model
 from backends.core import arn as arns
 from server.actions.ask import Ask, Asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from botocore.model import Shape
+
     from backends.core.context import Context
 
 SERVICE = "sagemaker.amazonaws.com"
 VERB = re.compile(r"^(?:[A-Z][a-z]+)")
 MAKING = ("Create", "Update", "Start", "Import")
+ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/")
 MANY = ("List", "Search")
 DEPTH = 6
 RUNTIME = {
@@ -62,6 +68,28 @@ def roles_of(asked: Asked) -> list[str]:
         return []
     found = (value for member in ROLE_MEMBERS for value in values_of(asked.input, member))
     return sorted({value for value in found if isinstance(value, str) and ":role/" in value})
+
+
+def roles_in(asked: Asked) -> list[str]:
+    """Return the ARNs of all roles in a request, in whatever member whose shape is that of a role's ARN."""
+    shape = model.operation(asked.operation, "sagemaker").input_shape
+    return list(_role_arns(shape, asked.input)) if shape is not None else []
+
+
+def _role_arns(shape: Shape, given: Any) -> Iterator[str]:
+    if isinstance(given, str):
+        if ":iam::" in shape.metadata.get("pattern", "") and ROLE.match(given):
+            yield given
+    elif isinstance(given, dict) and isinstance(shape, StructureShape):
+        for name, value in given.items():
+            if name in shape.members and isinstance(value, str | dict | list):
+                yield from _role_arns(shape.members[name], value)
+    elif isinstance(given, dict) and isinstance(shape, MapShape):
+        for value in given.values():
+            yield from _role_arns(shape.value, value)
+    elif isinstance(given, list) and isinstance(shape, ListShape):
+        for value in given:
+            yield from _role_arns(shape.member, value)
 
 
 def context_of(given: Mapping[str, Any]) -> dict[str, list[str]]:

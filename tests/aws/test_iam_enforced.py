@@ -322,7 +322,8 @@ for operation in ("ListModels", "ListEndpoints"):
 def test_a_job_has_what_its_role_has(enforced: LiveServer, iam: Any, account: str) -> None:
     site = Site(enforced, account, "process")
     role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
-    iam.put_role_policy(RoleName="job", PolicyName="p", PolicyDocument=allow("sagemaker:ListModels"))
+    iam.put_role_policy(RoleName="job", PolicyName="p", PolicyDocument=allow(
+        ["sagemaker:ListModels", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]))  # fmt: skip
     name = site.start(ASK, RoleArn=role)
     assert site.ended(name)["TrainingJobStatus"] == "Completed"
     *_, listed, denied = site.lines(name)

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
     from tests.conftest import LiveServer
 
-ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
 CONTAINER = {"Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1", "ModelDataUrl": "s3://b/model.tar.gz"}
 
 
 def create(client: Any, name: str, **more: Any) -> str:
     given = {"PrimaryContainer": CONTAINER, **more}
-    arn: str = client.create_model(ModelName=name, ExecutionRoleArn=ROLE, **given)["ModelArn"]
+    arn: str = client.create_model(ModelName=name, **given)["ModelArn"]
     return arn
 
 
@@ -66,7 +65,7 @@ def test_a_taken_name_is_refused_with_awss_sentence(aws: Callable[..., Any]) -> 
 )
 def test_what_cannot_be_served_is_refused(aws: Callable[..., Any], given: dict[str, Any], sentence: str) -> None:
     client = aws("sagemaker")
-    error = refused(lambda: client.create_model(ModelName="bad", ExecutionRoleArn=ROLE, **given))
+    error = refused(lambda: client.create_model(ModelName="bad", **given))
     assert error["Code"] == "ValidationException"
     assert sentence in error["Message"]
     assert client.list_models()["Models"] == []

@@ -14,9 +14,10 @@ import orjson
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from backends.aws.iam import store
+from backends.aws.iam import principals, store
 from backends.aws.iam.tables import iam_calls
 from backends.core.loops import every
+from backends.core.objects import role_access
 from backends.core.tables import issued_keys
 
 if TYPE_CHECKING:
@@ -97,6 +98,16 @@ def used(cx: Context, service: str, role: str) -> None:
 def tick(kernel: Kernel) -> None:
     """Write what was recorded since the last time."""
     flush(kernel)
+
+
+def start(kernel: Kernel) -> None:
+    """Let the kernel read what a role has, for what services do as that role."""
+    kernel.state[role_access.GRANTS] = _role_grants
+
+
+def _role_grants(cx: Context, name: str) -> principals.Grants:
+    role = store.peek(cx, store.ROLE, name)
+    return principals.of_entity(cx, store.ROLE, role) if role is not None else principals.Grants("", "AssumedRole")
 
 
 def stop(kernel: Kernel) -> None:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from backends.core import errors
 from backends.core.objects import blobs as blob_files
+from backends.core.objects import role_access
 from backends.core.objects.blobs import Blobs, BlobWriter
 from backends.core.objects.index import Index
 from backends.core.objects.rows import Content, StoredObject
@@ -103,8 +104,7 @@ class ObjectStore(Index):
         return cx.write(lambda inside: self._put(inside, bucket, key, content, content_type))
 
     def _put(self, cx: Context, bucket: str, key: str, content: Content, content_type: str) -> StoredObject:
-        if not self.is_own(cx, bucket):
-            raise errors.AwsError("NoSuchBucket", f"The bucket {bucket} does not exist any more.", status=404)
+        role_access.check(cx, bucket, "s3:PutObject", key)
         return self.record(cx, bucket, key, content, {"ContentType": content_type})
 
     def open(self, stored: StoredObject) -> IO[bytes]:

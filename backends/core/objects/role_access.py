@@ -1,0 +1,122 @@
+"""Which objects of S3 a resource's role may have: every read and write that a service makes for a resource asks here.
+
+`as_role` makes the context in which a job or an endpoint acts; `check` judges it. The bucket must be the account's, or its
+policy must allow the role; where LOCALMAKER_IAM evaluates policies, the role's own must allow it too (`soft` only logs).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from backends.core import errors
+from backends.core.context import Caller
+from backends.core.policy import Decision, Kind, PolicyError, Question, decide, evaluate, parse
+from backends.core.policy.principals import role_of
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.objects import Bucket
+    from backends.core.policy import Policy
+
+log = logging.getLogger("localmaker.iam")
+SESSION = "SageMaker"
+GRANTS = "role grants"
+"""In the kernel's state: what a role of the account has, `(cx, role's name) -> Grants`; IAM's component puts it there."""
+KEPT_S = 2.0
+"""How long a role's policies are remembered, in real time: AWS, too, takes seconds until a change counts everywhere."""
+MOST_KEPT = 1024
+
+
+def as_role(cx: Context, role_arn: str) -> Context:
+    """Return the context in which a resource acts: that of a session of its role, which is always its own account's."""
+    name = role_arn.rpartition("/")[2]
+    arn = f"arn:aws:sts::{cx.account}:assumed-role/{name}/{SESSION}" if name else f"arn:aws:iam::{cx.account}:root"
+    return replace(cx, caller=Caller("", arn))
+
+
+def check(cx: Context, bucket: str, action: str, key: str | None = None) -> Bucket:
+    """Return the bucket, in a transaction. Raise NoSuchBucket, or AccessDenied unless the context's role may do this."""
+    found = cx.objects.bucket(cx, bucket)
+    if found is None:
+        raise errors.AwsError("NoSuchBucket", f"The specified bucket does not exist: {bucket}", status=404)
+    question = _question(cx, found, action, key)
+    if _refused_by_bucket(cx, found, question):
+        raise _denied(question)
+    if cx.settings.iam != "off" and _refused_by_role(cx, found, question):
+        if cx.settings.iam == "enforce":
+            raise _denied(question)
+        log.warning("would deny %s %s on %s", question.principal, question.action, question.resource)
+    return found
+
+
+def may(cx: Context, bucket: str, action: str, key: str | None = None) -> bool:
+    """Return whether the bucket is there and the context's role may do this."""
+    try:
+        check(cx, bucket, action, key)
+    except errors.AwsError:
+        return False
+    return True
+
+
+def _question(cx: Context, bucket: Bucket, action: str, key: str | None) -> Question:
+    principal = cx.caller.arn or f"arn:aws:iam::{cx.account}:root"
+    context = {
+        "aws:CurrentTime": datetime.fromtimestamp(cx.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:SecureTransport": "true",
+        "aws:PrincipalAccount": cx.account,
+        "aws:PrincipalArn": role_of(principal) or principal,
+        **({"s3:prefix": key or ""} if action == "s3:ListBucket" else {}),
+    }
+    resource = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None and action != "s3:ListBucket" else "")
+    return Question(action, resource, principal, cx.account, context)
+
+
+def _policies(bucket: Bucket) -> list[Policy]:
+    text = bucket.settings.get("Policy")
+    try:
+        return [parse(text, Kind.RESOURCE)] if text is not None else []
+    except PolicyError:  # kept by a version that did not check: it gives nothing
+        return []
+
+
+def _refused_by_bucket(cx: Context, bucket: Bucket, question: Question) -> bool:
+    decision = decide(_policies(bucket), question)
+    return decision is Decision.DENY if bucket.account == cx.account else decision is not Decision.ALLOW
+
+
+def _refused_by_role(cx: Context, bucket: Bucket, question: Question) -> bool:
+    name = role_of(question.principal).rpartition("/")[2]
+    if not name or GRANTS not in cx.kernel.state:
+        return False
+    grants = _grants(cx, name)
+    verdict = evaluate(
+        question,
+        identity=grants.policies,
+        resource=_policies(bucket),
+        boundary=grants.boundary,
+        owner=bucket.account,
+    )
+    return not verdict.allowed
+
+
+def _grants(cx: Context, name: str) -> Any:
+    kept: dict[tuple[str, str], tuple[float, Any]] = cx.kernel.state.setdefault("kept role grants", {})
+    since, grants = kept.get((cx.account, name), (0.0, None))
+    now = time.monotonic()
+    if grants is None or now - since > KEPT_S:
+        if len(kept) >= MOST_KEPT:
+            kept.clear()
+        grants = cx.kernel.state[GRANTS](cx, name)
+        kept[cx.account, name] = (now, grants)
+    return grants
+
+
+def _denied(question: Question) -> errors.AwsError:
+    text = (
+        f'User: {question.principal} is not authorized to perform: {question.action} on resource: "{question.resource}"'
+    )
+    return errors.AwsError("AccessDenied", text, status=403)
