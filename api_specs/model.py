@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -227,3 +228,13 @@ def _plurals(noun: str) -> Iterator[str]:
     stem = noun.removesuffix("V2")  # AutoMLJobV2 is listed by ListAutoMLJobs
     if stem != noun:
         yield f"{stem}s"
+
+
+@cache
+def _not_found_answers() -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_name("not_found.toml").read_text(encoding="utf-8"))
+
+
+def not_found(noun: str) -> dict[str, str]:
+    """Return `code`, `text` and `source` of the answer for a missing resource. KeyError for a noun without an entry."""
+    return _not_found_answers()[noun]

@@ -53,7 +53,9 @@ def page(cx: Context, resource: Resource, request: Mapping[str, Any]) -> dict[st
     descending = request.get("SortOrder", resource.order) == "Descending"
     size = request.get("MaxResults", DEFAULT_PAGE)
     values = {"kind": resource.noun, "account": cx.account, "region": cx.region, "size": size + 1}
-    filters = tuple(member for member in FILTERS if member in request)
+    # The API reference of ListTrainingJobs: with MaxResults, jobs are taken first and filtered by status then.
+    filters_after = resource.pages_before_status and "MaxResults" in request and "StatusEquals" in request
+    filters = tuple(m for m in FILTERS if m in request and not (filters_after and m == "StatusEquals"))
     values |= {member: request[member] for member in filters}
     if "NameContains" in request:
         values["NameContains"] = _like(request["NameContains"])
@@ -63,6 +65,8 @@ def page(cx: Context, resource: Resource, request: Mapping[str, Any]) -> dict[st
     statement = _statement(request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request)
     rows = statement.rows(cx.transaction, values)
     documents = [orjson.loads(document) for _, _, document in rows[:size]]
+    if filters_after:
+        documents = [doc for doc in documents if doc.get(resource.status_member) == request["StatusEquals"]]
     answer: dict[str, Any] = {result_member: [{m: doc[m] for m in summary_members if m in doc} for doc in documents]}
     if len(rows) > size:
         last_id, last_mark, _ = rows[size - 1]

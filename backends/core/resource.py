@@ -78,9 +78,9 @@ class Resource:
     machine: Machine | None = None
     status_member: str = ""
     exists: str = ""
-    missing: str = "Requested resource not found."
     lower_arn: bool = True
     order: str = "Descending"
+    pages_before_status: bool = False
     derives: tuple[str, ...] = ("Describe", "List", "Delete")
 
     @property
@@ -99,11 +99,9 @@ class Resource:
         return arns.make("sagemaker", cx.region, cx.account, path)
 
     def not_found(self, cx: Context, name: str) -> errors.AwsError:
-        """Give the error of a missing resource, by the code its Describe declares."""
-        text = self.missing.format(arn=self.arn_of(cx, name), name=name)
-        if model.declares_error(f"Describe{self.noun}", "ResourceNotFound"):
-            return errors.not_found(text)
-        return errors.validation(text)
+        """Return the error of a missing resource, as the table of the real service's answers has it."""
+        known = model.not_found(self.noun)
+        return errors.AwsError(known["code"], known["text"].format(arn=self.arn_of(cx, name), name=name))
 
     def duplicate(self, row_arn: str, name: str) -> errors.AwsError:
         """Give the error of a name that is taken, by the code its Create declares."""

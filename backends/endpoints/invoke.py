@@ -175,7 +175,10 @@ async def call_through(
     try:
         for container in instance.containers:
             async with asyncio.timeout(timeout_s):
-                reply = await _post(cx.kernel, container, body, headers)
+                # Only the last container hears the caller's Accept (amazon-sagemaker-examples 729).
+                last = container is instance.containers[-1]
+                asked = headers if last else {k: v for k, v in headers.items() if k != "Accept"}
+                reply = await _post(cx.kernel, container, body, asked)
             body, received = reply.body, reply.headers
             if reply.status >= 300:
                 raise model_error(cx, fleet, container, reply.status, body)

@@ -94,6 +94,8 @@ def update_endpoint(cx: Context, request: UpdateEndpointInputTypeDef) -> dict[st
     wanted = request["EndpointConfigName"]
     if wanted == row.document["EndpointConfigName"]:
         raise errors.validation(f'Cannot update endpoint "{row.arn}" to the configuration it already uses.')
+    # AWS reads the configuration in use too, and refuses when it was deleted (terraform-provider-aws 40048, 42843).
+    variants_of(cx, row.document["EndpointConfigName"])
     _check_deployment(request.get("DeploymentConfig"))
     if request.get("RetainAllVariantProperties"):
         raise errors.not_implemented("RetainAllVariantProperties")

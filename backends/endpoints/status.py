@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 ENDPOINT_CONFIG = resource(
     "EndpointConfig",
     arn_path="endpoint-config",
-    missing='Could not find endpoint configuration "{arn}".',
     exists='Cannot create already existing endpoint configuration "{arn}".',
 )
 ENDPOINT = resource(
@@ -26,7 +25,6 @@ ENDPOINT = resource(
         Updating={"InService", "Failed", "Deleting"},
         Failed={"Deleting"},
     ),
-    missing='Could not find endpoint "{arn}".',
     exists='Cannot create already existing endpoint "{arn}".',
     derives=("Describe", "List"),
 )

@@ -103,7 +103,8 @@ def objects_of(cx: Context, channel: Channel) -> list[Delivery]:
         return _manifest(cx, bucket, prefix, channel.uri)
     _check(cx, bucket, "s3:ListBucket", prefix)
     found = [
-        Delivery(relative_path(prefix, stored.key), _allowed(cx, stored))
+        # A pipe has no file names to be at odds with.
+        Delivery(stored.key if channel.mode == "Pipe" else relative_path(prefix, stored.key), _allowed(cx, stored))
         for stored in cx.objects.list_keys(cx, bucket, prefix)
         if not stored.key.endswith("/")  # zero-byte "folders" of the console
     ]
@@ -122,6 +123,8 @@ def relative_path(prefix: str, key: str) -> str:
         rest = key[len(prefix) + 1 :]
     else:
         rest = key[prefix.rfind("/") + 1 :]
+    if "//" in rest or (prefix and rest.startswith("/")):  # generative-ai-on-amazon-sagemaker 242
+        raise DataError(f"the key {key!r} has an empty part between two slashes, which no file name can have")
     path = PurePosixPath(rest.lstrip("/"))
     if ".." in path.parts or not path.parts:
         raise DataError(f"the key {key!r} cannot be a file name")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MODEL = resource(
     "Model",
     arn_path="model",
-    missing='Could not find model "{arn}".',
     exists='Cannot create already existing model "{arn}".',
 )
 # Options of a container that nothing here honours yet; accepting them would be a pretence.

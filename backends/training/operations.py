@@ -11,6 +11,7 @@ from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
 from backends.jobs import channels, queue
 from backends.jobs.logs import compile_metrics
+from backends.training.algorithm_metrics import definitions_of
 from backends.training.status import TRAINING_JOB, with_secondary
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
     document["AlgorithmSpecification"] = {
         "EnableSageMakerMetricsTimeSeries": False, **request["AlgorithmSpecification"]
     }  # fmt: skip
+    if not document["AlgorithmSpecification"].get("MetricDefinitions") and (own := definitions_of(request)):
+        document["AlgorithmSpecification"]["MetricDefinitions"] = own
     if "InputDataConfig" in request:
         document["InputDataConfig"] = [
             {"CompressionType": "None", "RecordWrapperType": "None", **entry} for entry in request["InputDataConfig"]

@@ -25,6 +25,7 @@ TRAINING_JOB = resource(
     ),
     exists="Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
     order="Ascending",
+    pages_before_status=True,
     derives=("Describe",),
 )
 MESSAGES = {

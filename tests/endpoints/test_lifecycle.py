@@ -71,6 +71,27 @@ def test_an_update_drops_no_request(served: Served) -> None:
         served.site.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=second)
 
 
+ECHO_ACCEPT = """
+def model_fn(directory):
+    return None
+def transform_fn(model, body, content_type, accept):
+    return (body if isinstance(body, str) else body.decode()) + "|" + accept, "text/plain"
+"""
+
+
+def test_accept_in_a_pipeline_and_an_update_whose_old_configuration_is_gone(served: Served) -> None:
+    pipeline = served.model(*(served.container(who, script=ECHO_ACCEPT) for who in ("one", "two")))
+    first, second = served.config(variant(pipeline)), served.config(variant(pipeline))
+    served.deploy(first)
+    answer = served.site.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=served.name, Body=b"x", ContentType="text/csv", Accept="text/csv"
+    )
+    assert answer["Body"].read() == b"x|application/json|text/csv"
+    served.site.sagemaker.delete_endpoint_config(EndpointConfigName=first)
+    with pytest.raises(ClientError, match="Could not find endpoint configuration"):
+        served.site.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=second)
+
+
 def test_an_update_that_fails_leaves_the_old_configuration(served_here: Served) -> None:
     served = served_here
     good = served.config(variant(served.model(served.container("good"))))
