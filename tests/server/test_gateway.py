@@ -203,10 +203,9 @@ def test_the_clock_moves_one_account_only(server: LiveServer, aws: Callable[...,
 
 
 def test_reset_forgets_one_account_only(server: LiveServer, aws: Callable[..., Any], account: str) -> None:
-    role = f"arn:aws:iam::{account}:role/r"
     mine, other = aws("sagemaker"), aws("sagemaker", account="343434343434")
     for client in (mine, other):
-        client.create_model(ModelName="reset", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=role)
+        client.create_model(ModelName="reset", PrimaryContainer={"Image": "i"})
     body = json.dumps({"account": account}).encode()
     assert post(server, body, {"Content-Type": "application/json"}, "/_localmaker/reset")[0] == 200
     with pytest.raises(ClientError):
@@ -224,11 +223,10 @@ def test_a_page_of_another_site_cannot_reset(server: LiveServer, headers: dict[s
 
 def test_many_clients_at_once_get_their_own_answers(aws: Callable[..., Any], account: str) -> None:
     client = aws("sagemaker", max_pool_connections=16)
-    role = f"arn:aws:iam::{account}:role/r"
 
     def one(number: int) -> str:
         name = f"parallel-{number}"
-        client.create_model(ModelName=name, PrimaryContainer={"Image": "i"}, ExecutionRoleArn=role)
+        client.create_model(ModelName=name, PrimaryContainer={"Image": "i"})
         described: str = client.describe_model(ModelName=name)["ModelName"]
         return described
 

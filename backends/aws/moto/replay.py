@@ -18,6 +18,7 @@ def start(kernel: Kernel) -> Any:
     """Make moto's application and give it the state that the recording tells of; runs on moto's thread."""
     app = wsgi.make_app()
     seams.install()
+    seams.bind_region()
     began, count = time.monotonic(), 0
     with seams.nothing_leaves():
         for row in recording.recorded(kernel):

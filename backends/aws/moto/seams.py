@@ -72,6 +72,18 @@ def install() -> None:
     _Clock.put(time.time())
 
 
+def bind_region() -> None:
+    """Let moto take the region from the signature alone, not from an address in the URL or the client's name."""
+    responses: Any = import_module("moto.core.responses").BaseResponse
+    original = responses.get_region_from_url
+
+    def region(self: Any, request: Any, full_url: str) -> str:
+        scope = request.headers.get("Authorization", "").split(",")[0].split("/")
+        return str(scope[2] if len(scope) == 5 else original(self, request, full_url))
+
+    responses.get_region_from_url = region
+
+
 def determine(seed: int, now: float) -> None:
     """Put moto's generator and clock to where a request finds them."""
     from moto.moto_api._internal import mock_random

@@ -1,0 +1,118 @@
+"""Other accounts in a request that moto answers: moto follows an ARN wherever it leads, so what leads away is refused.
+
+Whatever names another account is refused unless it is data (a message, a tag, a secret) or says who may do something
+(a policy's statements, a principal). The resource policies of what moto holds are not known here, so none opens anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from backends.core import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from server.identify import Identity
+    from server.types import HttpRequest
+
+ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):[a-z0-9-]*:(?P<account>[0-9]{12})(?![0-9])", re.IGNORECASE)
+QUEUE = re.compile(r"(?:^|/)([0-9]{12})/[^/]+$")
+ACCOUNT = re.compile(r"[0-9]{12}")
+NAMES_ACCOUNT = re.compile(
+    r"(?:account_?id|accountid|catalogid|registryid|(?:owner|peerowner|resourceowner)(?:id|account)?"
+    r"|queueowner(?:awsaccountid)?|x-amz-account-id|expectedbucketowner)$"
+)
+PRINCIPALS = {
+    "principal", "principals", "sourcearn", "sourceaccount", "awsaccountid", "awsaccountids", "granteeprincipal",
+    "retiringprincipal", "userid", "userids", "owners", "executableusers",
+}  # fmt: skip
+DATA = {
+    "message", "messagebody", "subject", "messageattributes", "messageattribute", "tags", "tag", "taglist", "description",
+    "secretstring", "secretbinary", "detail", "item", "key", "expressionattributevalues", "environment", "data", "payload",
+    "plaintext", "ciphertextblob", "comment",
+}  # fmt: skip
+VALUES = {"ssm": {"value"}, "secretsmanager": {"name"}}
+ACCOUNTS_ARE_ITS_BUSINESS = {"organizations", "ram", "sso", "controltower", "account"}
+ANYBODY = {"sts"}
+"""Roles are assumed across accounts: their trust decides, not whose they are."""
+MOST_DEPTH = 40
+
+
+def refuse(request: HttpRequest, identity: Identity, *, lenient: bool) -> None:
+    """Raise AccessDenied for a request that leads into another account. `lenient`: roles may be anybody's."""
+    service = identity.signing_name
+    if service in ANYBODY or service in ACCOUNTS_ARE_ITS_BUSINESS:
+        return
+    for name, text in _texts(request, VALUES.get(service, set())):
+        if name == "queueurl" and (queue := QUEUE.search(text)) and queue[1] != identity.account:
+            raise _denied(text)
+        if NAMES_ACCOUNT.search(name) and ACCOUNT.fullmatch(text) and text != identity.account:
+            raise _denied(text)
+        for found in ARN.finditer(text):
+            if found["account"] != identity.account and not (lenient and found["service"].lower() == "iam"):
+                raise _denied(text)
+
+
+def _denied(text: str) -> errors.AwsError:
+    sentence = f"The request names what is another account's, and no policy is known to allow it: {text[:200]}"
+    return errors.AwsError("AccessDeniedException", sentence, status=403)
+
+
+def _texts(request: HttpRequest, data: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a request that may lead somewhere, with the member's name in lower case."""
+    yield "queueurl" if QUEUE.search(unquote(request.path)) else "path", unquote(unquote(request.path))
+    for name, value in request.headers.items():
+        if name.startswith("x-amz-") and name not in {"x-amz-security-token", "x-amz-target", "x-amz-date"}:
+            yield name, value
+    yield from _form(request.query_string, data)
+    body = request.body
+    if not body:
+        return
+    try:
+        yield from _walk("", json.loads(body), data, 0)
+    except (ValueError, RecursionError):
+        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            yield from _form(body, data)
+        else:  # XML, CBOR: their texts stand there as they are
+            yield "body", body.decode("utf-8", "replace")
+
+
+def _form(text: bytes, data: set[str]) -> Iterator[tuple[str, str]]:
+    for name, value in parse_qsl(text.decode("latin-1"), keep_blank_values=True):
+        parts = {part.lower() for part in name.split(".")}
+        if not parts & (PRINCIPALS | DATA | data):
+            last = [part for part in name.split(".") if not part.isdigit()]
+            yield from _text(last[-1].lower() if last else "", value, data, 0)
+
+
+def _walk(name: str, given: Any, data: set[str], depth: int) -> Iterator[tuple[str, str]]:
+    if depth > MOST_DEPTH:
+        raise _denied("a document of too many levels")
+    if isinstance(given, str):
+        yield from _text(name, given, data, depth)
+    elif isinstance(given, list):
+        for each in given:
+            yield from _walk(name, each, data, depth + 1)
+    elif isinstance(given, dict):
+        for key, value in given.items():
+            if key.lower() not in PRINCIPALS | DATA | data:
+                yield from _walk(key.lower(), value, data, depth + 1)
+
+
+def _text(name: str, text: str, data: set[str], depth: int) -> Iterator[tuple[str, str]]:
+    """Yield a text, or what a document in it holds; a policy's statements say who may, and lead nowhere."""
+    if text[:1] in "{[" and text:
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict | list):
+            if isinstance(document, dict) and name.endswith(("policy", "document", "value", "attributevalue")):
+                document = {key: value for key, value in document.items() if key != "Statement"}
+            yield from _walk(name, document, data, depth + 1)
+            return
+    yield name, text
