@@ -30,6 +30,7 @@ from server import (
     s3_door,
     waiters,
 )
+from server.authentication import single
 from server.door import hosts
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
@@ -196,6 +197,7 @@ STEPS = (
     browser.guard,
     identify_caller,
     route_service,
+    single.check,
     s3_door.refuse_foreign,
     s3_door.authenticate,
     route_operation,

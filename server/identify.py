@@ -69,15 +69,15 @@ def _plain(key: str, region: str, name: str) -> Identity:
 def _scope(request: HttpRequest) -> tuple[str, str, str]:
     authorization = request.headers.get("authorization", "")
     if authorization.startswith("AWS4-"):
-        start = authorization.find("Credential=")
-        if start >= 0:
-            return _credential(authorization[start + 11 :].split(",", 1)[0].strip())
+        fields = (part.strip().partition("=") for part in authorization.partition(" ")[2].split(","))
+        return _credential(next((value for name, _, value in fields if name == "Credential"), ""))
     if authorization.startswith("AWS "):
         return authorization[4:].split(":", 1)[0], "", "s3"
-    if b"X-Amz-Credential=" in request.query_string:
-        return _credential(_query(request, "X-Amz-Credential"))
-    if b"AWSAccessKeyId=" in request.query_string:
-        return _query(request, "AWSAccessKeyId"), "", "s3"
+    if request.query_string:
+        if scope := _query(request, "X-Amz-Credential"):
+            return _credential(scope)
+        if key := _query(request, "AWSAccessKeyId"):
+            return key, "", "s3"
     return "", "", ""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from server.authentication import failures, sigv2, sigv4
 from server.authentication.keyring import find
@@ -37,7 +38,9 @@ async def authenticate(exchange: Exchange) -> None:
     if known is None:
         raise failures.refused("unknown", service, key)
     authorization = exchange.request.headers.get("authorization", "")
-    if authorization.startswith("AWS ") or (not authorization and b"AWSAccessKeyId=" in exchange.request.query_string):
+    if authorization.startswith("AWS ") or (
+        not authorization and "AWSAccessKeyId" in parse_qs(exchange.request.query_string.decode("latin-1"))
+    ):
         sigv2.verify(exchange, known)
     else:
         sigv4.verify(exchange, known)

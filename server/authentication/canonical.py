@@ -61,7 +61,7 @@ def query_text(query_string: bytes) -> str:
         if not part:
             continue
         name, _, value = part.partition(b"=")
-        if name != b"X-Amz-Signature":
+        if unquote_to_bytes(name) != b"X-Amz-Signature":
             pairs.append((_encoded(name), _encoded(value)))
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
