@@ -324,8 +324,14 @@ def _is_key(scope: Scope) -> bool:
 
 
 def request_of(scope: Scope) -> HttpRequest:
-    """Read an ASGI scope. Header names are lower-case; a repeated header keeps its last value."""
+    """Read an ASGI scope. Header names are lower-case; a repeated header of AWS's is joined, as signatures read it."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    if len(headers) != len(scope["headers"]):
+        for name in [name for name in headers if name.startswith("x-amz-")]:
+            values = [
+                value.decode("latin-1").strip() for key, value in scope["headers"] if key == name.encode("latin-1")
+            ]
+            headers[name] = ",".join(values)
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     return HttpRequest(
         scope.get("method", "GET"),  # a WebSocket has none

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server.gateway import request_of
 from tests.server.test_authentication import ACCESS, client, status_of, strict
 
 if TYPE_CHECKING:
@@ -48,3 +49,10 @@ def test_a_header_with_parts_twice_or_of_other_names_is_refused(server: LiveServ
         urllib.request.urlopen(urllib.request.Request(server.url, headers={"Authorization": header}))
     assert b"AuthorizationHeaderMalformed" in error.value.read()
     error.value.close()
+
+
+def test_a_header_that_was_signed_whole_is_read_whole() -> None:
+    """Split in two at its comma it signs the same; what is done must be the same, too."""
+    split = [(b"x-amz-copy-source", b"/b/k"), (b"x-amz-copy-source", b"other/key")]
+    scope = {"path": "/", "query_string": b"", "headers": [*split, (b"host", b"localhost")]}
+    assert request_of(scope).headers["x-amz-copy-source"] == "/b/k,other/key"
