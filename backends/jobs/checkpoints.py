@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 OPT_ML = "/opt/ml/"
 BATCH = 200
+RESERVED = ("proc", "sys", "dev")  # the kernel's: nothing can be mounted there
 
 
 def restore(
@@ -65,17 +66,30 @@ def _stored(cx: Context, bucket: str, prefix: str) -> list[StoredObject]:
     return stored
 
 
+def local_path(path: str) -> str:
+    """Return CheckpointConfig.LocalPath without doubled and closing slashes. DataError where none can be mounted.
+
+    Unverified: which paths AWS refuses (of TensorBoardOutputConfig it names reserved ones); any other absolute path is
+    mounted where the job expects it.
+    """
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    whole = "/" + "/".join(parts)
+    if not path.startswith("/") or ".." in parts or "\0" in path or whole in {"/", "/opt", "/opt/ml"}:
+        raise DataError(f"the checkpoint directory {path!r} is not the absolute path of a directory below /opt/ml")
+    if parts[0] in RESERVED:
+        raise DataError(f"the checkpoint directory {path!r} starts with the reserved path /{parts[0]}")
+    return whole
+
+
 def _directory(host: HostSpec, path: str) -> tuple[Path, tuple[Mount, ...]]:
-    """Give the host's checkpoint directory on this machine; outside /opt/ml it is mounted where the job expects it."""
-    if ".." in path.split("/"):
-        raise DataError(f"the checkpoint directory {path!r} leaves its place")
-    if path.startswith(OPT_ML):
-        local = host.opt_ml / path.removeprefix(OPT_ML)
+    """Return the host's checkpoint directory on this machine; outside /opt/ml it is mounted where the job expects it."""
+    path = local_path(path)
+    local = host.opt_ml / path.removeprefix(OPT_ML) if path.startswith(OPT_ML) else host.opt_ml.parent / "checkpoints"
+    try:
         make_open(local, above=host.opt_ml.parent)
-        return local, ()
-    local = host.opt_ml.parent / "checkpoints"
-    make_open(local, above=host.opt_ml.parent)
-    return local, (Mount(local, path, read_only=False),)
+    except OSError as error:
+        raise DataError(f"the checkpoint directory {path!r} cannot be made: {error.strerror}") from error
+    return local, () if path.startswith(OPT_ML) else (Mount(local, path, read_only=False),)
 
 
 def carry(run: Run, cx: Context, runner: Runner, handle: Handle, uri: str) -> None:

@@ -6,6 +6,7 @@ be done twice: it begins by clearing what an interrupted attempt left.
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import orjson
 
 from backends.jobs import channels
 from backends.jobs.spec import HostSpec, Mount, Pipe
+from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,11 +75,17 @@ def lay_out(cx: Context, plan: Plan, check: Callable[[], None]) -> tuple[tuple[H
 
 
 def make_open(directory: Path, above: Path) -> None:
-    """Make a directory that any user of a container may write to."""
-    directory.mkdir(parents=True, exist_ok=True)
-    while directory != above:
-        directory.chmod(0o777)
-        directory = directory.parent
+    """Make a directory below `above` that any user of a container may write to. ValueError for one that is not below."""
+    parts = directory.relative_to(above).parts
+    if not parts:
+        above.mkdir(parents=True, exist_ok=True)
+        return
+    above.mkdir(parents=True, exist_ok=True)
+    at = beneath.root(str(above))
+    try:
+        os.close(beneath.make_directories(at, "/".join(parts), 0o777))
+    finally:
+        os.close(at)
 
 
 def write_config(folder: Path, plan: Plan, host: HostPlan) -> None:

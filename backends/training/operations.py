@@ -9,7 +9,7 @@ from backends.core import errors, events, listing
 from backends.core.lifecycle import transition
 from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
-from backends.jobs import channels, queue
+from backends.jobs import channels, checkpoints, queue
 from backends.jobs.logs import compile_metrics
 from backends.training.algorithm_metrics import definitions_of
 from backends.training.status import TRAINING_JOB, with_secondary
@@ -229,8 +229,10 @@ def _check_channel(channel: channels.Channel, groups: set[str]) -> None:
 
 def _check_local_path(path: str) -> None:
     """Refuse a checkpoint directory that would not stay where it is mounted."""
-    if not path.startswith("/") or ".." in path.split("/") or path.rstrip("/") in {"", "/opt", "/opt/ml"}:
-        raise errors.validation(f"CheckpointConfig.LocalPath {path!r} is not the absolute path of a directory.")
+    try:
+        checkpoints.local_path(path)
+    except channels.DataError as error:
+        raise errors.validation(f"CheckpointConfig.LocalPath: {error}.") from error
 
 
 def _check_output(cx: Context, request: Mapping[str, Any]) -> None:

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from backends.jobs import checkpoints
+from backends.jobs.opt_ml import make_open
+from backends.jobs.spec import HostSpec
 from tests.site import channel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.site import Site
 
 SLEEP = "import time; print('up', flush=True); time.sleep({})"
@@ -62,12 +67,23 @@ def test_what_cannot_work_is_refused(local: Site, members: dict[str, Any], sente
     assert sentence in message
 
 
-@pytest.mark.parametrize("path", ["/opt/ml/../../etc", "relative", "/opt/ml", "/"])
+@pytest.mark.parametrize("path", ["/opt/ml/../../etc", "relative", "/opt//ml/", "//opt/ml/.", "//", "/proc/x"])
 def test_checkpoints_stay_in_their_directory(local: Site, path: str) -> None:
     config = {"S3Uri": f"s3://{local.bucket}/checkpoints", "LocalPath": path}
     code, message = refused(local, local.request(CheckpointConfig=config))
     assert code == "ValidationException"
     assert "LocalPath" in message
+
+
+@pytest.mark.parametrize("path", ["/opt/ml//x", "//opt/ml/x/", "/opt/ml/./x"])
+def test_a_checkpoint_directory_with_odd_slashes_stays_below_opt_ml(path: str, tmp_path: Path) -> None:
+    host = HostSpec("algo-1", tmp_path / "algo-1" / "ml")
+    local, mounts = checkpoints._directory(host, path)
+    assert (local, mounts) == (host.opt_ml / "x", ())
+    assert local.stat().st_mode & 0o777 == 0o777
+    with pytest.raises(ValueError, match="not in the subpath"):
+        make_open(tmp_path / "elsewhere", above=host.opt_ml)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_another_accounts_bucket_is_no_place_for_a_job(local: Site) -> None:
