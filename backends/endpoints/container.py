@@ -17,7 +17,7 @@ from backends.core import errors
 from backends.core.instances import instance
 from backends.core.objects import parse_uri, role_access
 from backends.core.policy.principals import role_of
-from backends.jobs import channels, credentials, places
+from backends.jobs import channels, credentials, images, places
 from backends.jobs.opt_ml import make_open
 from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.spec import QUIET, HostSpec, JobSpec
@@ -80,6 +80,7 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
             **QUIET,
             "AWS_REGION": cx.region,
             "AWS_DEFAULT_REGION": cx.region,
+            "LOCALMAKER_IMAGE_TAG": images.tag_of(plan.container["Image"]),
             **({"LOCALMAKER_REQUIRED_GPUS": str(len(plan.gpus))} if plan.gpus else {}),
             **access.environment,
             **plan.container.get("Environment", {}),

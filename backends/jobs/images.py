@@ -126,6 +126,14 @@ def resolve(uri: str, *, strict: bool = False, cuda: bool = False) -> Image:
     return Image(uri, recipe, sentence)
 
 
+def tag_of(uri: str) -> str:
+    """Return what tells a recipe's code which release it stands in for: the tag, `0.72` for the old `xgboost`, or ""."""
+    match = _URI.fullmatch(uri)
+    if match is None:
+        return ""
+    return XGBOOST_TAGS.get(match["tag"] or "latest", "") if match["repository"] == "xgboost" else match["tag"] or ""
+
+
 def real_version(repository: str, tag: str) -> str | None:
     """Return the library version that the real image of this tag has, or None when the tag does not say.
 

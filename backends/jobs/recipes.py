@@ -127,6 +127,12 @@ def _make(recipe: Recipe, requirements: Path, directory: Path, say: Callable[[st
 def _link_containers(directory: Path) -> None:
     """Let the environment import `containers`, and nothing else of ours: a link among its packages."""
     link = next((directory / "lib").glob("python3*")) / "site-packages" / "containers"
+    # Names of the real images' own packages (sagemaker_containers ...), through the link just above.
+    names = link.parent / "localmaker.pth"
+    if not names.exists():
+        temporary = names.with_name(f".localmaker-{os.getpid()}-{time.monotonic_ns()}")
+        temporary.write_text("containers/modules\n", encoding="utf-8")
+        temporary.rename(names)
     if link.is_symlink() and link.readlink() == CONTAINERS:
         return
     temporary = link.with_name(f".containers-{os.getpid()}-{time.monotonic_ns()}")

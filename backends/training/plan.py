@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.core.instances import Instance, instance
-from backends.jobs import channels, opt_ml
+from backends.jobs import channels, images, opt_ml
 from backends.jobs.logs import Destination, compile_metrics
 from backends.jobs.opt_ml import HostPlan
 from backends.jobs.slots import Ask
@@ -125,6 +125,7 @@ def job_environment(
         **QUIET,
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": opt_ml.SDK_DEFAULTS,
         **({"LOCALMAKER_REQUIRED_GPUS": str(gpus)} if gpus else {}),
+        "LOCALMAKER_IMAGE_TAG": images.tag_of(plan.image),
         "TRAINING_JOB_NAME": plan.name,
         "TRAINING_JOB_ARN": arn,
         "AWS_REGION": region,

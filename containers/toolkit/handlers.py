@@ -7,8 +7,11 @@ be safe for several; SAGEMAKER_MODEL_SERVER_WORKERS asks for more processes.
 from __future__ import annotations
 
 import asyncio
+import csv
 import importlib.util
 import inspect
+import io
+import json
 import logging
 import os
 import subprocess
@@ -61,6 +64,35 @@ def encode(prediction: Any, accept: str) -> Reply:
     return arrays.encode({"prediction": np.atleast_1d(prediction)}, accept, wrap=None)
 
 
+def decode_rows(body: bytes | str, content_type: str) -> Any:
+    """Decode as the scikit-learn container does: JSON, CSV (quotes allowed, lone axes dropped) as float32, or npy."""
+    raw = body.encode() if isinstance(body, str) else body
+    if content_type == arrays.CSV:
+        rows = list(csv.reader(io.StringIO(raw.decode()), delimiter=",", quotechar='"', strict=True))
+        return np.asarray(rows).squeeze().astype(np.float32)
+    if content_type == arrays.JSON:
+        return np.asarray(json.loads(raw)).astype(np.float32)
+    if content_type == arrays.NPY:
+        return arrays.decode_npy(raw)
+    raise RequestError(415, f"cannot read {content_type}; define input_fn in inference.py")
+
+
+def encode_rows(prediction: Any, accept: str) -> Reply:
+    """Encode as sagemaker_containers does: bare JSON, CSV with a line a row, or npy. Raises RequestError 406."""
+    if accept == arrays.JSON:
+        return Reply(json.dumps(prediction, default=lambda value: value.tolist()).encode())
+    array = np.asarray(prediction)
+    if accept == arrays.CSV:
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows(array.reshape(-1, 1) if array.ndim == 1 else array)
+        return Reply(stream.getvalue().encode(), "text/csv; charset=utf-8")
+    if accept == arrays.NPY:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        return Reply(buffer.getvalue(), arrays.NPY)
+    raise RequestError(406, f"cannot answer as {accept}; define output_fn in inference.py")
+
+
 @dataclass(frozen=True)
 class Defaults:
     """A recipe's own handlers, for what the script does not define."""
@@ -69,6 +101,8 @@ class Defaults:
     predict_fn: Callable[[Any, Any], Any]
     input_fn: Callable[[bytes | str, str], Any] = decode
     output_fn: Callable[[Any, str], Any] = encode
+    flask: bool = False
+    """Whether the real image serves with Flask: a bare body is then text/html, a dict JSON, anything else an error."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +153,9 @@ class HandlerPredictor:
         self._directory = directory
         self._module = module
         self._defaults = defaults
+        others = [name for name in ("input_fn", "predict_fn", "output_fn") if hasattr(module, name)]
+        if hasattr(module, "transform_fn") and others:
+            raise ValueError("Cannot use transform_fn implementation with input_fn, predict_fn, and/or output_fn")
         self._thread = ThreadPoolExecutor(1, "model")
         self._model = self._thread.submit(self._call, "model_fn", None, str(directory)).result()
 
@@ -127,14 +164,23 @@ class HandlerPredictor:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, request)
 
     def _answer(self, request: Request) -> Reply:
-        content_type, accept = request.content_type or arrays.JSON, request.accept or arrays.JSON
+        content_type = request.headers.get("content-type") or request.content_type or arrays.JSON
+        asked = request.headers.get("accept", "")
+        accept = (request.accept if asked in ("", "*/*") else asked) or arrays.JSON
+        body = _body(request.body, content_type)
         if hasattr(self._module, "transform_fn"):
-            return _reply(
-                self._call("transform_fn", request, self._model, _body(request), content_type, accept), accept
-            )
-        given = self._call("input_fn", request, _body(request), content_type)
-        prediction = self._call("predict_fn", request, given, self._model)
-        return _reply(self._call("output_fn", request, prediction, accept), accept)
+            answer = self._call("transform_fn", request, self._model, body, content_type, accept)
+        else:
+            given = self._call("input_fn", request, body, content_type)
+            prediction = self._call("predict_fn", request, given, self._model)
+            answer = self._call("output_fn", request, prediction, accept)
+        return _reply(answer, accept, flask=self._defaults.flask)
+
+    def execution_parameters(self) -> Any:
+        """Return what the script's `execution_parameters_fn` says, None without one."""
+        own = getattr(self._module, "execution_parameters_fn", None)
+        answer: Any = own() if own is not None else None
+        return json.loads(answer.get_data()) if hasattr(answer, "get_data") else answer
 
     def _call(self, name: str, request: Request | None, *arguments: Any) -> Any:
         handler = getattr(self._module, name, None) or getattr(self._defaults, name)
@@ -143,16 +189,16 @@ class HandlerPredictor:
         return handler(*arguments)
 
 
-def _reply(answer: Any, accept: str) -> Reply:
-    """Return what a handler returned as a Reply: a body, (body, content type), or an iterator of bytes."""
-    content_type = accept
+def _reply(answer: Any, accept: str, *, flask: bool = False) -> Reply:
+    """Return what a handler returned as a Reply: a body, (body, content type), a response object, an iterator of bytes."""
+    content_type = "text/html; charset=utf-8" if flask else accept
     if isinstance(answer, Reply):
         return answer
     if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], str):
         answer, content_type = answer
-    # The Flask-based containers let handlers return a response object; its data and mimetype are what counts.
-    if hasattr(answer, "get_data") and hasattr(answer, "mimetype"):
-        return Reply(answer.get_data(), answer.mimetype)
+    if hasattr(answer, "get_data") and hasattr(answer, "status_code"):
+        kept = {k: v for k, v in answer.headers.items() if k.lower() not in ("content-type", "content-length")}
+        return Reply(answer.get_data(), answer.content_type or arrays.JSON, answer.status_code, kept)
     if hasattr(answer, "response") and hasattr(answer, "mimetype"):
         answer, content_type = answer.response, answer.mimetype
     if isinstance(answer, str):
@@ -161,17 +207,19 @@ def _reply(answer: Any, accept: str) -> Reply:
         return Reply(bytes(answer), content_type)
     if inspect.isgenerator(answer) or hasattr(answer, "__next__") or hasattr(answer, "__aiter__"):
         return Reply(answer, content_type)
-    return encode(answer, accept)
+    if flask and not isinstance(answer, dict | list):
+        raise TypeError(f"the handler returned a {type(answer).__name__}, which is no answer: encode it in output_fn")
+    return encode(answer, arrays.JSON if flask else accept)
 
 
-def _body(request: Request) -> bytes | str:
-    """Text types reach handlers as str, all others as bytes, as in AWS's inference toolkit."""
-    if request.content_type.startswith("text/") or request.content_type in ("", arrays.JSON, arrays.JSON_LINES):
+def _body(body: bytes, content_type: str) -> bytes | str:
+    """Only exactly text/csv and application/json reach handlers as str (UTF8_TYPES of both toolkits)."""
+    if content_type in (arrays.CSV, arrays.JSON):
         try:
-            return request.body.decode()
+            return body.decode()
         except UnicodeDecodeError as problem:
             raise RequestError(400, f"the body is not UTF-8: {problem}") from problem
-    return request.body
+    return body
 
 
 def _takes(handler: Callable[..., Any], count: int) -> bool:

@@ -88,7 +88,7 @@ def framework() -> None:
 
 def own_environment(path: Path) -> Path:
     """Make a virtual environment that sees this interpreter's packages and may override them; return its python."""
-    parents = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    parents = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages", "containers/modules"))]
     if not (path / "complete").exists():
         venv.EnvBuilder(with_pip=False, symlinks=True, clear=True).create(path)
         site = path / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"

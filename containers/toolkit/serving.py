@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import json
 import logging
 import os
 from dataclasses import dataclass, field
@@ -113,12 +114,20 @@ class Front:
         elif path == "/ping" and method in ("GET", "HEAD"):
             reply = Reply(b"")
         elif path == "/execution-parameters" and method == "GET":
-            reply = Reply(b'{"MaxConcurrentTransforms":1,"BatchStrategy":"MULTI_RECORD","MaxPayloadInMB":6}')
+            reply = self._parameters()
         elif path in ("/invocations", "/ping", "/execution-parameters"):
             reply = _sentence(405, f"{method} is not allowed on {path}")
         else:
             reply = _sentence(404, f"nothing at {path}")
         await _send(reply, send)
+
+    def _parameters(self) -> Reply:
+        """Answer what batch transform asks; 404 where the image has no such route, as the real ones."""
+        own = getattr(self._predictor, "execution_parameters", None)
+        found = own() if own is not None else None
+        return (
+            _sentence(404, "nothing at /execution-parameters") if found is None else Reply(json.dumps(found).encode())
+        )
 
     async def _answer(self, raw_headers: list[tuple[bytes, bytes]], receive: Callable[[], Awaitable[Any]]) -> Reply:
         message = await receive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,19 +21,24 @@ _CONTENT_TYPES = {
     "csv": CSV, "text/csv": CSV, "libsvm": LIBSVM, "text/libsvm": LIBSVM, "text/x-libsvm": LIBSVM, "parquet": PARQUET,
     "application/x-parquet": PARQUET, "recordio-protobuf": RECORDIO, "application/x-recordio-protobuf": RECORDIO,
 }  # fmt: skip
-_PIPED = (PARQUET, RECORDIO)
+ACCEPTED = (
+    "csv", "libsvm", "parquet", "recordio-protobuf", CSV, LIBSVM, "text/x-libsvm", PARQUET, RECORDIO,
+)  # fmt: skip
+_PIPED = (CSV, PARQUET, RECORDIO)
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?))", re.IGNORECASE)
 
 
 def content_type_of(given: str | None) -> str:
     """Return the canonical content type; libsvm where none is given. Raises ClientError."""
     kind, *parameters = [part.strip().lower() for part in (given or "libsvm").split(";")]
     if kind not in _CONTENT_TYPES:
-        supported = ", ".join(sorted(set(_CONTENT_TYPES.values())))
-        raise ClientError(f"{given} is not an accepted ContentType: {supported}")
+        raise ClientError(f"{given} is not an accepted ContentType: {', '.join(ACCEPTED)}.")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name == "label_size" and value != "1":
-            raise ClientError(f"{given} is not an accepted csv ContentType: label_size must be equal to 1.")
+            raise ClientError(
+                f"{given} is not an accepted csv ContentType. Optional parameter label_size must be equal to 1"
+            )
     return _CONTENT_TYPES[kind]
 
 
@@ -62,7 +68,9 @@ def _bodies(tree: OptMl, channel: Channel, kind: str) -> Iterator[tuple[str, byt
         return
     root = tree.channel_path(channel.name)
     for path in sorted([root] if root.is_file() else root.rglob("*")):
-        if path.is_file() and not path.name.startswith((".", "_")):
+        if path.is_file() and path.name.startswith("."):
+            raise ClientError("Hidden file found in the data path! Remove that before training.")
+        if path.is_file() and not path.name.startswith("_"):
             yield str(path.relative_to(root.parent)), path.read_bytes()
 
 
@@ -81,13 +89,44 @@ def _part(kind: str, name: str, body: bytes, *, csv_weights: bool) -> dict[str, 
 
 
 def _csv(body: bytes, *, csv_weights: bool) -> dict[str, Any]:
-    table = tables.csv(body)
+    try:
+        table = tables.csv(body)
+        lenient = bool(np.isnan(table[:, 0]).any())
+    except ValueError:
+        lenient = True
+    if lenient:
+        table = _lenient_csv(body)
+    if not np.isfinite(table[:, 0]).all():
+        raise ClientError("Failed to load csv data with exception:\nLabel contains NaN, infinity or a value too large.")
     first = 2 if csv_weights else 1
     if table.shape[1] <= first:
         raise ClientError(
             f"the CSV has {table.shape[1]} columns: the label, {'the weight, ' * csv_weights}and no feature"
         )
     return {"dense": table[:, first:], "label": table[:, 0], "weight": table[:, 1] if csv_weights else None}
+
+
+def _lenient_csv(body: bytes) -> np.ndarray:
+    """Read as XGBoost's own parser does: a field counts as far as it is a number, a word or nothing is missing.
+
+    A label that is none is 0: a header is a row of nothing, and the job goes on (sm-data-wrangler-mlops-workflows 1).
+    """
+    lines = [line for line in body.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+    if not lines:
+        raise ValueError("the CSV is empty")
+    delimiter = max((",", ";", "\t", "|"), key=lines[-1].count)
+    rows = [[_number(field) for field in line.split(delimiter)] for line in lines]
+    table = np.full((len(rows), max(map(len, rows))), np.nan, np.float32)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = [np.nan if value is None else value for value in row]
+        if row[0] is None:
+            table[number, 0] = 0
+    return table
+
+
+def _number(field: str) -> float | None:
+    match = _NUMBER.match(field)
+    return float(match[1]) if match else None
 
 
 def _parquet(body: bytes) -> dict[str, Any]:
@@ -138,7 +177,7 @@ def _joined(parts: list[dict[str, Any]]) -> Any:
     try:
         return xgboost.DMatrix(features, **joined)
     except xgboost.core.XGBoostError as problem:
-        raise ClientError(str(problem).splitlines()[-1]) from problem
+        raise ClientError(first_sentence(str(problem))) from problem
 
 
 def _column(parts: list[dict[str, Any]], name: str) -> np.ndarray | None:
@@ -149,3 +188,9 @@ def _column(parts: list[dict[str, Any]], name: str) -> np.ndarray | None:
     if len(present) != len(columns):
         raise ClientError(f"some files of the channel have a {name} and others do not")
     return np.concatenate(present)
+
+
+def first_sentence(text: str) -> str:
+    """Return the library's message without its C++ file, line and stack."""
+    lines = [line.strip() for line in text.split("Stack trace", maxsplit=1)[0].splitlines() if line.strip()]
+    return re.sub(r"^(\[[\d:]+\] )?\S+\.\w+:\d+: ", "", " ".join(lines))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from containers.toolkit.command_line import ClientError
+from containers.xgboost.release import release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +83,7 @@ _SPECIFICATION: dict[str, Number | tuple[str, ...] | str] = {
     "rate_drop": _FRACTION, "one_drop": _FLAG, "skip_drop": _FRACTION, "lambda_bias": _FRACTION,
     "tweedie_variance_power": Number(float, 1, 2, open_low=True, open_high=True), "objective": _OBJECTIVES,
     "num_class": Number(int, 2), "base_score": _AT_LEAST_0, "_kfold": Number(int, 2), "_num_cv_round": _POSITIVE,
-    "_tuning_objective_metric": "text", "eval_metric": "list", "seed": Number(int, -(2**31), 2**31 - 1, open_low=True),
+    "_tuning_objective_metric": "text", "silent": _FLAG, "eval_metric": "list", "seed": Number(int, -(2**31), 2**31 - 1, open_low=True),
     "num_parallel_tree": _POSITIVE, "save_model_on_termination": _BOOLEAN,
     "aft_loss_distribution": ("normal", "logistic", "extreme"), "aft_loss_distribution_scale": _AT_LEAST_0,
     "single_precision_histogram": _BOOLEAN, "deterministic_histogram": _BOOLEAN,
@@ -91,15 +92,29 @@ _SPECIFICATION: dict[str, Number | tuple[str, ...] | str] = {
 }  # fmt: skip
 
 
+_FIRST, _LAST, ALIASED_SINCE = (0, 0, 0), (99, 0, 0), (0, 90, 2)
+_RELEASES: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
+    "silent": (_FIRST, (1, 2, 0)), "num_parallel_tree": ((0, 90, 2), _LAST), "monotone_constraints": ((1, 0, 1), _LAST),
+    "interaction_constraints": ((1, 0, 1), _LAST), "save_model_on_termination": ((1, 0, 1), _LAST),
+    "aft_loss_distribution": ((1, 2, 1), _LAST), "aft_loss_distribution_scale": ((1, 2, 1), _LAST),
+    "single_precision_histogram": ((1, 2, 1), (1, 7, 0)), "deterministic_histogram": ((1, 2, 1), _LAST),
+    "_kfold": ((1, 2, 2), _LAST), "_num_cv_round": ((1, 2, 2), _LAST), "sampling_method": ((1, 3, 1), _LAST),
+    "prob_buffer_row": ((1, 3, 1), _LAST), "use_dask_gpu_training": ((1, 5, 1), _LAST),
+}  # fmt: skip
+"""First release that knows a hyperparameter, and the first that does not any more (the open container, by its branches)."""
+
+
 def checked(raw: Mapping[str, str]) -> dict[str, Any]:
     """Return the hyperparameters by their proper names with their proper types.
 
     Raises ClientError for an unknown name, a wrong type or range, a missing one, and combinations that cannot be.
     """
     values: dict[str, Any] = {}
+    now = release()
     for given, text in raw.items():
-        name = _ALIASES.get(given, given)
-        if name not in _SPECIFICATION:
+        name = _ALIASES.get(given, given) if now >= ALIASED_SINCE else given
+        since, until = _RELEASES.get(name, (_FIRST, _LAST))
+        if name not in _SPECIFICATION or not since <= now < until:
             raise ClientError(f"Extraneous hyperparameter found: {given}")
         values[name] = _parsed(name, text.strip(), _SPECIFICATION[name])
     if "num_round" not in values:

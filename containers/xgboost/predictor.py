@@ -1,15 +1,23 @@
-"""Serving XGBoost: the built-in algorithm's formats in and out (contract: training.md §12), or the user's handlers."""
+"""Serving the built-in algorithm as the open container does, by release; or the user's handlers (contract: training.md §12).
+
+Facts (names, statuses, sentences' beginnings): aws/sagemaker-xgboost-container, `algorithm_mode`, at each release's branch.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from containers.toolkit import arrays, handlers, recordio, tables
+from containers.toolkit.command_line import ClientError
 from containers.toolkit.serving import Predictor, Reply, Request, RequestError
+from containers.xgboost import selectable
+from containers.xgboost.data import CSV, LIBSVM, RECORDIO, content_type_of, features_of
+from containers.xgboost.release import release
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -17,10 +25,11 @@ if TYPE_CHECKING:
 
     from containers.xgboost.scorers import Scorer
 
-RECORDIO = "application/x-recordio-protobuf"
-SELECTABLE = ("predicted_label", "labels", "probability", "probabilities", "raw_score", "raw_scores", "predicted_score")
+ACCEPTS = [arrays.JSON, arrays.JSON_LINES, RECORDIO, CSV]
+ROWS_AS_LINES, SELECTS = (1, 2, 2), (1, 0, 0)
+"""First releases that answer one row a line and hear Accept; that know SAGEMAKER_INFERENCE_OUTPUT."""
 _LONG_BYTES = 2**16
-_LIBSVM = ("text/libsvm", "text/x-libsvm")
+_LIMIT_BYTES = "6291456"
 
 
 def create(directory: Path) -> Predictor:
@@ -33,22 +42,32 @@ def create(directory: Path) -> Predictor:
     defaults = handlers.Defaults(
         model_fn=scorers.default_model,
         input_fn=scorers.default_input,
-        predict_fn=lambda data, model: model.predict(data),
+        predict_fn=lambda data, model: model.predict(data, validate_features=False),
+        output_fn=handlers.encode_rows,
+        flask=True,
     )
     return handlers.HandlerPredictor(directory, defaults, module)
 
 
 class XGBoostPredictor:
-    """CSV, libsvm, JSON, JSON Lines and recordio-protobuf in; CSV (default), JSON, JSON Lines and recordio-protobuf out."""
+    """CSV, libsvm and recordio-protobuf in; CSV (default) or JSON out, all four kinds with selected content."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
-        chosen = os.environ.get("SAGEMAKER_INFERENCE_OUTPUT", "")
-        self._selected = [name.strip() for name in chosen.split(",") if name.strip()]
-        unknown = [name for name in self._selected if name not in SELECTABLE]
-        if unknown:
-            raise ValueError(f"SAGEMAKER_INFERENCE_OUTPUT: {', '.join(unknown)} is not one of {', '.join(SELECTABLE)}")
-        self._one_per_line = os.environ.get("SAGEMAKER_BATCH", "").lower() not in ("", "0", "false")
+        self._release = release()
+        self._keys = None
+        if self._release >= SELECTS and "SAGEMAKER_INFERENCE_OUTPUT" in os.environ:
+            self._keys = os.environ["SAGEMAKER_INFERENCE_OUTPUT"].replace(" ", "").lower().split(",")
+        self._batch = bool(os.environ.get("SAGEMAKER_BATCH"))
+        self._limit = int(os.environ.get("MAX_CONTENT_LENGTH", _LIMIT_BYTES))
+
+    def execution_parameters(self) -> dict[str, Any]:
+        """Return what batch transform asks for."""
+        return {
+            "MaxConcurrentTransforms": os.cpu_count() or 1,
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": int(self._limit / 1024**2),
+        }
 
     def invoke(self, request: Request) -> Reply | Awaitable[Reply]:
         """Answer at once, since a booster scores a row in microseconds; a long body goes to a thread."""
@@ -57,122 +76,101 @@ class XGBoostPredictor:
         return self._answer(request)
 
     def _answer(self, request: Request) -> Reply:
-        rows = self._rows(request)
-        if self._selected:
-            return self._answer_selected(rows, request.accept)
-        scores = self._scorer.score(rows)
-        if request.accept in ("", "*/*", arrays.CSV):
-            separator = "\n" if self._one_per_line else ","
-            return Reply(separator.join(_text(row) for row in scores.tolist()).encode(), "text/csv; charset=utf-8")
-        if request.accept == RECORDIO:
-            return _records([{"score": row} for row in scores.tolist()])
-        if request.accept == arrays.JSON:
-            return Reply(arrays.encode_json({"predictions": [{"score": row} for row in scores.tolist()]}))
-        if request.accept == arrays.JSON_LINES:
-            return Reply(
-                b"".join(arrays.encode_json({"score": row}) + b"\n" for row in scores.tolist()), arrays.JSON_LINES
-            )
-        raise RequestError(
-            406, f"cannot answer as {request.accept}: text/csv, {arrays.JSON}, {arrays.JSON_LINES} or {RECORDIO}"
-        )
-
-    def _rows(self, request: Request) -> np.ndarray:
-        """Return [n, d] float32, NaN where a value is missing."""
-        kind = request.content_type or arrays.CSV
-        if not request.body.strip():
-            raise RequestError(400, "the body is empty")
+        if len(request.body) > self._limit:
+            raise RequestError(413, "The data value transmitted exceeds the capacity limit.")
+        if not request.body:
+            return Reply(b"", "text/html; charset=utf-8", 204)
+        rows = fitted(decoded(request), self._scorer.features)
         try:
-            rows = self._decoded(kind, request.body)
-        except RequestError:
-            raise
+            scores = self._scorer.score(rows)
         except Exception as problem:
-            raise RequestError(400, f"the body is not {kind}: {problem}") from problem
-        width = self._scorer.features
-        if rows.ndim != 2 or rows.shape[1] != width:
-            raise RequestError(400, f"the model has {width} features, a row of the body has {rows.shape[-1]}")
-        return rows
+            raise RequestError(400, f"Unable to evaluate payload provided: {problem}") from problem
+        if self._release < ROWS_AS_LINES and self._keys is None:
+            separator, end = ("\n", "\n") if self._batch else (",", "")
+            return _csv(separator.join(map(str, scores.tolist())) + end)
+        accept = accepted(request)
+        if self._keys is not None:
+            return selectable.answer(scores, self._keys, accept, self._scorer, batch=self._batch)
+        return self._plain(scores, accept)
 
-    def _decoded(self, kind: str, body: bytes) -> np.ndarray:
-        width = self._scorer.features
-        if kind == arrays.CSV:
-            return tables.csv(body)
-        if kind in _LIBSVM:
-            return tables.libsvm(_with_labels(body)).dense(width)
-        if kind == RECORDIO:
-            from containers.xgboost.data import features_of
-
-            found = features_of(recordio.records(body))
-            return found["sparse"].dense(width) if "sparse" in found else np.asarray(found["dense"])
-        if kind == arrays.JSON:
-            document = arrays.decode_json(body)
-            instances = document["instances"] if isinstance(document, dict) else document
-        elif kind == arrays.JSON_LINES:
-            instances = arrays.decode_lines(body)
-        else:
-            raise RequestError(
-                415, f"cannot read {kind}: text/csv, text/libsvm, {arrays.JSON}, {arrays.JSON_LINES} or {RECORDIO}"
-            )
-        return np.stack([_instance(item, width) for item in instances])
-
-    def _answer_selected(self, rows: np.ndarray, accept: str) -> Reply:
-        content = self._scorer.content(rows)
-        # What the objective has no notion of is NaN, as in the real container.
-        records = [
-            {name: content[name][row] if name in content else None for name in self._selected}
-            for row in range(len(rows))
-        ]
-        if accept in ("", "*/*", arrays.CSV):
-            lines = (",".join(_field(value) for value in record.values()) for record in records)
-            return Reply("\n".join(lines).encode(), "text/csv; charset=utf-8")
+    def _plain(self, scores: np.ndarray, accept: str) -> Reply:
+        if self._batch:
+            return Reply(("\n".join(map(str, scores.tolist())) + "\n").encode(), _mimetype(accept))
         if accept == arrays.JSON:
-            return Reply(arrays.encode_json({"predictions": records}))
-        if accept == arrays.JSON_LINES:
-            return Reply(b"".join(arrays.encode_json(record) + b"\n" for record in records), arrays.JSON_LINES)
-        if accept == RECORDIO:
-            return _records(records)
-        raise RequestError(406, f"cannot answer as {accept}")
+            return Reply(json.dumps({"predictions": [{"score": row} for row in scores.tolist()]}).encode())
+        if accept == CSV:
+            rows = scores.reshape(len(scores), -1).tolist()
+            return _csv("".join(",".join(map(str, row)) + "\n" for row in rows))
+        # The real container lists these two and has an encoder for neither, unless content is selected.
+        raise RequestError(500, f"Content type {accept} is not supported by this framework.")
 
 
-def _instance(item: Any, width: int) -> np.ndarray:
-    """Return one row of `{"features": [..]}`, `{"data": {"features": {keys, values}}}` or a bare list."""
-    if isinstance(item, dict):
-        item = item.get("data", item)
-        item = item["features"]
-    if not isinstance(item, dict):
-        return np.asarray(item, np.float32)
-    values = np.asarray(item["values"], np.float32)
-    if "keys" not in item:
-        return values
-    row = np.full(width, np.nan, np.float32)
-    row[np.asarray(item["keys"], np.int64)] = values
-    return row
+def accepted(request: Request) -> str:
+    """Return the type to answer in. Raises RequestError 406; as in the container, a list of types is none of them."""
+    given = request.headers.get("accept", request.accept).partition(";")[0].strip()
+    if given in ("", "*/*"):
+        return os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or CSV
+    if given.lower() not in ACCEPTS:
+        raise RequestError(406, f"Accept type {given} is not supported. Please use supported accept types: {ACCEPTS}.")
+    return given.lower()
 
 
-def _with_labels(body: bytes) -> bytes:
-    """Put a label before rows that begin with a pair: for predictions it may be left out."""
-    lines = (line.split(None, 1) for line in body.splitlines())
-    return b"\n".join(b" ".join([b"0", *line] if b":" in line[0] else line) for line in lines if line)
+def decoded(request: Request) -> np.ndarray:
+    """Return [n, d] float32, NaN where a value is missing. Raises RequestError 415 for whatever cannot be read."""
+    header = request.headers.get("content-type") or request.content_type
+    try:
+        kind = content_type_of(header or None)
+    except ClientError as problem:
+        raise RequestError(415, str(problem)) from problem
+    try:
+        if kind == CSV:
+            return tables.csv(request.body.strip())
+        if kind == LIBSVM:
+            return _libsvm(request.body)
+        if kind == RECORDIO:
+            found = features_of(recordio.records(request.body))
+            return found["sparse"].dense() if "sparse" in found else np.asarray(found["dense"])
+    except Exception as problem:
+        name = {CSV: "csv", LIBSVM: "libsvm", RECORDIO: "recordio-protobuf"}[kind]
+        raise RequestError(
+            415,
+            f"Loading {name} data failed with Exception, please ensure data is in {name} format:\n {type(problem)}\n {problem}",
+        ) from problem
+    raise RequestError(415, f"Content-type {header} is not supported.")
 
 
-def _text(row: Any) -> str:
-    return ",".join(map(str, row)) if isinstance(row, list) else str(row)
-
-
-def _field(value: Any) -> str:
-    if value is None:
-        return "nan"
-    return f'"[{", ".join(map(str, value))}]"' if isinstance(value, list) else str(value)
-
-
-def _records(rows: list[dict[str, Any]]) -> Reply:
-    """Answer as records whose labels carry the values by name."""
-    payloads = (
-        recordio.encode_labels(
-            {
-                name: np.atleast_1d(np.asarray(np.nan if value is None else value, np.float32))
-                for name, value in row.items()
-            }
+def fitted(rows: np.ndarray, width: int) -> np.ndarray:
+    """Return the rows with the model's columns: what is not sent is missing. Raises RequestError 400 for too many."""
+    given = rows.shape[1]
+    if given > width:
+        raise RequestError(
+            400,
+            "Unable to evaluate payload provided: Number of columns in data must equal to the trained model: "
+            f"the model has {width} features, a row of the body has {given}",
         )
-        for row in rows
-    )
-    return Reply(recordio.framed(payloads), RECORDIO)
+    if given == width:
+        return rows
+    return np.pad(rows, ((0, 0), (0, width - given)), constant_values=np.nan)
+
+
+def _libsvm(body: bytes) -> np.ndarray:
+    """Read `column:value` pairs; whatever has no colon, a label too, counts for nothing. An empty line is a row."""
+    rows = [[item.split(":")[:2] for item in line.split() if ":" in item] for line in body.strip().decode().split("\n")]
+    pairs = [(number, int(column), float(value)) for number, row in enumerate(rows) for column, value in row]
+    if not pairs:
+        raise ValueError("no column:value pair")
+    columns = max(pair[1] for pair in pairs) + 1
+    if columns > 2**20 or min(pair[1] for pair in pairs) < 0:
+        raise ValueError(f"column {columns - 1} is out of range")
+    table = np.full((pairs[-1][0] + 1, columns), np.nan, np.float32)
+    for number, column, value in pairs:
+        table[number, column] = value
+    return table
+
+
+def _csv(text: str) -> Reply:
+    return Reply(text.encode(), _mimetype(CSV))
+
+
+def _mimetype(accept: str) -> str:
+    return f"{accept}; charset=utf-8" if accept.startswith("text/") else accept

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import pickle
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from containers.toolkit import recordio, tables
 from containers.toolkit.serving import RequestError
+from containers.xgboost.release import release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,30 +22,35 @@ _log = logging.getLogger(__name__)
 
 
 class Scorer(Protocol):
-    """Scores rows [n, features] float32."""
+    """Scores rows [n, features] float32; knows its objective and, for classes, how many."""
 
     features: int
+
+    @property
+    def objective(self) -> str:
+        """The objective's name, `binary:logistic`."""
+
+    @property
+    def classes(self) -> int:
+        """num_class, 0 where there is none."""
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Return what `Booster.predict` does: [n] or [n, k]."""
 
-    def content(self, rows: np.ndarray) -> dict[str, list[Any]]:
-        """Return the selectable outputs, one list of n entries each."""
-
 
 def load(directory: Path) -> Scorer:
     """Load the directory's model. Raises FileNotFoundError where there is none."""
-    natives = _native_paths(directory)
+    natives = native_paths(directory)
     onnx = directory / "model.onnx"
-    if onnx.is_file():
+    if onnx.is_file() and len(natives) <= 1:
         return OnnxScorer(onnx, natives)
     if not natives:
-        raise FileNotFoundError(f"no xgboost-model in {directory}")
+        raise FileNotFoundError(f"no model file in {directory}")
     return BoosterScorer(natives)
 
 
 class OnnxScorer:
-    """The ONNX twin: 20 times quicker for a row, and no library to import. Selectable outputs still come from the booster."""
+    """The ONNX twin: 20 times quicker for a row, and no library to import. The objective still comes from the booster."""
 
     def __init__(self, path: Path, natives: list[Path]) -> None:
         from containers.inference.model import Model
@@ -57,63 +65,59 @@ class OnnxScorer:
         """Return [n] or [n, k]."""
         return self._model.run({self._input.name: np.ascontiguousarray(rows, np.float32)})[0]
 
-    def content(self, rows: np.ndarray) -> dict[str, list[Any]]:
-        """Ask the booster, loaded on first use: it alone knows the objective. Raises RequestError 400 where there is none."""
+    @property
+    def objective(self) -> str:
+        """Ask the booster, loaded on first use. Raises RequestError 400 where there is none."""
+        return self._native().objective
+
+    @property
+    def classes(self) -> int:
+        """Ask the booster."""
+        return self._native().classes
+
+    def _native(self) -> BoosterScorer:
         if self._booster is None:
             if not self._natives:
                 raise RequestError(400, "selectable outputs need the native xgboost-model beside model.onnx")
             self._booster = BoosterScorer(self._natives)
-        return self._booster.content(rows)
+        return self._booster
 
 
 class BoosterScorer:
-    """One booster, or the mean of the folds that `_kfold` left."""
+    """One booster, or several of an archive: their mean, or their vote where the objective gives a class."""
 
     def __init__(self, paths: list[Path]) -> None:
         self._boosters = [_booster(path) for path in paths]
         self.features = int(self._boosters[0].num_features())
-        self._objective, self._is_linear = _nature(self._boosters[0])
+        learner = json.loads(self._boosters[0].save_config())["learner"]
+        self.objective = str(learner["objective"]["name"])
+        self.classes = int(learner["learner_model_param"].get("num_class") or 0)
+        self._is_linear = learner["gradient_booster"]["name"] == "gblinear"
         _log.info("loaded %s", ", ".join(path.name for path in paths))
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Return [n] or [n, k], the mean over the boosters."""
-        scores = [self._predicted(booster, rows, margin=False) for booster in self._boosters]
-        return np.asarray(scores[0] if len(scores) == 1 else np.mean(scores, axis=0))
+        """Return [n] or [n, k]."""
+        scores = [self._predicted(booster, rows) for booster in self._boosters]
+        if len(scores) == 1:
+            return scores[0]
+        if self.objective in ("multi:softmax", "binary:hinge"):
+            return np.asarray([_mode(votes) for votes in np.stack(scores, axis=1)])
+        return np.asarray(np.mean(scores, axis=0))
 
-    def content(self, rows: np.ndarray) -> dict[str, list[Any]]:
-        """Return what the objective has: class labels, probabilities and margins, or a score."""
-        if not self._objective.startswith(("binary:", "multi:")):
-            return {"predicted_score": self.score(rows).tolist()}
-        margin = np.mean([self._predicted(booster, rows, margin=True) for booster in self._boosters], axis=0)
-        if self._objective.startswith("binary:"):
-            return _binary_content(margin, hinge=self._objective == "binary:hinge")
-        exponentials = np.exp(margin - margin.max(axis=1, keepdims=True))
-        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-        best = probabilities.argmax(axis=1)
-        return {
-            "predicted_label": best.tolist(),
-            "labels": [list(range(margin.shape[1]))] * len(rows),
-            "probability": probabilities.max(axis=1).tolist(),
-            "probabilities": probabilities.tolist(),
-            "raw_score": margin.max(axis=1).tolist(),
-            "raw_scores": margin.tolist(),
-        }
-
-    def _predicted(self, booster: Any, rows: np.ndarray, *, margin: bool) -> np.ndarray:
+    def _predicted(self, booster: Any, rows: np.ndarray) -> np.ndarray:
         if self._is_linear:
             # The library predicts in place for trees only.
             import xgboost
 
-            return np.asarray(booster.predict(xgboost.DMatrix(rows), output_margin=margin, validate_features=False))
-        kind = "margin" if margin else "value"
-        return np.asarray(booster.inplace_predict(rows, predict_type=kind, validate_features=False))
+            return np.asarray(booster.predict(xgboost.DMatrix(rows), validate_features=False))
+        return np.asarray(booster.inplace_predict(rows, validate_features=False))
 
 
 def default_model(directory: str) -> Any:
     """Be model_fn for a script that has none: the booster of the directory."""
     from pathlib import Path
 
-    paths = _native_paths(Path(directory))
+    paths = native_paths(Path(directory))
     if not paths:
         raise FileNotFoundError(f"no xgboost-model in {directory}; define model_fn in inference.py")
     return _booster(paths[0])
@@ -124,6 +128,7 @@ def default_input(body: bytes | str, content_type: str) -> Any:
     import xgboost
 
     raw = body.encode() if isinstance(body, str) else body
+    content_type = content_type.partition(";")[0].strip()
     if content_type == "text/csv":
         return xgboost.DMatrix(tables.csv(raw))
     if content_type in ("text/libsvm", "text/x-libsvm"):
@@ -136,37 +141,38 @@ def default_input(body: bytes | str, content_type: str) -> Any:
     raise RequestError(415, f"cannot read {content_type}; define input_fn in inference.py")
 
 
-def _native_paths(directory: Path) -> list[Path]:
-    """Return `xgboost-model`, or else the folds' models, or else a lone file in one of XGBoost's own formats."""
-    if (directory / "xgboost-model").is_file():
-        return [directory / "xgboost-model"]
-    folds = sorted(directory.glob("xgboost-model-*"))
-    return folds or sorted(p for p in directory.glob("*") if p.suffix in (".json", ".ubj", ".bst", ".model"))[:1]
+def native_paths(directory: Path) -> list[Path]:
+    """Return the files that hold boosters, whatever they are called; before 1.2-2 and without ensembles only one.
+
+    Files that begin with a dot are none, nor is the ONNX twin; the name that training gives comes first.
+    """
+    found = [p for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.suffix != ".onnx"]
+    found.sort(key=lambda path: (path.name != "xgboost-model", path.name))
+    several = release() >= (1, 2, 2) and os.environ.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true") == "true"
+    return found if several else found[:1]
 
 
 def _booster(path: Path) -> Any:
+    """Load a pickle, or any format that the library reads. Raises RuntimeError with both complaints."""
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # see training.train
     import xgboost
 
-    # Loading from bytes tells the formats apart by content; a path without a suffix draws a warning.
-    return xgboost.Booster(model_file=bytearray(path.read_bytes()))
+    body = path.read_bytes()
+    try:
+        # Loading from bytes tells the formats apart by content; a path without a suffix draws a warning.
+        return xgboost.Booster(model_file=bytearray(body))
+    except Exception as native:  # noqa: BLE001 - whatever it complains of, a pickle is tried next
+        try:
+            if sys.modules.get("sklearn") is None:
+                sys.modules.pop("sklearn", None)  # a pickled XGBClassifier needs the real one
+            loaded = pickle.loads(body)  # noqa: S301 - the container's own contract: the model is the user's code
+        except Exception as pickled:  # noqa: BLE001 - unpickling may raise anything
+            raise RuntimeError(
+                f"Model {path} cannot be loaded:\nPickle load error={pickled}\nXGB load model error={native}"
+            ) from native
+        return loaded.get_booster() if hasattr(loaded, "get_booster") else loaded
 
 
-def _nature(booster: Any) -> tuple[str, bool]:
-    """Return the objective and whether the booster is linear."""
-    learner = json.loads(booster.save_config())["learner"]
-    return str(learner["objective"]["name"]), learner["gradient_booster"]["name"] == "gblinear"
-
-
-def _binary_content(margin: np.ndarray, *, hinge: bool) -> dict[str, list[Any]]:
-    probability = 1 / (1 + np.exp(-margin))
-    content: dict[str, list[Any]] = {
-        "predicted_label": (margin > 0).astype(int).tolist(),
-        "labels": [[0, 1]] * len(margin),
-        "raw_score": margin.tolist(),
-        "raw_scores": np.stack([-margin, margin], axis=1).tolist(),
-    }
-    if not hinge:
-        content["probability"] = probability.tolist()
-        content["probabilities"] = np.stack([1 - probability, probability], axis=1).tolist()
-    return content
+def _mode(votes: np.ndarray) -> float:
+    values, counts = np.unique(votes, return_counts=True)
+    return float(values[np.argmax(counts)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,8 @@ _NOT_FOR_THE_LIBRARY = (
     "save_model_on_termination",
 )  # fmt: skip
 _WITHOUT_EFFECT = (
-    "deterministic_histogram", "dsplit", "predictor", "prob_buffer_row", "single_precision_histogram", "sketch_eps",
+    "deterministic_histogram", "dsplit", "predictor", "prob_buffer_row", "silent", "single_precision_histogram",
+    "sketch_eps",
     "use_dask_gpu_training",
 )  # fmt: skip
 """Accepted as in the real container; the library of this recipe has done away with them."""
@@ -73,7 +73,7 @@ def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> tuple[
             boosters = {MODEL_NAME: boost(tree, values, matrices, stores_model=stores_model)}
     except xgboost.core.XGBoostError as problem:
         # What the library refuses at this point is the data or a parameter: labels out of range, too few classes ...
-        raise ClientError(_first_sentence(str(problem))) from problem
+        raise ClientError(data.first_sentence(str(problem))) from problem
     return boosters, matrices["train"]
 
 
@@ -200,9 +200,3 @@ def _export(booster: Any, matrix: Any, path: Path) -> None:
         print(f"No model.onnx: {reason}", flush=True)
     except Exception as problem:  # noqa: BLE001 - the model is trained; an extra that fails must not take it away
         print(f"No model.onnx: {type(problem).__name__}: {problem}", flush=True)
-
-
-def _first_sentence(text: str) -> str:
-    """Return the library's message without its C++ file, line and stack."""
-    lines = [line.strip() for line in text.split("Stack trace", maxsplit=1)[0].splitlines() if line.strip()]
-    return re.sub(r"^(\[[\d:]+\] )?\S+\.\w+:\d+: ", "", " ".join(lines))

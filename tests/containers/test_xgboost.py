@@ -126,10 +126,10 @@ def test_pipe_mode_reads_the_fifo_of_epoch_0(
     assert metric(done.stdout, re.compile(r"#011train-error:(\S+)")) < 0.02
 
 
-def test_csv_in_pipe_mode_is_refused(job: Job, python: Callable[[str], Path]) -> None:
-    job.write(BINARY, {"train": {}}, "text/csv", TrainingInputMode="Pipe")
+def test_libsvm_in_pipe_mode_is_refused(job: Job, python: Callable[[str], Path]) -> None:
+    job.write(BINARY, {"train": {}}, "text/libsvm", TrainingInputMode="Pipe")
     assert job.train(python("xgboost"), "xgboost").returncode == 1
-    assert job.failure == "ClientError: Channel train: Pipe mode is not supported for text/csv; use File mode."
+    assert job.failure == "ClientError: Channel train: Pipe mode is not supported for text/libsvm; use File mode."
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,5 @@
+"""Importing and running a user's module."""
+
+from sagemaker_training.modules import import_module
+
+__all__ = ["import_module"]

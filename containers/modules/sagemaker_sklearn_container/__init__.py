@@ -1,0 +1,1 @@
+"""What scripts import from the scikit-learn image: its default handlers."""

@@ -1,0 +1,1 @@
+"""What scripts import from the XGBoost image: reading data, decoding requests, several hosts, checkpoints."""
