@@ -57,6 +57,7 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
             "status": "ready",
             "services": services,
             "runner": await asyncio.to_thread(places.describe, kernel),
+            "sandbox_weaknesses": await asyncio.to_thread(places.weaknesses, kernel),
             "version": version("localmaker"),
             "versions": {"localmaker": version("localmaker"), "botocore": version("botocore")},
             "parked_events": await kernel.db.read(events.parked),

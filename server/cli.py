@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from backends.core import private
 from server import cli_clients, cli_develop, cli_iam, control
 from server.cli_common import AsJson, DataDir, settings_of, stop_with, tell
 
@@ -66,7 +67,7 @@ def _start_detached(settings: Settings) -> None:
     running = control.running(settings)
     if running is not None:
         stop_with(f"A server is running already: {running.url} (pid {running.pid})")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private.directory(settings.data_dir)
     command = [sys.executable, "-m", "server.cli", "start", "--port", str(settings.port), "--host", settings.host]
     command += ["--runner", settings.runner, "--data-dir", str(settings.data_dir)]
     with control.log_file(settings).open("ab") as log:
@@ -163,6 +164,7 @@ def _show_status(found: control.Running, health: dict[str, Any], info: dict[str,
         ["data", info["data_dir"]],
         ["database", f"{info['database']}, durability {info['durability']}"],
         *runners,
+        *[["sandbox", text] for text in health["sandbox_weaknesses"]],
         ["operations", ", ".join(f"{service} {count}" for service, count in operations.items())],
     ]
     table(["LocalMaker", health["version"]], rows)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import threading
 import uuid
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import insert, select
 
 from api_specs import model, validate
-from backends.core import errors, events, keys, loops, schema
+from backends.core import errors, events, keys, loops, private, schema
 from backends.core.clock import Clocks
 from backends.core.context import Caller, Context
 from backends.core.db import Database
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from backends.core.settings import Settings
 
 log = logging.getLogger(__name__)
+KEYS_REMEMBERED = 4096
 
 
 class Kernel:
@@ -41,7 +44,9 @@ class Kernel:
     def __init__(self, settings: Settings, modules: Iterable[ModuleType]) -> None:
         self.settings = settings
         self.modules = tuple(modules)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private.directory(settings.data_dir)
+        if not settings.database_url:
+            private.database(settings.data_dir / "state.db")
         self.lease = Lease(settings)
         self.db = Database(settings.sqlalchemy_url, settings.durability)
         self.clocks = Clocks()
@@ -55,7 +60,9 @@ class Kernel:
         self.state: dict[str, Any] = {}  # what a room keeps in memory while the server runs, by room
         self.secret = b""
         self.installation_id = ""
-        self._keys: dict[str, keys.Key] = {}
+        self._keys: OrderedDict[str, keys.Key | None] = OrderedDict()
+        self._keys_lock = threading.Lock()
+        self._key_changes = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._collect()
 
@@ -94,21 +101,36 @@ class Kernel:
         return Context(self, account, region, caller, request_id, tx, headers or {})
 
     def issued_key(self, access_key: str) -> keys.Key | None:
-        """Find a key that this server issued; found ones are remembered until `forget_key`, which every change calls."""
-        known = self._keys.get(access_key)
-        if known is None:
-            known = self.db.read_blocking(lambda tx: keys.find(tx, access_key))
-            if known is not None:
+        """Find a key that this server issued; None where it did not.
+
+        Either is remembered, for the last few thousand keys asked for, until `forget_key`, which every change calls.
+        """
+        with self._keys_lock:
+            if access_key in self._keys:
+                self._keys.move_to_end(access_key)
+                return self._keys[access_key]
+            changes = self._key_changes
+        known = self.db.read_blocking(lambda tx: keys.find(tx, access_key))
+        with self._keys_lock:
+            if changes == self._key_changes:  # else what was read may be of before the change
                 self._keys[access_key] = known
+                if len(self._keys) > KEYS_REMEMBERED:
+                    self._keys.popitem(last=False)
         return known
 
     def forget_key(self, access_key: str) -> None:
         """Forget what is remembered of one key, once its change is committed: requests see it from then on."""
-        self._keys.pop(access_key, None)
+        with self._keys_lock:
+            self._key_changes += 1
+            self._keys.pop(access_key, None)
 
     def forget_keys(self, account: str | None) -> None:
         """Forget what is remembered of an account's keys (None: of all), after a reset."""
-        self._keys = {name: key for name, key in self._keys.items() if account not in {None, key.account}}
+        with self._keys_lock:
+            self._key_changes += 1
+            for name, key in list(self._keys.items()):
+                if account is None or key is None or key.account == account:
+                    del self._keys[name]
 
     def call(self, cx: Context, service: str, name: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer an operation in process, in the caller's transaction, after the same checks as from outside."""

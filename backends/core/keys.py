@@ -70,6 +70,7 @@ def issue(
     )
     cx.db.execute(delete(issued_keys).where(issued_keys.c.account == account, issued_keys.c.expires < cx.clock.now()))
     cx.db.execute(insert(issued_keys), {name: getattr(key, name) for name in Key.__dataclass_fields__})
+    _changed(cx, key.access_key)
     return key
 
 
@@ -95,6 +96,14 @@ def remove(cx: Context, key: Key) -> None:
     """Delete a key."""
     cx.db.execute(delete(issued_keys).where(issued_keys.c.access_key == key.access_key))
     _changed(cx, key.access_key)
+
+
+def end_sessions(cx: Context, name: str) -> None:
+    """Delete the temporary keys of this account's role sessions of a name: who holds one is refused from now on."""
+    ends = issued_keys.c.arn.endswith(f"/{name}", autoescape=True)
+    its = (issued_keys.c.account == cx.account) & ends & issued_keys.c.expires.is_not(None)
+    for access_key in cx.db.execute(delete(issued_keys).where(its).returning(issued_keys.c.access_key)).scalars().all():
+        _changed(cx, access_key)
 
 
 def hand_over(cx: Context, old: str, new: str) -> None:

@@ -52,6 +52,7 @@ class ContainerPlan:
     startup_s: float
     gpus: tuple[int, ...]
     arn: str
+    volume_bytes: int | None = None
 
 
 class ModelDataError(Exception):
@@ -88,6 +89,7 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
         isolated=plan.isolated,
         cpus=limits.cpus,
         memory_mb=limits.memory_mb,
+        volume_bytes=plan.volume_bytes,
         gpus=plan.gpus,
         ports=(PORT,),
         labels={"localmaker.arn": plan.arn},

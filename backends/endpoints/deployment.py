@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from backends.core import keys
 from backends.core.instances import instance as instance_type
 from backends.endpoints import container as containers
 from backends.endpoints.fleet import Container, Fleet, Instance, Variant
@@ -22,6 +23,7 @@ from backends.jobs.slots import Ask
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from backends.core.context import Context
     from backends.jobs.queue import Run
     from backends.jobs.runners.base import Runner
 
@@ -81,6 +83,7 @@ class Deployment:
                     "id": f"i-{number}",
                     "variant": variant["VariantName"],
                     "type": variant["InstanceType"],
+                    "volume_bytes": (gb := variant.get("VolumeSizeInGB")) and gb << 30,
                     "startup_s": variant.get(
                         "ContainerStartupHealthCheckTimeoutInSeconds", containers.DEFAULT_STARTUP_S
                     ),
@@ -160,6 +163,7 @@ class Deployment:
             instance["startup_s"],
             tuple(instance["gpus"]),
             self.run.arn,
+            instance.get("volume_bytes"),
         )
 
         def say(text: str) -> None:
@@ -273,6 +277,7 @@ class Deployment:
             self._runner(entry).remove(self._handle(entry))
         for entry in entries:  # its copy of the model
             shutil.rmtree(self._directory(entry), ignore_errors=True)
+        self.run.cx.write(lambda cx: _end_sessions(cx, entries))
 
     def pump(self) -> None:
         """Carry the containers' log lines over."""
@@ -343,3 +348,8 @@ class Deployment:
 
     def _runner(self, entry: dict[str, Any]) -> Runner:
         return places.runner(self.run.kernel, entry["runner"])
+
+
+def _end_sessions(cx: Context, entries: list[dict[str, Any]]) -> None:
+    for entry in entries:
+        keys.end_sessions(cx, entry["job"])

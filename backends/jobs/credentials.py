@@ -36,6 +36,7 @@ class Access:
 def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> Access:
     """Give what an AWS SDK inside a job needs to sign with the job's role and to come back to this server.
 
+    The keys end with the job: its component calls `keys.end_sessions` with the same `session`.
     Both SageMaker SDKs ask STS at AWS's own host, whatever the variables say; they find that host in botocore's list, of
     which the job's home gets another copy.
     """

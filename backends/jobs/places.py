@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.jobs import images, recipes, registry
+from backends.jobs.runners import sandbox
 from backends.jobs.runners.base import StartError
 from backends.jobs.slots import machine_cpus, machine_memory_mb
 from backends.jobs.spec import ImageRef
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from backends.jobs.registry import Stored
     from backends.jobs.runners.base import Handle, Runner
     from backends.jobs.runners.docker import DockerRunner
+    from backends.jobs.runners.process import ProcessRunner
 
     Say = Callable[[str], None]
 
@@ -97,6 +99,14 @@ def describe(kernel: Kernel) -> dict[str, str | None]:
     """Tell which runners there are, each with the reason why it cannot be used (None when it can)."""
     chosen = RUNNERS if kernel.settings.runner == "auto" else (kernel.settings.runner,)
     return {name: runner(kernel, name).available() for name in chosen}
+
+
+def weaknesses(kernel: Kernel) -> list[str]:
+    """Return what the sandbox of processes cannot keep jobs from on this machine; a sentence each."""
+    if kernel.settings.runner == "docker":
+        return []
+    process: ProcessRunner = runner(kernel, "process")  # type: ignore[assignment]
+    return sandbox.weaknesses(process.mode)
 
 
 def is_started(kernel: Kernel, handle: Handle) -> bool:

@@ -18,6 +18,9 @@ RecordWrapper = Literal["None", "RecordIO"]
 Reason = Literal["exited", "stopped", "killed", "start-failed", "lost"]
 
 
+PROCESSES = 4096
+"""Processes and threads of one host; servers with a worker per CPU, a thread pool each and a JVM need several hundred."""
+
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 """What every job finds in its environment so that the libraries of our recipes report to nobody: ONNX Runtime (1.32, on Linux
 too) asks for a host of its maker's as soon as it is imported. The request's own variables win."""
@@ -92,7 +95,8 @@ class JobSpec:
     supervisor's files live in `<directory>/supervisor/`. `entrypoint` None keeps a Docker image's ENTRYPOINT and
     appends `command` to it (training.md section 1); the process runner then runs `command` alone. `isolated`: no
     network but between the job's own hosts. `ports` are container ports that the server will talk to. `gpus` are device
-    indexes; a job without any sees none. `failure_grace_s`: what the other hosts are given when one has failed.
+    indexes; a job without any sees none. `processes`: how many processes and threads each host may have. `volume_bytes`:
+    what each host may write, with what it was given (VolumeSizeInGB); more fails the job. `failure_grace_s`: what the other hosts are given when one has failed.
     """
 
     id: str
@@ -106,6 +110,8 @@ class JobSpec:
     cpus: float | None = None
     memory_mb: int | None = None
     shm_mb: int | None = None
+    processes: int | None = PROCESSES
+    volume_bytes: int | None = None
     gpus: tuple[int, ...] = ()
     ports: tuple[int, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backends.core import errors
+from backends.core import errors, keys
 from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.core.objects import role_access
@@ -222,6 +222,7 @@ class _Job:
             isolated=plan.isolated,
             cpus=limits.cpus,
             memory_mb=limits.memory_mb,
+            volume_bytes=plan.volume_bytes,
             gpus=tuple(run.state["gpus"]),
             labels={"localmaker.arn": run.arn},
             pipes=pipes,
@@ -364,4 +365,9 @@ def _clean_up(run: Run) -> None:
 def _forget(run: Run) -> None:
     """End a job whose resource has its last status, or is gone."""
     _clean_up(run)
-    run.cx.write(run.finish_in)
+
+    def work(cx: Context) -> None:
+        keys.end_sessions(cx, run.id)
+        run.finish_in(cx)
+
+    run.cx.write(work)

@@ -45,6 +45,7 @@ class TrainingPlan:
     checkpoint_path: str
     output_uri: str | None
     compressed: bool
+    volume_bytes: int | None
 
     def ask(self, *, use_gpus: bool) -> Ask:
         """Give what the job needs of this machine."""
@@ -77,6 +78,7 @@ def plan_of(document: dict[str, Any]) -> TrainingPlan:
         checkpoint_path=checkpoints.get("LocalPath", DEFAULT_CHECKPOINTS).rstrip("/"),
         output_uri=output.get("S3OutputPath"),
         compressed=output.get("CompressionType", "GZIP") == "GZIP",
+        volume_bytes=(gb := document["ResourceConfig"].get("VolumeSizeInGB")) and gb << 30,
     )
 
 

@@ -39,6 +39,8 @@ def verdict(end: Exit, stop_cause: str | None, failure_text: str) -> Verdict:
         return Verdict("Failed", "Failed", fitted(f"InternalServerError: {end.message}", ""))
     if end.reason == "start-failed":
         return Verdict("Failed", "Failed", f"{end.code or 'ClientError'}: {end.message}")
+    if end.reason == "killed" and end.message:  # the supervisor ended it, and says why
+        return Verdict("Failed", "Failed", fitted(end.message, ""))
     if end.ok:
         return Verdict("Completed", "Completed")
     code, oom = _failed_host(end)

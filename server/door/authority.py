@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.core import private
 from server.door import hosts
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def ensure(data_dir: Path) -> Path:
     path = certificate_file(data_dir)
     if path.exists():
         return path
-    data_dir.mkdir(parents=True, exist_ok=True)
+    private.directory(data_dir)
     made = Path(tempfile.mkdtemp(dir=data_dir, prefix=".ca-"))
     try:
         _make(made)

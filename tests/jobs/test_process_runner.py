@@ -102,7 +102,7 @@ def test_a_plain_subprocess_warns_in_its_log(lab: Lab) -> None:
 def test_addresses_of_living_jobs_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zlib, "crc32", lambda _: 5)  # every id falls on the same place
     runner = ProcessRunner(tmp_path)
-    first, second = (runner._take_network(name) for name in ("one", "two"))
+    first, second = (runner._take_number(name) for name in ("one", "two"))
     assert first != second
 
 

@@ -235,7 +235,7 @@ def test_one_failed_host_ends_the_others(lab: Lab) -> None:
 
 
 def test_memory_limit(lab: Lab) -> None:
-    groups, problems = cgroup.make("probe", 64, None)
+    groups, problems = cgroup.make("probe", {"memory": 64})
     cgroup.remove(groups)
     if problems and lab.kind != "docker":
         pytest.skip(f"no memory limit for processes here: {problems[0]}")

@@ -200,6 +200,7 @@ class DockerRunner(SupervisedRunner):
             "ports": list(spec.ports),
             "pipes": document["pipes"],
             "sync": document["sync"],
+            "volume_bytes": spec.volume_bytes,
             "failure_grace_s": spec.failure_grace_s,
         }
 
@@ -239,6 +240,7 @@ class DockerRunner(SupervisedRunner):
             "container": f"localmaker-{self.installation}-{spec.id}-{host.name}",
             "create": create,
             "addressed": bool(spec.ports),
+            "writable": [str(host.opt_ml)],
         }
 
     def _host_config(self, spec: JobSpec, host: HostSpec, network: str) -> dict[str, Any]:
@@ -258,6 +260,8 @@ class DockerRunner(SupervisedRunner):
         }
         if network == "none":
             config["ExtraHosts"] = [f"{host.name}:127.0.0.1"]
+        if spec.processes is not None:
+            config["PidsLimit"] = spec.processes
         if spec.memory_mb is not None:
             config["Memory"] = config["MemorySwap"] = spec.memory_mb << 20
         if spec.cpus is not None:

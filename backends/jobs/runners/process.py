@@ -1,7 +1,7 @@
 """The process runner: hosts are processes of this machine, in bubblewrap where it works, in less where it does not.
 
-What a job sees in bubblewrap: /opt/ml and /tmp of its own (the only writable places), the machine's /usr and /etc
-read-only, its recipe's virtual environment under a writable layer (see `venv`), pid, ipc and uts namespaces of its own,
+What a job sees in bubblewrap: /opt/ml, /tmp and /dev/shm of its own (the only writable places), the machine's /usr and
+what programs need of /etc read-only, its recipe's virtual environment under a writable layer (see `venv`), pid, ipc and uts namespaces of its own,
 and `algo-1 ... algo-n` in /etc/hosts, each with an address in 127.0.0.0/8 that is unique to the job. An isolated job
 has a network namespace that all its hosts share. With `unshare` the machine's other files can be seen; with nothing at
 all (macOS) the job is a plain subprocess whose /opt/ml is named by SAGEMAKER_BASE_DIR, and its log says so.
@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.jobs.runners import sandbox, venv
+from backends.jobs.runners import identity, sandbox, venv
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.supervised import SupervisedRunner
 from backends.jobs.supervisor import cgroup, files
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from backends.jobs.runners.base import Handle
     from backends.jobs.spec import HostSpec, ImageRef, JobSpec
 
-_USERS = "root:x:0:0:root:/root:/bin/sh\nsagemaker:x:1000:1000::/tmp:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n"
-_GROUPS = "root:x:0:\nsagemaker:x:1000:\nnogroup:x:65534:\n"
+_USERS = (
+    "root:x:0:0:root:/root:/bin/sh\nsagemaker:x:{user}:{user}::/tmp:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n"
+)
+_GROUPS = "root:x:0:\nsagemaker:x:{user}:\nnogroup:x:65534:\n"
+_WEAKNESS_NOTE = "LocalMaker: without bubblewrap this sandbox is weaker: {}."
 _PLAIN_NOTE = (
     "LocalMaker: neither bubblewrap nor namespaces work here, so this job is a plain subprocess: it sees this "
     "machine's files and network, and its /opt/ml is {path} (SAGEMAKER_BASE_DIR)."
@@ -41,7 +44,7 @@ _PACKAGE_SOURCES = (
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_NO_INDEX"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
-_NETWORKS = 224 * 256  # 127.16.0 to 127.239.255
+_NETWORKS = identity.COUNT  # 127.16.0 to 127.239.255
 _PORT_RANGE = (20_000, 32_000)  # below the range from which Linux takes ports for outgoing connections
 
 
@@ -97,43 +100,55 @@ class ProcessRunner(SupervisedRunner):
             )
         scratch = spec.directory / "supervisor" / files.SCRATCH
         scratch.mkdir()
-        addresses = self._addresses(spec)
-        etc = _write_etc(scratch, addresses)
+        number = self._take_number(spec.id)
+        user = self._user(number, spec)
+        addresses = self._addresses(spec, number)
+        etc = _write_etc(scratch, addresses, user)
         listeners, relays, ports = _open_ports(spec, addresses)
         known = {name: {str(port): place for port, place in places.items()} for name, places in ports.items()}
         files.write(str(spec.directory / "supervisor" / files.ADDRESSES), known)
-        hosts = [self._host(spec, host, scratch / host.name, etc, ports[host.name]) for host in spec.hosts]
+        hosts = [self._host(spec, host, scratch / host.name, etc, ports[host.name], user) for host in spec.hosts]
         plain = [_PLAIN_NOTE.format(path=spec.hosts[0].opt_ml)] if self.mode == "plain" else []
+        weak = [_WEAKNESS_NOTE.format("; ".join(found))] if (found := sandbox.weaknesses(self.mode)) else []
         document = spec.to_json()
         return {
             "kind": "process",
             "hosts": hosts,
-            "notes": [*spec.notes, *plain],
+            "notes": [*spec.notes, *plain, *weak],
             "opt_ml": {host.name: str(host.opt_ml) for host in spec.hosts},
             "pipes": document["pipes"],
             "sync": document["sync"],
             "own_network": spec.isolated,
             "relays": relays,
+            "volume_bytes": spec.volume_bytes,
             "failure_grace_s": spec.failure_grace_s,
             "listeners": listeners,
         }
 
-    def _addresses(self, spec: JobSpec) -> dict[str, str]:
-        """Give each host its address."""
+    def _addresses(self, spec: JobSpec, number: int) -> dict[str, str]:
+        """Return the address of each host."""
         if self.mode == "plain":
             return {host.name: "127.0.0.1" for host in spec.hosts}
-        network = self._take_network(spec.id)
+        network = f"127.{16 + number // 256}.{number % 256}"
         return {host.name: f"{network}.{index}" for index, host in enumerate(spec.hosts, start=1)}
 
-    def _take_network(self, job: str) -> str:
-        """Choose the first three bytes of a job's addresses: no other job that has not been removed has them."""
+    def _user(self, number: int, spec: JobSpec) -> int | None:
+        """Return the user that a job runs as; None: the server's own."""
+        user = identity.user_of(number)
+        if user is None or self.mode == "bwrap":  # the sandbox shows each path, whatever lies above it
+            return user
+        seen = [*spec.image.paths, *spec.image.python_path, *([spec.image.venv] if spec.image.venv else [])]
+        seen += venv.interpreter_paths(spec.image.venv) if spec.image.venv else []
+        return user if self.mode == "unshare" and identity.can_reach(seen) else None
+
+    def _take_number(self, job: str) -> int:
+        """Choose the number of a job's network and user: no other job that has not been removed has it."""
         with self._network_lock:
             taken = {path.read_text() for path in self._networks.iterdir()}
             start = zlib.crc32(job.encode())
-            numbers = (n % _NETWORKS for n in range(start, start + _NETWORKS))
-            network = next(text for n in numbers if (text := f"127.{16 + n // 256}.{n % 256}") not in taken)
-            (self._networks / job).write_text(network)
-            return network
+            number = next(n for n in (i % _NETWORKS for i in range(start, start + _NETWORKS)) if str(n) not in taken)
+            (self._networks / job).write_text(str(number))
+            return number
 
     def remove(self, handle: Handle) -> None:
         """See Runner."""
@@ -148,6 +163,7 @@ class ProcessRunner(SupervisedRunner):
         scratch: Path,
         etc: list[tuple[Path, str]],
         ports: dict[int, tuple[str, int]],
+        user: int | None,
     ) -> dict[str, Any]:
         (scratch / "tmp").mkdir(parents=True)
         binds, environment = _python(spec.image, scratch, self.mode)
@@ -166,7 +182,11 @@ class ProcessRunner(SupervisedRunner):
             argv = [
                 _in_layer(word, spec.image.venv, scratch / "venv") if n == 0 else word for n, word in enumerate(argv)
             ]
-        box = sandbox.Box(self.mode, host.name, scratch, binds, etc, bool(spec.gpus))
+        for folder in (scratch, host.opt_ml):
+            identity.hand_over(folder, user)
+        box = sandbox.Box(
+            self.mode, host.name, scratch, binds, etc, bool(spec.gpus), user, spec.processes, spec.volume_bytes
+        )
         command = sandbox.command(box, argv)
         environment |= {"HOSTNAME": host.name, **spec.environment, **host.environment, **_port_environment(spec, ports)}
         environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)), MARK: f"{spec.id}-{host.name}"}
@@ -177,7 +197,8 @@ class ProcessRunner(SupervisedRunner):
             "levels": command.levels,
             "status": command.status,
             "contained": command.contained,
-            "limits": {"memory_mb": spec.memory_mb, "cpus": spec.cpus},
+            "limits": {"memory": spec.memory_mb, "cpu": spec.cpus, "pids": spec.processes},
+            "writable": [str(host.opt_ml), str(scratch)],
         }
 
 
@@ -215,15 +236,15 @@ def _in_layer(word: str, shared: Path | None, own: Path) -> str:
     return word
 
 
-def _write_etc(scratch: Path, addresses: dict[str, str]) -> list[tuple[Path, str]]:
-    """Write the files that lie over /etc's: names of the job's hosts, and a user for number 1000."""
+def _write_etc(scratch: Path, addresses: dict[str, str], user: int | None) -> list[tuple[Path, str]]:
+    """Write the files that lie over /etc's: names of the job's hosts, and a name for its user."""
     # The second form is what a reverse lookup on an IPv6 socket asks for (torchrun's); not found here, it asks DNS.
     places = [("127.0.0.1", "localhost"), *((address, name) for name, address in addresses.items())]
     names = "".join(f"{address} {name}\n::ffff:{address} {name}\n" for address, name in places)
     contents = {
         "hosts": f"::1 localhost\n{names}",
-        "passwd": _USERS,
-        "group": _GROUPS,
+        "passwd": _USERS.format(user=user or 1000),
+        "group": _GROUPS.format(user=user or 1000),
     }
     for name, text in contents.items():
         (scratch / name).write_text(text)

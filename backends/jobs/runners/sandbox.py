@@ -1,7 +1,9 @@
 """The command lines that put a process into a sandbox: bubblewrap, `unshare`, or nothing but a directory of its own.
 
-Facts about bubblewrap: infra.md section 3. The user inside is 1000, which the kernel takes for the user of the server:
-files of the job belong to the server, and a server run by root gives its jobs no power over anybody else's files.
+In bubblewrap a job sees the machine's programs read-only and of /etc what programs need, nothing of its users' files; it
+has no capability and can get none. A server that runs as root sets the sandbox up as root and starts the job as a user of
+the job's own (see `identity`); an ordinary user's server does it in a user namespace, in which the job is user 1000.
+`unshare` and `plain` take away what they can: `weaknesses` says what is left.
 """
 
 from __future__ import annotations
@@ -14,14 +16,25 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from backends.jobs.runners import identity
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Mode = Literal["bwrap", "unshare", "plain"]
 
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_ETC = (
+    *("alternatives", "debian_version", "host.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"),
+    *("mime.types", "nsswitch.conf", "os-release", "pip.conf", "protocols", "resolv.conf", "services", "timezone"),
+    *("ca-certificates.conf", "crypto-policies", "pki/tls", "pki/ca-trust", "ssl/certs", "ssl/openssl.cnf", "xdg/pip"),
+    *("fonts", "OpenCL", "vulkan", "gai.conf", "bash.bashrc", "profile", "inputrc", "terminfo", "magic", "lsb-release"),
+)
+"""What a job sees of /etc: names, certificates, libraries and locales, and where pip finds packages. No passwords, keys,
+host ids or settings of services."""
 _UNSHARE_SCRIPT = """
 mount --make-rprivate /
+mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys
 if [ ! -d /opt/ml ]; then
     mount --rbind /opt "$1/opt"; mount -t tmpfs tmpfs /opt
     for entry in "$1"/opt/*; do
@@ -43,7 +56,10 @@ shift; cd "$HOME"
 
 @dataclass(frozen=True)
 class Box:
-    """What a host sees. `binds` are (source, target, read only), in their order; `etc` are files to put over /etc's."""
+    """What a host sees. `binds` are (source, target, read only), in their order; `etc` are files to put over /etc's.
+
+    `user`: the machine's user that it runs as; None: the server's own. `processes`, `file_bytes`: see `identity.powerless`.
+    """
 
     mode: Mode
     hostname: str
@@ -51,6 +67,9 @@ class Box:
     binds: Sequence[tuple[Path, str, bool]]
     etc: Sequence[tuple[Path, str]]
     gpu: bool
+    user: int | None = None
+    processes: int | None = None
+    file_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +90,7 @@ class Command:
 def best_mode() -> Mode:
     """Find out, by trying, which sandbox works here."""
     bwrap, unshare = shutil.which("bwrap"), shutil.which("unshare")
-    if bwrap and _works([*_bwrap_base(bwrap), "true"]):
+    if bwrap and _works([*_bwrap_base(bwrap, _any_user()), "--", *identity.powerless(_any_user()), "true"]):
         return "bwrap"
     if unshare and _works(
         [*_unshare_base(unshare), "sh", "-c", "mount --make-rprivate / && mount -t tmpfs tmpfs /opt"]
@@ -91,16 +110,35 @@ def own_network() -> tuple[str, ...] | None:
     return command if _works([*command, "true"]) else None
 
 
+def weaknesses(mode: Mode) -> list[str]:
+    """Return what a mode cannot keep a job from, a sentence each; for the job's log and for the server's status."""
+    found = []
+    if mode != "bwrap":
+        found.append("jobs see this machine's files as far as their user may read them")
+    if mode == "plain":
+        found.append("jobs see this machine's processes and are not limited in theirs")
+    if os.geteuid() == 0 and (mode == "plain" or identity.job_users() is None):
+        found.append("jobs run as root, without capabilities" if shutil.which("setpriv") else "jobs run as root")
+    return found
+
+
+def _any_user() -> int | None:
+    return identity.user_of(0)
+
+
 def command(box: Box, argv: Sequence[str]) -> Command:
-    """Give the command line that runs `argv` in the box."""
+    """Return the command line that runs `argv` in the box."""
     if box.mode == "bwrap":
-        return Command((*_bwrap(box), *argv), levels=2, status=True, contained=True)
+        inner = identity.powerless(box.user, box.processes, box.file_bytes)
+        return Command((*_bwrap(box), *inner, *argv), levels=2, status=True, contained=True)
     if box.mode == "unshare":
-        return Command((*_unshare(box), *argv), levels=2, status=False, contained=True)
-    guard = shutil.which("setpriv")  # where there is no namespace, at least end with the supervisor
-    prefix = (guard, "--pdeathsig", "KILL") if guard else ()
+        inner = identity.powerless(box.user, box.processes, box.file_bytes)
+        return Command((*_unshare(box), *inner, *argv), levels=2, status=False, contained=True)
+    # Not `processes`: outside a namespace it would count all that the server's user runs. Where there is no namespace,
+    # the job shall at least end with the supervisor.
+    guard = identity.powerless(None, None, box.file_bytes, ends_with_parent=True)
     script = 'cd "$1" && shift && exec "$@"'
-    return Command((*prefix, "/bin/sh", "-c", script, "sh", str(box.scratch / "tmp"), *argv), 0, False, False)
+    return Command((*guard, "/bin/sh", "-c", script, "sh", str(box.scratch / "tmp"), *argv), 0, False, False)
 
 
 def _works(argv: Sequence[str]) -> bool:
@@ -112,7 +150,7 @@ def _works(argv: Sequence[str]) -> bool:
         return False
 
 
-def _bwrap_base(program: str) -> list[str]:
+def _bwrap_base(program: str, user: int | None) -> list[str]:
     argv = [program, "--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM:
         path = Path("/", name)
@@ -120,23 +158,50 @@ def _bwrap_base(program: str) -> list[str]:
             argv += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             argv += ["--ro-bind", str(path), str(path)]
-    argv += ["--ro-bind", "/etc", "/etc", "--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]
-    argv += ["--ro-bind-try", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev", "--dir", "/opt"]
-    argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-user", "--uid", "1000", "--gid", "1000"]
-    return [*argv, "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
+    argv += ["--dir", "/etc", *_parents([f"/etc/{name}" for name in _ETC if Path("/etc", name).exists()])]
+    argv += [word for name in _ETC for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
+    argv += ["--ro-bind-try", "/sys", "/sys", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    argv += ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--dir", "/opt"]  # noqa: S108 - the job's own
+    argv += [
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+    ]
+    if user is None:
+        return [*argv, "--unshare-user", "--uid", "1000", "--gid", "1000"]
+    # What `identity.powerless` needs to change the user, and takes away.
+    return [*argv, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
 
 
 def _bwrap(box: Box) -> list[str]:
-    argv = [*_bwrap_base(shutil.which("bwrap") or "bwrap"), "--hostname", box.hostname, "--json-status-fd", "3"]
+    argv = [
+        *_bwrap_base(shutil.which("bwrap") or "bwrap", box.user),
+        "--hostname",
+        box.hostname,
+        "--json-status-fd",
+        "3",
+    ]
     argv += ["--bind", str(box.scratch / "tmp"), "/tmp"]  # noqa: S108 - the job's own /tmp
     for source, target in box.etc:
         argv += ["--ro-bind", str(source), target]
     for source, target, read_only in box.binds:
-        argv += ["--ro-bind" if read_only else "--bind", str(source), target]
+        argv += [*_parents([target]), "--ro-bind" if read_only else "--bind", str(source), target]
     if box.gpu:
         for device in sorted(Path("/dev").glob("nvidia*")):
             argv += ["--dev-bind", str(device), str(device)]
     return [*argv, "--chdir", "/tmp", "--"]  # noqa: S108
+
+
+def _parents(targets: list[str]) -> list[str]:
+    """Return the options that make the directories above mounts, open to the job's user: bubblewrap's own are root's only."""
+    shown = ("/", "/usr", "/tmp", "/etc", "/proc", "/sys", "/dev", "/opt", "/opt/ml")  # noqa: S108
+    above = [str(parent) for target in targets for parent in reversed(Path(target).parents)]
+    made = [parent for parent in dict.fromkeys(above) if parent not in shown and not parent.startswith("/usr/")]
+    return [word for parent in made for word in ("--dir", parent)]
 
 
 def _unshare_base(program: str) -> list[str]:

@@ -1,5 +1,5 @@
 # ruff: noqa: PTH103, PTH106, PTH110, PTH120, PTH123, PTH207 - pathlib would cost every supervisor 8 ms of its start
-"""Memory and CPU limits of a process host, by cgroup v1 or v2 where this user may make one. Best effort, said in the log.
+"""Limits of memory, CPU and processes of a process host, by cgroup v1 or v2 where this user may make one. Best effort, said in the log.
 
 Address-space limits (RLIMIT_AS) are no substitute: CUDA and allocators reserve far more than they use.
 """
@@ -15,13 +15,15 @@ _ROOT = "/sys/fs/cgroup"
 _PERIOD_US = 100_000
 
 
-def make(name: str, memory_mb: int | None, cpus: float | None) -> tuple[list[str], list[str]]:
-    """Make the groups of one host; gives (their directories, what could not be limited and why)."""
+def make(name: str, limits: dict[str, float | None]) -> tuple[list[str], list[str]]:
+    """Make the groups of one host; returns (their directories, what could not be limited and why).
+
+    `limits` by controller: memory in MiB, cpu in CPUs, pids in processes and threads.
+    """
     folders: list[str] = []
     problems: list[str] = []
     v2 = os.path.exists(f"{_ROOT}/cgroup.controllers")
-    wanted = {"memory": memory_mb, "cpu": cpus}
-    for controller, value in wanted.items():
+    for controller, value in limits.items():
         if value is None:
             continue
         folder = f"{_ROOT}/localmaker/{name}" if v2 else f"{_ROOT}/{controller}/localmaker/{name}"
@@ -83,6 +85,9 @@ def _limit(folder: str, controller: str, value: float, v2: bool) -> None:
         _put(f"{folder}/{'memory.max' if v2 else 'memory.limit_in_bytes'}", limit)
         with contextlib.suppress(OSError):  # swap accounting is often switched off
             _put(f"{folder}/{'memory.swap.max' if v2 else 'memory.memsw.limit_in_bytes'}", "0" if v2 else limit)
+        return
+    if controller == "pids":
+        _put(f"{folder}/pids.max", str(int(value)))
         return
     quota = max(1000, int(value * _PERIOD_US))
     if v2:

@@ -60,6 +60,15 @@ class ContainerHost:
         with contextlib.suppress(EngineError):  # it has ended meanwhile
             self._engine.call("POST", f"{self._path}/kill?signal={signal.Signals(number).name}")
 
+    def disk_bytes(self) -> int:
+        """Measure what the host has on the disk: its directories, and what the container has written beside them."""
+        from . import volume
+
+        layer = 0
+        with contextlib.suppress(EngineError):  # it is not there yet, or no longer
+            layer = int(self._engine.call("GET", f"{self._path}/json?size=1").get("SizeRw") or 0)
+        return volume.size_of(self._entry["writable"]) + layer
+
     def cleanup(self) -> None:
         """Remove the container with its anonymous volumes."""
         with contextlib.suppress(EngineError):

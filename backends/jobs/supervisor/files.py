@@ -35,8 +35,9 @@ def read(path: str) -> Any:
 
 
 def write(path: str, value: Any) -> None:
-    """Write a JSON file that is either whole or not there."""
+    """Write a JSON file that is either whole or not there, and that its owner alone may read: plans hold credentials."""
     temporary = f"{path}.{os.getpid()}-{threading.get_ident()}"  # threads write the same file too
-    with open(temporary, "w", encoding="utf-8") as file:
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "w", encoding="utf-8") as file:
         json.dump(value, file)
     os.replace(temporary, path)

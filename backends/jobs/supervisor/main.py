@@ -53,6 +53,7 @@ class Supervisor:
         else:
             self._start_processes()
         self._read_requests()
+        self._watch_volume()
         while any(host.result is None for host in self._hosts):
             self._wait()
         self._record()
@@ -92,6 +93,17 @@ class Supervisor:
                 self._directory,
                 lambda text: self._fail("ClientError: Data download failed: " + text),
             )
+
+    def _watch_volume(self) -> None:
+        if self._plan["volume_bytes"] is None:
+            return
+        from . import volume
+
+        volume.watch(
+            {host.name: host.disk_bytes for host in self._hosts},
+            self._plan["volume_bytes"],
+            lambda text: self._fail("ClientError: " + text),
+        )
 
     def _start_processes(self) -> None:
         from .process import ProcessHost

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MARK = "LOCALMAKER_JOB"  # environment variable that every process of a host carries: "<job>-<host>"
 _STATUS_FD = 3
+_NO_COMMAND = "setpriv: failed to execute"
 _ENTER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1/cgroup.procs"; shift; n=$((n-1)); done; exec "$@"'
 
 
@@ -45,8 +46,7 @@ class ProcessHost:
 
     def prepare(self) -> None:
         """Make the groups that limit the host."""
-        limits = self._entry["limits"]
-        self._groups, problems = cgroup.make(self._entry["env"][MARK], limits["memory_mb"], limits["cpus"])
+        self._groups, problems = cgroup.make(self._entry["env"][MARK], self._entry["limits"])
         for problem in problems:
             self._log.note(self.name, f"LocalMaker: {problem}.")
 
@@ -95,6 +95,12 @@ class ProcessHost:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+    def disk_bytes(self) -> int:
+        """Measure what the host has on the disk."""
+        from . import volume
+
+        return volume.size_of(self._entry["writable"])
 
     def cleanup(self) -> None:
         """Remove what the host leaves in the kernel."""
@@ -153,6 +159,9 @@ class ProcessHost:
             code = codes[-1] if codes else code
             number = code - 128 if 128 < code <= 128 + signal.NSIG else None
             self.result = {"code": code, "signal": number, "oom": oom}
+            last = self._log.last(self.name)
+            if code in {126, 127} and last.startswith(_NO_COMMAND):
+                self.error = last  # the sandbox ran, the command in it never did
         self._ended()
 
 
