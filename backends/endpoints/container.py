@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import tarfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,11 @@ from backends.core import errors
 from backends.core.instances import instance
 from backends.core.objects import parse_uri, role_access
 from backends.core.policy.principals import role_of
-from backends.jobs import channels, credentials, images, places
+from backends.jobs import archive, channels, credentials, images, places
 from backends.jobs.opt_ml import make_open
 from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.spec import QUIET, HostSpec, JobSpec
+from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,15 @@ PING_TIMEOUT_S = 2.0
 PING_EVERY_S = 0.05
 DEFAULT_STARTUP_S = 240.0
 HOST = "model"
+# Two sentences of AWS's, which numbers the containers of a model from 1; seen in users' reports.
+_MISSING = (
+    'Failed to download model data for container "container_{number}" from URL: "{url}". Please ensure that there is an '
+    "object located at the URL and that the role passed to CreateModel has permissions to download the object."
+)
+_BROKEN = (
+    'Failed to extract model data archive for container "container_{number}" from URL "{url}". Please ensure that the '
+    "object located at the URL is a valid tar.gz archive."
+)
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,15 @@ class ContainerPlan:
     gpus: tuple[int, ...]
     arn: str
     volume_bytes: int | None = None
+    number: int = 1
 
 
 class ModelDataError(Exception):
-    """A model's artifact that cannot be delivered to its container."""
+    """A model's artifact that cannot be delivered: AWS's sentence, and `detail`, which is for the container's log."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: Callable[[], None]) -> Handle:
@@ -66,7 +80,12 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
     opt_ml = plan.directory / "ml"
     shutil.rmtree(plan.directory, ignore_errors=True)
     make_open(opt_ml / "model", above=plan.directory)
-    deliver_model(role_access.as_role(cx, plan.role), plan.container, opt_ml / "model", plan.directory, check)
+    try:
+        deliver_model(role_access.as_role(cx, plan.role), plan, opt_ml / "model", check)
+    except ModelDataError as error:
+        if error.detail:
+            say(f"LocalMaker: the model data archive cannot be extracted: {error.detail}")
+        raise
     access = credentials.Access() if plan.isolated else credentials.for_job(cx, place.runner, plan.role, plan.job)
     limits = places.limits_of(instance(plan.instance_type), say)
     host = HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml, access.mounts)
@@ -97,51 +116,40 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
     return place.runner.start(spec)
 
 
-def deliver_model(
-    cx: Context, container: dict[str, Any], target: Path, scratch: Path, check: Callable[[], None]
-) -> None:
+def deliver_model(cx: Context, plan: ContainerPlan, target: Path, check: Callable[[], None]) -> None:
     """Put a container's artifact where it expects it: unpacked, or file by file when it is not compressed."""
-    source = container.get("ModelDataSource", {}).get("S3DataSource")
-    url = container.get("ModelDataUrl") or (source or {}).get("S3Uri")
+    source = plan.container.get("ModelDataSource", {}).get("S3DataSource")
+    url = plan.container.get("ModelDataUrl") or (source or {}).get("S3Uri")
     if not url:
         return
     bucket, key = parse_uri(url)
     if source is not None and source["CompressionType"] == "None":
-        _copy_files(cx, bucket, key, target, check)
+        _copy_files(cx, plan, bucket, key, check)
         return
     _check(cx, bucket, "s3:GetObject", key)
     stored = cx.look(lambda inside: cx.objects.head(inside, bucket, key))
     if stored is None:
-        raise ModelDataError(f"Could not find model data at {url}.")
-    archive = scratch / "model.tar.gz"
-    _copy(cx, stored, archive, link=True)
+        raise ModelDataError(_MISSING.format(number=plan.number, url=url))
+    packed = plan.directory / "model.tar.gz"
     try:
-        with tarfile.open(archive, "r:*") as packed:
-            _extract(packed, target.resolve())
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ModelDataError(f"Failed to extract model data archive {url}: {error}") from error
+        _copy(cx, stored, packed, link=True)
+        _unpack(packed, target, plan.volume_bytes, check)
+    except FileNotFoundError as error:  # deleted since
+        raise ModelDataError(_MISSING.format(number=plan.number, url=url)) from error
+    except archive.ArchiveError as error:
+        raise ModelDataError(_BROKEN.format(number=plan.number, url=url), str(error)) from error
     finally:
-        archive.unlink()
-    for path in target.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(0o777 if path.is_dir() else path.stat().st_mode | 0o444)
+        packed.unlink(missing_ok=True)
 
 
-def _extract(packed: tarfile.TarFile, target: Path) -> None:
-    """Extract files, folders and links that stay within `target`. TarError for anything else.
-
-    Python 3.11 has extraction filters from 3.11.4 on only, and Debian 12 has 3.11.2.
-    """
-    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-    for member in packed:
-        place = (target / member.name).resolve()
-        points_to = place
-        if member.issym() or member.islnk():
-            points_to = ((place.parent if member.issym() else target) / member.linkname).resolve()
-        if member.isdev() or not all(path.is_relative_to(target) for path in (place, points_to)):
-            raise tarfile.TarError(f"{member.name!r} would lie, or lead, outside of the model")
-        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
-        packed.extract(member, target, **options)
+def _unpack(packed: Path, target: Path, volume_bytes: int | None, check: Callable[[], None]) -> None:
+    limits = archive.Limits() if volume_bytes is None else archive.Limits(total_bytes=volume_bytes)
+    at = beneath.root(str(target))
+    try:
+        with packed.open("rb") as file:
+            archive.unpack(file, at, limits, check)
+    finally:
+        os.close(at)
 
 
 def _check(cx: Context, bucket: str, action: str, key: str) -> None:
@@ -164,11 +172,12 @@ def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) 
         raise ModelDataError(str(error)) from error
 
 
-def _copy_files(cx: Context, bucket: str, prefix: str, target: Path, check: Callable[[], None]) -> None:
+def _copy_files(cx: Context, plan: ContainerPlan, bucket: str, prefix: str, check: Callable[[], None]) -> None:
     _check(cx, bucket, "s3:ListBucket", prefix)
+    target = plan.directory / "ml" / "model"
     found = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
     if not found:
-        raise ModelDataError(f"Could not find model data at s3://{bucket}/{prefix}.")
+        raise ModelDataError(_MISSING.format(number=plan.number, url=f"s3://{bucket}/{prefix}"))
     for stored in found:
         check()
         try:

@@ -164,6 +164,7 @@ class Deployment:
             tuple(instance["gpus"]),
             self.run.arn,
             instance.get("volume_bytes"),
+            instance["containers"].index(entry) + 1,
         )
 
         def say(text: str) -> None:

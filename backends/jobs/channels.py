@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+NAME_BYTES = 255  # of one name, on every file system that jobs use
 
 
 class DataError(Exception):
@@ -126,8 +127,10 @@ def relative_path(prefix: str, key: str) -> str:
     if "//" in rest or (prefix and rest.startswith("/")):  # generative-ai-on-amazon-sagemaker 242
         raise DataError(f"the key {key!r} has an empty part between two slashes, which no file name can have")
     path = PurePosixPath(rest.lstrip("/"))
-    if ".." in path.parts or not path.parts:
+    if ".." in path.parts or not path.parts or "\0" in rest:
         raise DataError(f"the key {key!r} cannot be a file name")
+    if max(len(part.encode()) for part in path.parts) > NAME_BYTES:
+        raise DataError(f"the key {key!r} has a part that is longer than a file name can be ({NAME_BYTES} bytes)")
     return str(path)
 
 

@@ -10,10 +10,19 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from tests.endpoints.served import Served, variant
-from tests.site import SCIKIT_LEARN
+from tests.site import SCIKIT_LEARN, packed
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+DOWNLOAD = (
+    'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there is an object '
+    "located at the URL and that the role passed to CreateModel has permissions to download the object."
+)
+EXTRACT = (
+    'Failed to extract model data archive for container "container_1" from URL "{url}". Please ensure that the object '
+    "located at the URL is a valid tar.gz archive."
+)
 
 
 class Load:
@@ -171,29 +180,39 @@ def test_a_model_that_does_not_load_fails_the_endpoint(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "content", "reason"),
+    ("key", "content", "reason", "said"),
     [
-        ("gone.tar.gz", None, "Could not find model data at"),
-        ("m.tar.gz", b"no archive", "Failed to extract model data"),
+        (
+            "gone.tar.gz",
+            None,
+            DOWNLOAD,
+            "",
+        ),
+        ("m.tar.gz", b"no archive", EXTRACT, "Not a gzipped file"),
+        ("out.tar.gz", packed({"../../../escaped": "x", "code/inference.py": ""}), EXTRACT, "leads upwards"),
     ],
 )
-def test_model_data_that_cannot_be_delivered(served_here: Served, key: str, content: bytes | None, reason: str) -> None:
+def test_model_data_that_cannot_be_delivered(
+    served_here: Served, key: str, content: bytes | None, reason: str, said: str
+) -> None:
     served = served_here
     uri = served.site.upload({key: content} if content is not None else {})
     config = served.config(variant(served.model(served.container("x", ModelDataUrl=f"{uri}{key}"))))
     served.site.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
-    assert reason in served.settled("Failed")["FailureReason"]
-
-
-def test_an_archive_cannot_write_outside(served_here: Served) -> None:
-    from tests.site import packed
-
-    served = served_here
-    uri = served.site.upload({"m.tar.gz": packed({"../../../escaped": "x", "code/inference.py": ""})})
-    config = served.config(variant(served.model(served.container("x", ModelDataUrl=f"{uri}m.tar.gz"))))
-    served.site.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
-    assert "Failed to extract model data" in served.settled("Failed")["FailureReason"]
+    assert served.settled("Failed")["FailureReason"] == reason.format(url=f"{uri}{key}")
+    assert not said or any(said in line for line in served.lines())
     assert not list(served.site.live.data_dir.rglob("escaped"))
+
+
+def test_a_file_name_that_no_file_system_has_fails_the_endpoint(served_here: Served) -> None:
+    served = served_here
+    uri = served.site.upload({"n" * 300: "x"})
+    container = served.container("x")
+    del container["ModelDataUrl"]
+    source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+    config = served.config(variant(served.model({**container, "ModelDataSource": {"S3DataSource": source}})))
+    served.site.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
+    assert "is longer than a file name can be" in served.settled("Failed")["FailureReason"]
 
 
 def test_uncompressed_model_data(served_here: Served) -> None:
