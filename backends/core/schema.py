@@ -21,8 +21,8 @@ def head() -> str:
     return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def upgrade(engine: Engine) -> None:
-    """Run what is missing, in one transaction."""
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Run what is missing, in one transaction: whoever is killed meanwhile finds the schema as it was."""
     if _revision(engine) == head():
         return
     from alembic import command
@@ -31,7 +31,7 @@ def upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["engine"] = engine
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _revision(engine: Engine) -> str | None:

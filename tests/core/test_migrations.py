@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
 
 from backends import load_components
 from backends.core import schema
@@ -17,6 +19,7 @@ from tests import postgresql
 if TYPE_CHECKING:
     from pathlib import Path
 
+VERSIONS = (schema.MIGRATIONS / "versions").glob("[0-9]*.py")
 CATALOGUE = """
 SELECT 'column', table_name || '.' || column_name,
        concat_ws(' ', ordinal_position, data_type, is_nullable, column_default, collation_name, is_identity)
@@ -123,3 +126,47 @@ def test_points_of_before_are_still_there(tmp_path: Path) -> None:
         found = connection.execute(text("SELECT name, time, value, unit, samples, total FROM metric_points")).all()
     assert [tuple(point) for point in found] == [("loss", 5.0, 0.5, "None", 1.0, None)]
     engine.dispose()
+
+
+@pytest.mark.parametrize("since", [None, *sorted(path.stem[:4] for path in VERSIONS)][:-1])
+def test_a_server_killed_while_it_migrates_starts_again(tmp_path: Path, since: str | None) -> None:
+    """Killed at one statement after another, from nothing and from every earlier schema."""
+    statements = 0
+    for nth in itertools.count(1):
+        path = tmp_path / f"{nth}.db"
+        pid = os.fork()
+        if pid == 0:
+            _migrate_and_die(path, since, nth)
+        _, status = os.waitpid(pid, 0)
+        again = engine_for(f"sqlite:///{path}", "process")
+        schema.upgrade(again)
+        with again.connect() as connection:
+            assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == schema.head()
+            if since is not None:
+                assert connection.execute(text("SELECT value FROM installation")).scalar() == "kept"
+        again.dispose()
+        if os.waitstatus_to_exitcode(status) == 0:
+            statements = nth
+            break
+    assert statements > 5
+
+
+def _migrate_and_die(path: Path, since: str | None, nth: int) -> None:
+    """In a process of its own: bring a database to `since`, then upgrade it, and die before the nth statement."""
+    try:
+        engine = engine_for(f"sqlite:///{path}", "process")
+        if since is not None:
+            schema.upgrade(engine, since)
+            with engine.connect() as connection:
+                connection.execute(text("INSERT INTO installation VALUES ('id', 'kept')"))
+        left = itertools.count(nth, -1)
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def die(*_: object) -> None:
+            if next(left) == 0:
+                os._exit(9)
+
+        schema.upgrade(engine)
+        os._exit(0)
+    finally:
+        os._exit(7)

@@ -1,11 +1,31 @@
-"""Alembic's entry: runs the migrations on the engine that `backends.core.schema` hands over."""
+"""Alembic's entry: runs the migrations on the engine that `backends.core.schema` hands over, all in one transaction.
+
+SQLite can roll its DDL back, but Alembic takes it for a database that cannot and SQLAlchemy commits each statement there:
+the transaction is begun by hand, and before `configure`, which leaves one that it finds alone. A server killed in the
+middle leaves the schema that was there before.
+"""
 
 from alembic import context
+from sqlalchemy import Connection
 
 from backends.core.tables import METADATA
 
-with context.config.attributes["engine"].connect() as connection:
+
+def _run(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
-    connection.commit()
+
+
+with context.config.attributes["engine"].connect() as found:
+    if found.dialect.name == "sqlite":
+        found.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            _run(found)
+        except BaseException:
+            found.exec_driver_sql("ROLLBACK")
+            raise
+        found.exec_driver_sql("COMMIT")
+    else:
+        _run(found)
+        found.commit()
