@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 THREADS = 16
+WAIT_S = 1.0
+CLOSED = "the server stops: its database is closed"
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class Database:
         self._reader: Connection | None = None
         self._reader_driver: Any = None
         self._pending: list[tuple[Callable[[Transaction], Any], Future[Any] | asyncio.Future[Any]]] = []
+        self._closed = False
         self._pool = None if self.is_sqlite else ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -84,9 +88,10 @@ class Database:
             self._reader_driver.execute("PRAGMA query_only=ON")
 
     def close(self) -> None:
-        """Close every connection; what is pending is committed first."""
+        """Close every connection; what is pending is committed first, what comes later is refused."""
         if self._pending:
             self._flush()
+        self._closed = True
         for connection in (self._writer, self._reader):
             if connection is not None:
                 connection.close()
@@ -120,7 +125,7 @@ class Database:
         return work(Transaction(self._reader, self._reader_driver))
 
     def write_blocking(self, work: Callable[[Transaction], T]) -> T:
-        """Write from any thread but the loop's, and wait for the commit."""
+        """Write from any thread but the loop's, and wait for the commit. RuntimeError once the database is closed."""
         if not self.is_sqlite:
             result, after = self._write_here(work)
             if after and self._loop is not None:
@@ -130,7 +135,14 @@ class Database:
             return self._write_now(work)
         future: Future[T] = Future()
         self._loop.call_soon_threadsafe(self._enqueue, work, future)
-        return future.result()
+        while True:
+            try:
+                return future.result(WAIT_S)
+            except FutureTimeout:
+                if future.done():  # the work's own time-out
+                    raise
+                if self._closed:  # the loop may have ended before it took the work up
+                    raise RuntimeError(CLOSED) from None
 
     def read_blocking(self, work: Callable[[Transaction], T]) -> T:
         """Read from any thread, on a connection of its own."""
@@ -138,6 +150,9 @@ class Database:
             return work(Transaction(connection, connection.connection.driver_connection if self.is_sqlite else None))
 
     def _enqueue(self, work: Callable[[Transaction], Any], future: Future[Any] | asyncio.Future[Any]) -> None:
+        if self._closed:
+            _settle(future, None, RuntimeError(CLOSED))
+            return
         if not self._pending:
             asyncio.get_running_loop().call_soon(self._flush)
         self._pending.append((work, future))
@@ -188,6 +203,8 @@ class Database:
 
     def _write_now(self, work: Callable[[Transaction], T]) -> T:
         """Write outside a running loop (start-up, command line) or from within the loop's own thread."""
+        if self._writer is not None and cast("Any", self._writer.connection.driver_connection).in_transaction:
+            raise RuntimeError("write_blocking inside a transaction would commit what the transaction has not finished")
         future: Future[T] = Future()
         writer, self._writer = self._writer, self._writer or self.engine.connect()
         kept, self._pending = self._pending, [(work, future)]

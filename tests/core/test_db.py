@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,5 +132,47 @@ def test_the_log_starts_over_although_there_are_reads_all_the_time(with_kernel: 
             await kernel.db.write(put(f"{number}" + "x" * (4 << 20)))
             await kernel.db.read(names)
         assert sum(path.stat().st_size for path in kernel.settings.data_dir.glob("*-wal")) < 32 << 20
+
+    with_kernel(work)
+
+
+def test_a_write_from_a_thread_ends_when_the_server_stops(with_kernel: Callable[..., Any]) -> None:
+    """A tick that runs while the server stops waits for a write that nobody will carry out."""
+    outcome: list[BaseException] = []
+    threads: list[threading.Thread] = []
+
+    async def work(kernel: Kernel) -> None:
+        if not kernel.db.is_sqlite:
+            pytest.skip("on PostgreSQL the thread itself writes")
+
+        def late() -> None:
+            try:
+                while True:
+                    kernel.db.write_blocking(put(f"{time.monotonic_ns()}"))
+            except RuntimeError as error:
+                outcome.append(error)
+
+        threads.append(threading.Thread(target=late, daemon=True))
+        threads[0].start()
+        await asyncio.sleep(0.05)
+
+    with_kernel(work)
+    threads[0].join(10)
+    assert not threads[0].is_alive()
+    assert outcome
+
+
+def test_a_blocking_write_inside_a_transaction_of_the_loop_is_refused(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        if not kernel.db.is_sqlite:
+            pytest.skip("on PostgreSQL each thread has its own connection")
+
+        def outer(tx: Transaction) -> None:
+            put("outer")(tx)
+            kernel.db.write_blocking(put("inner"))
+
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            await kernel.db.write(outer)
+        assert await kernel.db.read(names) == []
 
     with_kernel(work)
