@@ -118,6 +118,13 @@ def _add_changing(app: FastAPI, kernel: Kernel) -> None:
         kernel.changed.notify()
         return {"now": kernel.clocks.now(request.account), "offset_s": offset}
 
+    @app.post("/_localmaker/events/retry")
+    async def retry_events() -> dict[str, int]:
+        """Deliver what was parked once more."""
+        count = await kernel.db.write(events.retry)
+        kernel.deliverer.wake()
+        return {"retried": count}
+
     @app.post("/_localmaker/reset")
     async def forget(request: ResetRequest) -> dict[str, Any]:
         """Stop the jobs and endpoints of one account (or of all) and forget what it has."""

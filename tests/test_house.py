@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(backends.__file__).resolve().parents[1]
 PACKAGES = ("api_specs", "backends", "containers", "server")
-LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL = 500, 300, 2500
+LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL = 500, 300, 3000
 # Floors, from the lowest: a module imports from floors below its own and from its own room.
 CORE, JOBS, ROOM, SERVER = 1, 2, 3, 4
 

@@ -2,7 +2,9 @@
 
 Both are written in the transaction of the change. Deliveries run after its commit, in order per ARN and subscriber, at
 least once: a listener's database work and the end of its delivery commit together; what it does elsewhere must be
-idempotent. A failing listener backs off (1 s, 2 s, 4 s, ...), is parked after ten attempts, and shows in the health page.
+idempotent. A failing listener backs off (1 s, 2 s, 4 s, ...), is parked after ten attempts, and shows in the health page
+until `retry`. Only the first that waits of an ARN and subscriber is ever due, so that what one failing listener holds up
+keeps nobody else waiting. Events are kept for RETENTION_S, and as long as a delivery waits.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
 from backends.core.tables import deliveries, events
 
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 Listener = TypeVar("Listener", bound="Callable[..., None]")
 MAX_ATTEMPTS = 10
 BATCH = 100
+RETENTION_S = 30 * 24 * 3600.0
 IDLE_S = 1.0
 
 
@@ -51,7 +54,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One listener: the kind and the new statuses it hears (empty: all of them), under a name that stays."""
+    """One listener: the kind and the new statuses it hears (empty: all of them), under a name that stays.
+
+    Deliveries are stored under the name: it outlives functions that are renamed and modules that are moved.
+    """
 
     name: str
     kind: str
@@ -59,11 +65,13 @@ class Subscription:
     handler: Callable[..., None]
 
 
-def on(kind: str, *, to: tuple[str, ...] = ()) -> Callable[[Listener], Listener]:
-    """Mark `def listener(cx, event)` as one that hears a kind's events. It runs in a transaction and must not wait."""
+def on(kind: str, *, name: str, to: tuple[str, ...] = ()) -> Callable[[Listener], Listener]:
+    """Mark `def listener(cx, event)` as one that hears a kind's events. It runs in a transaction and must not wait.
+
+    `name` (`<component>.<what it does>`) is unique and never changes.
+    """
 
     def mark(listener: Listener) -> Listener:
-        name = f"{listener.__module__.removeprefix('backends.')}.{listener.__name__}"
         listener.__dict__["subscriptions"] = (Subscription(name, kind, frozenset(to), listener),)
         return listener
 
@@ -94,10 +102,19 @@ def emit(
     cx.tx.after_commit.append(cx.kernel.changed.notify)
 
 
+_earlier = deliveries.alias("earlier")
 _DUE = (
     select(deliveries, events)
     .join_from(deliveries, events, deliveries.c.event_id == events.c.id)
     .where(deliveries.c.parked.is_(False), deliveries.c.next_at <= bindparam("now"))
+    .where(
+        ~exists().where(
+            _earlier.c.arn == deliveries.c.arn,
+            _earlier.c.subscriber == deliveries.c.subscriber,
+            _earlier.c.event_id < deliveries.c.event_id,
+            _earlier.c.parked.is_(False),
+        )
+    )
     .order_by(deliveries.c.event_id)
     .limit(BATCH)
 )
@@ -149,8 +166,8 @@ class Deliverer:
     async def _deliver(self, row: Any) -> bool:
         subscription = self._kernel.subscription(row.subscriber)
         key = {"event": row.event_id, "name": row.subscriber}
-        if subscription is None:  # written by a version that had this listener
-            await self._kernel.db.write(lambda tx: tx.connection.execute(delete(deliveries).where(_BY_ID), key))
+        if subscription is None:  # written by a version that had this listener: whoever knows it again may retry
+            await self._kernel.db.write(lambda tx: _park(tx, key, "this version has no listener of this name"))
             return True
 
         def work(tx: Transaction) -> bool:
@@ -171,15 +188,28 @@ class Deliverer:
             return True
 
 
+def _park(tx: Transaction, key: dict[str, Any], error: str) -> None:
+    tx.connection.execute(update(deliveries).where(_BY_ID).values(parked=True, error=error), key)
+
+
 def _back_off(tx: Transaction, row: Any, error: str) -> None:
     attempts = row.attempts + 1
+    next_at = time.time() + 2.0 ** (attempts - 1)
+    if attempts < MAX_ATTEMPTS:  # those behind it wait as long: they would be looked at in vain at every turn
+        tx.connection.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.arn == row.arn, deliveries.c.subscriber == row.subscriber, deliveries.c.parked.is_(False)
+            )
+            .values(next_at=next_at)
+        )
     tx.connection.execute(
         update(deliveries).where(_BY_ID),
         {
             "event": row.event_id,
             "name": row.subscriber,
             "attempts": attempts,
-            "next_at": time.time() + 2.0 ** (attempts - 1),
+            "next_at": next_at,
             "parked": attempts >= MAX_ATTEMPTS,
             "error": error,
         },
@@ -197,6 +227,20 @@ def parked(tx: Transaction) -> list[dict[str, Any]]:
     """List the deliveries that were given up, for the health page."""
     rows = tx.connection.execute(select(deliveries).where(deliveries.c.parked.is_(True)).limit(BATCH))
     return [{"event": r.event_id, "subscriber": r.subscriber, "arn": r.arn, "error": r.error} for r in rows]
+
+
+def retry(tx: Transaction) -> int:
+    """Make every parked delivery due again, as if it had never been tried; return how many there were."""
+    fresh = {"parked": False, "attempts": 0, "next_at": 0.0}
+    return tx.connection.execute(update(deliveries).where(deliveries.c.parked.is_(True)).values(fresh)).rowcount
+
+
+def forget_old(tx: Transaction, now: float) -> int:
+    """Delete some events past their retention that nobody waits for; return how many."""
+    first = select(events.c.id).order_by(events.c.id).limit(10 * BATCH)
+    waiting = exists().where(deliveries.c.event_id == events.c.id)
+    old = delete(events).where(events.c.id.in_(first), events.c.time < now - RETENTION_S, ~waiting)
+    return tx.connection.execute(old).rowcount
 
 
 class Changed:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 KEYS_REMEMBERED = 4096
+FORGET_EVERY_S = 60.0
 
 
 class Kernel:
@@ -72,6 +74,8 @@ class Kernel:
             for found in marked(module, "operations"):
                 self._add(found)
             for subscription in marked(module, "subscriptions"):
+                if self.subscription(subscription.name) is not None:
+                    raise ValueError(f"two listeners are called {subscription.name}")
                 heard = self.subscriptions.get(subscription.kind, ())
                 self.subscriptions[subscription.kind] = (*heard, subscription)
             self.loops += tuple(marked(module, "loops"))
@@ -169,7 +173,8 @@ class Kernel:
             if start is not None:
                 start(self)
         self._tasks = [loop.create_task(self.deliverer.run(), name="deliver events")]
-        self._tasks += [loop.create_task(loops.run(self, found), name=found.name) for found in self.loops]
+        own = loops.Loop("core.events.forget_old", FORGET_EVERY_S, _forget_old_events)
+        self._tasks += [loop.create_task(loops.run(self, found), name=found.name) for found in (own, *self.loops)]
 
     async def listening(self) -> None:
         """Tell the rooms that requests are answered: what runs in jobs can reach this server from now on."""
@@ -189,3 +194,7 @@ class Kernel:
                 await asyncio.to_thread(stop, self)
         self.lease.release()
         self.db.close()
+
+
+def _forget_old_events(kernel: Kernel) -> None:
+    kernel.db.write_blocking(lambda tx: events.forget_old(tx, time.time()))

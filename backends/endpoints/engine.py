@@ -35,13 +35,13 @@ DRAIN_S = 60.0
 RESTART_PAUSE_S = 5.0
 
 
-@on("Endpoint", to=("Creating",))
+@on("Endpoint", name="endpoints.engine.enqueue", to=("Creating",))
 def enqueue(cx: Context, event: Event) -> None:
     """Give a new endpoint its driver."""
     queue.add(cx, "endpoint", event.arn, {"name": event.detail["name"]})
 
 
-@on("Endpoint", to=("Updating", "Deleting"))
+@on("Endpoint", name="endpoints.engine.wake", to=("Updating", "Deleting"))
 def wake(cx: Context, event: Event) -> None:
     """Wake the driver: something else is wanted."""
     queue.ring(cx, event.arn)

@@ -44,7 +44,7 @@ class JobGone(Exception):  # noqa: N818
     """The job's resource was deleted or reset; there is nothing left to drive."""
 
 
-@on("TrainingJob", to=("InProgress",))
+@on("TrainingJob", name="training.engine.enqueue", to=("InProgress",))
 def enqueue(cx: Context, event: Event) -> None:
     """Queue a job that was accepted."""
     queue.add(cx, "training", event.arn, {"name": event.detail["name"], "attempt": 1})

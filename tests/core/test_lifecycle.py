@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from backends.core import events, lifecycle
 from backends.core.errors import AwsError
@@ -36,7 +37,7 @@ HEARD: list[tuple[str, str]] = []
 FAILURES: dict[str, int] = {}
 
 
-@events.on("TrainingJob", to=("Completed", "Stopping", "Stopped"))
+@events.on("TrainingJob", name="test.hear", to=("Completed", "Stopping", "Stopped"))
 def listen(_cx: Context, event: Event) -> None:
     """Note what was heard; fail as often as the test wants."""
     if FAILURES.get(event.new, 0):
@@ -190,5 +191,80 @@ def test_the_same_name_is_refused_in_one_account_and_free_in_another(with_kernel
             await make(kernel, "JOB")
         other = kernel.context("999900001111", REGION)
         await other.transact(lambda inside: JOB.insert(inside, "job", {}, status="InProgress"))
+
+    with_kernel(work, ROOM)
+
+
+def test_what_one_failing_listener_holds_up_keeps_nobody_else_waiting(with_kernel: Callable[..., Any]) -> None:
+    FAILURES["Stopping"] = 4
+
+    async def work(kernel: Kernel) -> None:
+        await make(kernel, "stuck")
+        await move(kernel, "Stopping", "stuck")
+        cx = kernel.context(ACCOUNT, REGION)
+        stuck = await cx.read(lambda inside: JOB.get(inside, "stuck").arn)
+        for _ in range(3):  # more than three batches wait behind it
+            await cx.transact(lambda inside: _emit(inside, stuck))
+        await make(kernel, "other")
+        await move(kernel, "Completed", "other")
+        await until(lambda: any(new == "Completed" for _, new in HEARD))
+        assert not any(arn == stuck for arn, _ in HEARD)
+
+    with_kernel(work, ROOM)
+
+
+def _emit(cx: Context, arn: str) -> None:
+    for _ in range(events.BATCH):
+        events.emit(cx, "TrainingJob", arn, "", "Stopped")
+
+
+def test_parked_deliveries_can_be_retried(with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    FAILURES["Completed"] = 1
+    monkeypatch.setattr(events, "MAX_ATTEMPTS", 1)
+
+    async def work(kernel: Kernel) -> None:
+        await make(kernel)
+        await move(kernel, "Completed")
+        count = 0
+        async with asyncio.timeout(10):
+            while not count:
+                await asyncio.sleep(0.01)
+                count = await kernel.db.write(events.retry)
+        assert count == 1
+        kernel.deliverer.wake()
+        await until(lambda: len(HEARD) == 1)
+        assert await kernel.db.read(_parked) == []
+
+    with_kernel(work, ROOM)
+
+
+def test_a_delivery_of_an_unknown_listener_is_kept(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        for task in kernel._tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+        await make(kernel)
+        await move(kernel, "Completed")
+        rename = update(deliveries).values(subscriber="of.a.newer.version")
+        await kernel.db.write(lambda tx: tx.connection.execute(rename))
+        await kernel.deliverer.deliver_due()
+        assert [row["subscriber"] for row in await kernel.db.read(_parked)] == ["of.a.newer.version"]
+
+    with_kernel(work, ROOM)
+
+
+def test_old_events_go_and_those_somebody_waits_for_stay(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        for task in kernel._tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+        for name, status in (("unheard", "Failed"), ("heard", "Completed")):
+            await make(kernel, name)
+            await move(kernel, status, name)
+        later = time.time() + events.RETENTION_S + 60
+        count = await kernel.db.write(lambda tx: events.forget_old(tx, later))
+        kept = await kernel.db.read(lambda tx: tx.connection.execute(select(event_rows.c.new)).scalars().all())
+        assert (count, kept) == (1, ["Completed"])
+        assert await kernel.db.write(lambda tx: events.forget_old(tx, time.time())) == 0
 
     with_kernel(work, ROOM)

@@ -140,7 +140,7 @@ def _evaluate_rule(cx: Context, alarm: Document, states: dict[tuple[str, str, st
     cx.write(lambda inside: move(inside, alarm, state, reason, data))
 
 
-@on("AwsCallDone")
+@on("AwsCallDone", name="aws.cloudwatch.watch.remember_action")
 def remember_action(cx: Context, event: Event) -> None:
     """Write into an alarm's history how its action went."""
     if "alarm" not in event.detail:

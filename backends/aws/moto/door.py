@@ -118,7 +118,7 @@ def ask(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
     return submit(cx.kernel, _request_of(cx, detail))
 
 
-@on("AwsCall")
+@on("AwsCall", name="aws.moto.door.take_call")
 def take_call(cx: Context, event: Event) -> None:
     """Write down what a room wants of a service of moto's, and do it once that is committed."""
     request = _request_of(cx, event.detail)
