@@ -23,9 +23,13 @@ FILE = "file"
 
 @dataclass(slots=True)
 class Form:
-    """A form whose fields are read (names in lower case) and whose file is still to come."""
+    """A form whose fields are read (names in lower case) and whose file is still to come.
+
+    Of a field that comes twice the last counts; `doubled` has its name.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
+    doubled: set[str] = field(default_factory=set)
     filename: str = ""
     has_file: bool = False
     file: AsyncIterator[bytes] | None = None
@@ -108,6 +112,8 @@ class _Reader:
             self.ended = True
         elif not self.form.has_file and self._name:
             name = self._name.decode(errors="replace").lower()
+            if name in self.form.fields:
+                self.form.doubled.add(name)
             self.form.fields[name] = self._value.decode("utf-8", errors="replace")
 
     def _finish(self) -> None:

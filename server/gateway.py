@@ -118,6 +118,7 @@ async def route_service(exchange: Exchange) -> None:
         if exchange.service == "cloudwatch":  # the one service of ours whose model has `requestcompression`
             request.body = body.unpacked(request, limit)
     if exchange.service == "s3":
+        s3_door.check_path(request)
         route.virtual_host(request)
         if request.method != "OPTIONS":  # a preflight is nobody's: the request that follows is looked at
             presigned.check_expiry(request)
@@ -136,6 +137,7 @@ async def route_operation(exchange: Exchange) -> None:
     exchange.operation = route.operation_of(exchange.service, exchange.request)
     if exchange.service == "s3" and not exchange.request.body:
         if exchange.operation.has_streaming_input:
+            s3_door.check_length(exchange.request)
             exchange.request.stream = body.stream(exchange.receive)
         elif has_body(exchange.request):
             limit = exchange.kernel.settings.max_body_bytes

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from backends.core.context import DEFAULT_ACCOUNT, DEFAULT_REGION, Caller
 from backends.core.keys import PREFIXES
-from server.authentication import keyring
+from server.authentication import credentials, keyring
 from server.door import hosts
 
 if TYPE_CHECKING:
@@ -43,7 +42,12 @@ def identify(kernel: Kernel, request: HttpRequest) -> Identity:
 
     A key of the form that it issues but did not (or that a reset forgot) is refused: no account is anybody's to fall into.
     """
-    key, region, name = _scope(request)
+    return identify_signer(kernel, request, credentials.of(request))
+
+
+def identify_signer(kernel: Kernel, request: HttpRequest, signer: credentials.Credentials) -> Identity:
+    """Return whose a signer's key is; a region that the signature does not name is read from the request's host."""
+    key, region, name = signer.key, signer.region, signer.signing_name
     if not region:
         host = hosts.aws_host(request.host)
         region = (host.region if host is not None else "") or DEFAULT_REGION
@@ -64,31 +68,3 @@ def _plain(key: str, region: str, name: str) -> Identity:
     """Give who signs with a key of their own: the same few, request after request."""
     account = key if len(key) == ACCOUNT_DIGITS and key.isascii() and key.isdigit() else DEFAULT_ACCOUNT
     return Identity(Caller(key), account, region, name)
-
-
-def _scope(request: HttpRequest) -> tuple[str, str, str]:
-    authorization = request.headers.get("authorization", "")
-    if authorization.startswith("AWS4-"):
-        fields = (part.strip().partition("=") for part in authorization.partition(" ")[2].split(","))
-        return _credential(next((value for name, _, value in fields if name == "Credential"), ""))
-    if authorization.startswith("AWS "):
-        return authorization[4:].split(":", 1)[0], "", "s3"
-    if request.query_string:
-        if scope := _query(request, "X-Amz-Credential"):
-            return _credential(scope)
-        if key := _query(request, "AWSAccessKeyId"):
-            return key, "", "s3"
-    return "", "", ""
-
-
-@lru_cache(1024)
-def _credential(scope: str) -> tuple[str, str, str]:
-    parts = scope.rsplit("/", 4)  # a key never holds a slash, but be forgiving about what stands before the date
-    if len(parts) != 5:
-        return parts[0], "", ""
-    key, _date, region, name, _terminator = parts
-    return key, region, name
-
-
-def _query(request: HttpRequest, name: str) -> str:
-    return parse_qs(request.query_string.decode("latin-1")).get(name, [""])[0]

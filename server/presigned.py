@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backends.core.errors import AwsError
-from server.protocol import rest_route, timestamps
+from server.authentication import credentials
+from server.protocol import timestamps
 
 if TYPE_CHECKING:
     from server.types import HttpRequest
@@ -29,7 +30,7 @@ def check_expiry(request: HttpRequest) -> None:
     given = request.query_string
     if b"Expires=" not in given and b"Signature=" not in given and b"%" not in given:  # names may be encoded, too
         return
-    query = {name: values[0] for name, values in rest_route.query_of(request).items()}
+    query = credentials.query_of(request)
     if "X-Amz-Signature" in query:
         _check_end(_ends_v4(query))
     if "AWSAccessKeyId" in query and "Expires" in query:  # also beside the other: neither signs the other's parameters

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from api_specs import model
 from backends.core import errors
+from server.authentication import credentials
 from server.door import hosts
 from server.protocol import name_of, query, rest_route, rpc_v2_cbor
 
@@ -69,6 +70,13 @@ def _runtime_service(request: HttpRequest) -> str:
     return "sagemaker"
 
 
+def is_runtime(request: HttpRequest) -> bool:
+    """Return whether a path is one of the runtime services'."""
+    return any(
+        rest_route.matcher(model.load_service(service)).match(request) is not None for service in RUNTIME_SERVICES
+    )
+
+
 def _unsigned(request: HttpRequest) -> str:
     host = hosts.aws_host(request.host)
     if host is not None:
@@ -121,7 +129,7 @@ def operation_of(service: str, request: HttpRequest) -> OperationModel:
 
 def spoken_like(request: HttpRequest) -> str:
     """Give a service of ours that speaks as the asked one does, for errors before the service is known or of moto's."""
-    if "/s3/aws4_request" in request.headers.get("authorization", ""):
+    if credentials.of(request).signing_name == "s3":
         return "s3"
     if rpc_v2_cbor.HEADER[0] in request.headers:
         return "cloudwatch"

@@ -5,17 +5,17 @@ Sources: S3 API Reference, "POST Object"; S3 User Guide, "Using cross-origin res
 
 from __future__ import annotations
 
-import hmac
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
 
 from api_specs import model
 from backends.aws.s3 import access, cors, failures, objects, post_policy, tags
 from backends.core.errors import AwsError
-from server import authentication, authorize, body, browser, identify
-from server.authentication import keyring
+from server import authentication, authorize, body, browser, route
+from server.authentication import forms
 from server.protocol import protocol_of, xml_write
 from server.types import HttpRequest, HttpResponse
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from backends.core.objects import Bucket
+    from server.form import Form
     from server.gateway import Exchange
 
+API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # Lambda's and others' paths begin with one
 FORM = "multipart/form-data"
 NOT_HEADERS = {"key", "policy", "signature", "awsaccesskeyid", "success_action_status", "success_action_redirect",
                "redirect", "submit", "file", "bucket", "acl", "tagging"}  # fmt: skip
@@ -43,15 +45,20 @@ async def authenticate(exchange: Exchange) -> None:
     """
     assert exchange.identity is not None
     settings = exchange.kernel.settings
+    if exchange.service == "s3" and exchange.request.method == "OPTIONS":
+        return  # browsers send no credentials with a preflight, but the query of a presigned URL
     if (
         exchange.service == "s3"
         and not exchange.identity.caller.access_key
         and "enforce" in {settings.auth, settings.iam}
     ):
         exchange.identity = replace(exchange.identity, account="")
-        if exchange.request.method == "OPTIONS" or is_form(exchange.request):
+        if is_form(exchange.request):
             return
+        name, _, key = _path(exchange)
         bucket = await _asked(exchange)
+        if bucket is None and _is_missing(exchange.request, name, key):
+            raise failures.no_such_bucket(name)
         if bucket is not None and access.POLICY in bucket.settings:
             return
     await authentication.authenticate(exchange)
@@ -73,7 +80,7 @@ async def refuse_foreign(exchange: Exchange) -> None:
 async def answer(exchange: Exchange) -> HttpResponse | None:
     """Answer a preflight or a form upload; None for anything else."""
     request = exchange.request
-    bucket, _, key = unquote(request.raw_path.decode("latin-1")).removeprefix("/").partition("/")
+    bucket, _, key = _path(exchange)
     if not bucket:
         return None
     if request.method == "OPTIONS":
@@ -97,9 +104,37 @@ async def add_cors(exchange: Exchange, response: HttpResponse) -> None:
         response.headers += cors.answer_headers(found, request.headers["origin"], request.method).items()
 
 
+def _path(exchange: Exchange) -> tuple[str, str, str]:
+    """Split a request's path into bucket, slash and key."""
+    return unquote(exchange.request.raw_path.decode("latin-1")).removeprefix("/").partition("/")
+
+
+def _is_missing(request: HttpRequest, bucket: str, key: str) -> bool:
+    """Return whether a request that nobody signed is for a bucket, and not to make it; other services have paths, too."""
+    if not bucket or (request.method == "PUT" and not key) or API_VERSION.fullmatch(bucket):
+        return False
+    return not route.is_runtime(request)
+
+
+def check_path(request: HttpRequest) -> None:
+    """Raise InvalidURI for a path or a query that is not UTF-8."""
+    for raw in (request.raw_path, request.query_string):
+        try:
+            if b"%" in raw or not raw.isascii():
+                unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            raise failures.invalid_uri(raw.decode("latin-1")) from None
+
+
+def check_length(request: HttpRequest) -> None:
+    """Raise MissingContentLength for an upload that says nothing of its size."""
+    if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
+        raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
+
+
 async def _asked(exchange: Exchange) -> Bucket | None:
     """Find the bucket that a request's path names."""
-    name = unquote(exchange.request.raw_path.decode("latin-1")).removeprefix("/").partition("/")[0]
+    name = _path(exchange)[0]
     try:
         return await _bucket(exchange, name) if name and exchange.identity is not None else None
     except AwsError:
@@ -132,7 +167,7 @@ async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
         text = "POST requires exactly one file upload per request."
         raise failures.invalid_argument(text, "file", 0)
     key = fields["key"].replace("${filename}", read.filename)
-    policy = _policy(exchange, fields, bucket, key)
+    policy = _policy(exchange, read, bucket, key)
     sent = HttpRequest("PUT", f"/{bucket}/{key}", f"/{bucket}/{quote(key)}".encode(), b"", _headers(fields))
     sent.stream = _counted(read.file, policy)
     put = model.operation("PutObject", "s3")
@@ -153,39 +188,14 @@ async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
     return _answer(exchange, fields, bucket, key, made)
 
 
-def _policy(exchange: Exchange, fields: dict[str, str], bucket: str, key: str) -> post_policy.PostPolicy | None:
-    """Check a form's policy, and take its signer for who asks."""
-    credential = fields.get("x-amz-credential") or fields.get("awsaccesskeyid")
-    if credential:
-        scope = f"AWS4-HMAC-SHA256 Credential={credential}," if "/" in credential else f"AWS {credential}:"
-        signed = HttpRequest("POST", "/", b"/", b"", {"authorization": scope})
-        exchange.identity = identify.identify(exchange.kernel, signed)
-        _authenticate(exchange, fields, exchange.identity)
-    if "policy" not in fields:
+def _policy(exchange: Exchange, form: Form, bucket: str, key: str) -> post_policy.PostPolicy | None:
+    """Take a form's signer for who asks, and check its policy."""
+    forms.authenticate(exchange, form)
+    if "policy" not in form.fields:
         return None
-    policy = post_policy.parse(fields["policy"])
-    post_policy.check(policy, {**fields, "key": key}, bucket, time.time())
+    policy = post_policy.parse(form.fields["policy"])
+    post_policy.check(policy, {**form.fields, "key": key}, bucket, time.time())
     return policy
-
-
-def _authenticate(exchange: Exchange, fields: dict[str, str], identity: identify.Identity) -> None:
-    """Refuse a key that is no good, and, where signatures are verified, a policy that it did not sign."""
-    key = identity.caller.access_key
-    if identity.refused:
-        raise authentication.failures.refused(identity.refused, "s3", key)
-    if exchange.kernel.settings.auth == "off":
-        return
-    known = keyring.find(exchange.kernel, key)
-    if known is None:
-        raise authentication.failures.refused("unknown", "s3", key)
-    if known.session_token and not hmac.compare_digest(
-        known.session_token.encode(), fields.get("x-amz-security-token", "").encode()
-    ):
-        raise authentication.failures.refused("token", "s3", key)
-    if "policy" not in fields:
-        text = "Bucket POST must contain a field named 'Policy'.  If it is specified, please check the order of the fields."
-        raise failures.invalid_argument(text, "Policy")
-    post_policy.check_signature(fields, known.secret_key)
 
 
 async def _counted(chunks: AsyncIterator[bytes], policy: post_policy.PostPolicy | None) -> AsyncIterator[bytes]:
@@ -199,8 +209,9 @@ async def _counted(chunks: AsyncIterator[bytes], policy: post_policy.PostPolicy 
 
 def _headers(fields: dict[str, str]) -> dict[str, str]:
     kept = {name: text for name, text in fields.items() if name not in NOT_HEADERS and not name.startswith("x-ignore-")}
-    # The form's own signature is not PutObject's.
-    return {name: text for name, text in kept.items() if name not in {"x-amz-signature", "x-amz-credential"}}
+    # The form's own signature is not PutObject's; a header's bytes are read as latin-1.
+    kept = {name: text for name, text in kept.items() if name not in {"x-amz-signature", "x-amz-credential"}}
+    return {name: text.encode().decode("latin-1") for name, text in kept.items()}
 
 
 def _tagging(document: str) -> str:

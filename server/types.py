@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from botocore.model import OperationModel
 
+    from server.authentication.credentials import Credentials
+
 
 @dataclass(slots=True)
 class HttpRequest:
@@ -17,7 +19,7 @@ class HttpRequest:
 
     `path` is percent-decoded, `raw_path` is not; header names are lower-case. `body` is empty while `stream` is set:
     streamed bodies (S3 objects) are never held in memory as a whole. `matched` is what the path was found to mean,
-    with its labels, so that nobody has to match it twice.
+    with its labels, so that nobody has to match it twice; `credentials` what `server/authentication/credentials.py` read.
     """
 
     method: str
@@ -29,6 +31,7 @@ class HttpRequest:
     stream: AsyncIterator[bytes] | None = None
     host: str = ""
     matched: tuple[OperationModel, dict[str, str]] | None = None
+    credentials: Credentials | None = None
 
 
 @dataclass(slots=True)

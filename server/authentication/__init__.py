@@ -1,6 +1,6 @@
 """Who really sent a request: `LOCALMAKER_AUTH=enforce` verifies every signature (manual: docs/authentication.md).
 
-`canonical.py` writes what was signed (Signature Version 4), `sigv4.py` reads and verifies it, from a header or from a
+`credentials.py` reads who signed; `canonical.py` writes what was signed (Signature Version 4), `sigv4.py` reads and verifies it, from a header or from a
 presigned URL; `chunks.py` verifies bodies as they arrive; `sigv2.py` is what boto3 still presigns us-east-1 with;
 `keyring.py` finds the secrets; `failures.py` has AWS's words, by protocol. Independent of botocore, which is the oracle.
 """
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
-from server.authentication import failures, sigv2, sigv4
+from server.authentication import credentials, failures, sigv2, sigv4
 from server.authentication.keyring import find
 
 if TYPE_CHECKING:
@@ -37,10 +36,7 @@ async def authenticate(exchange: Exchange) -> None:
     known = find(exchange.kernel, key)
     if known is None:
         raise failures.refused("unknown", service, key)
-    authorization = exchange.request.headers.get("authorization", "")
-    if authorization.startswith("AWS ") or (
-        not authorization and "AWSAccessKeyId" in parse_qs(exchange.request.query_string.decode("latin-1"))
-    ):
+    if credentials.of(exchange.request).version == 2:
         sigv2.verify(exchange, known)
     else:
         sigv4.verify(exchange, known)

@@ -11,14 +11,15 @@ import time
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
-from server.authentication import failures
+from server.authentication import credentials, failures
 from server.door import hosts
 
 if TYPE_CHECKING:
     from backends.core.keys import Key
     from server.gateway import Exchange
+    from server.types import HttpRequest
 
 SKEW = timedelta(minutes=15)
 SIGNED_QUERY = frozenset((
@@ -35,27 +36,29 @@ def verify(exchange: Exchange, key: Key) -> None:
     request = exchange.request
     if exchange.service != "s3":
         raise failures.refused("malformed", exchange.service, "")
-    authorization = request.headers.get("authorization", "")
-    if authorization:
-        given = authorization[4:].partition(":")[2]
+    signer = credentials.of(request)
+    given, token, moment = signer.signature, signer.token, signer.ends
+    if not signer.presigned:
         moment = "" if "x-amz-date" in request.headers else request.headers.get("date", "")
-        token = request.headers.get("x-amz-security-token", "")
         _check_time(request.headers.get("x-amz-date", moment))
-    else:
-        query = {name: values[0] for name, values in parse_qs(request.query_string.decode("latin-1")).items()}
-        given, moment, token = (
-            query.get("Signature", ""),
-            query.get("Expires", ""),
-            query.get("x-amz-security-token", ""),
-        )
-        if not moment:
-            raise failures.refused("missing", "s3", "")
+    elif not moment:
+        raise failures.refused("missing", "s3", "")
     if not hmac.compare_digest(key.session_token.encode(), token.encode("utf-8", "surrogateescape")):
         raise failures.refused("token", "s3", key.access_key)
-    text = _string_to_sign(exchange, moment, token)
-    expected = base64.b64encode(hmac.digest(key.secret_key.encode(), text.encode("utf-8", "surrogateescape"), "sha1"))
-    if not hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape")):
+    text = _string_to_sign(exchange, moment, token, _path(exchange))
+    if not (_is_signed(text, key, given) or _is_signed(_of_bucket(exchange, moment, token), key, given)):
         raise failures.refused("mismatch", "s3", key.access_key, StringToSign=text, SignatureProvided=given)
+
+
+def _is_signed(text: str, key: Key, given: str) -> bool:
+    digest = hmac.digest(key.secret_key.encode(), text.encode("utf-8", "surrogateescape"), "sha1")
+    return hmac.compare_digest(base64.b64encode(digest), given.encode("utf-8", "surrogateescape"))
+
+
+def _of_bucket(exchange: Exchange, moment: str, token: str) -> str:
+    """Write what boto3 signs of a bucket: `/bucket/`, where it sends `/bucket`. Both mean the same."""
+    path = _path(exchange)
+    return _string_to_sign(exchange, moment, token, f"{path}/" if path.count("/") == 1 and path != "/" else path)
 
 
 def _check_time(text: str) -> None:
@@ -68,7 +71,7 @@ def _check_time(text: str) -> None:
         raise failures.refused("skewed", "s3", "", RequestTime=text)
 
 
-def _string_to_sign(exchange: Exchange, moment: str, token: str) -> str:
+def _string_to_sign(exchange: Exchange, moment: str, token: str, path: str) -> str:
     """Write what was signed; a session's token is signed as a header where it comes in the query, too."""
     headers = exchange.request.headers
     amz = {name: text for name, text in headers.items() if name.startswith("x-amz-")}
@@ -80,16 +83,19 @@ def _string_to_sign(exchange: Exchange, moment: str, token: str) -> str:
         headers.get("content-type", ""),
         moment,
         *(f"{name}:{text.strip()}" for name, text in sorted(amz.items())),
-        _resource(exchange),
+        _resource(exchange.request, path),
     ))  # fmt: skip
 
 
-def _resource(exchange: Exchange) -> str:
-    """Write the path, with the bucket in front where the host names it, and those of the query that count."""
-    request = exchange.request
-    raw: bytes = exchange.scope.get("raw_path") or request.raw_path
-    bucket = hosts.bucket_of(request.host)
-    path = (f"/{bucket}" if bucket else "") + raw.decode("latin-1")
+def _path(exchange: Exchange) -> str:
+    """Return the path as it was sent, with the bucket in front where the host names it."""
+    raw: bytes = exchange.scope.get("raw_path") or exchange.request.raw_path
+    bucket = hosts.bucket_of(exchange.request.host)
+    return (f"/{bucket}" if bucket else "") + raw.decode("latin-1")
+
+
+def _resource(request: HttpRequest, path: str) -> str:
+    """Write a path, and those of the query that count."""
     pairs = []
     for part in request.query_string.decode("latin-1").split("&"):
         name, equals, value = part.partition("=")

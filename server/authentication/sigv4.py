@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 from api_specs import model
-from server.authentication import canonical, chunks, failures
+from server.authentication import canonical, chunks, credentials, failures
 
 if TYPE_CHECKING:
     from backends.core.errors import AwsError
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 SKEW_S = 15 * 60
 DATE = "%Y%m%dT%H%M%SZ"
-FIELD = re.compile(r"\s*(?P<name>[A-Za-z]+)=(?P<value>[^,\s]+)\s*(?:,|$)")
 HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 UNSIGNED = "UNSIGNED-PAYLOAD"
 WITHOUT_HASH = frozenset({UNSIGNED, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
@@ -48,7 +46,7 @@ class Claim:
 def verify(exchange: Exchange, key: Key) -> None:
     """Raise AWS's error unless the key signed this request, lately; arrange for the body to be verified as it comes."""
     request, service = exchange.request, exchange.service
-    claim = _from_query(request, service) if "authorization" not in request.headers else _from_header(request, service)
+    claim = _claim(request, service)
     _check_scope(claim, service)
     _check_token(claim, key, service)
     _check_time(claim, service)
@@ -68,19 +66,14 @@ def verify(exchange: Exchange, key: Key) -> None:
     _guard_body(exchange, claim, key, payload_hash)
 
 
-def _from_header(request: HttpRequest, service: str) -> Claim:
-    algorithm, _, rest = request.headers["authorization"].partition(" ")
-    found = {match["name"]: match["value"] for match in FIELD.finditer(rest)}
-    if algorithm != canonical.ALGORITHM or not {"Credential", "SignedHeaders", "Signature"} <= set(found):
+def _claim(request: HttpRequest, service: str) -> Claim:
+    """Read the claim of a header or a query; malformed, unless all of it is there."""
+    given = credentials.of(request)
+    if given.algorithm != canonical.ALGORITHM or not (given.scope and given.signed and given.signature):
         raise failures.refused("malformed", service, "")
-    return Claim(
-        found["Credential"].partition("/")[2],
-        tuple(found["SignedHeaders"].split(";")),
-        found["Signature"],
-        _date_of(request, service),
-        request.headers.get("x-amz-security-token", ""),
-        presigned=False,
-    )
+    date = given.date if given.presigned else _date_of(request, service)
+    signed = tuple(given.signed.split(";"))
+    return Claim(given.scope, signed, given.signature, date, given.token, given.presigned)
 
 
 def _date_of(request: HttpRequest, service: str) -> str:
@@ -92,21 +85,6 @@ def _date_of(request: HttpRequest, service: str) -> str:
     except (ValueError, TypeError):
         text = "AWS authentication requires a valid Date or x-amz-date header"
         raise failures.refused("missing" if service == "s3" else "malformed", service, "", text) from None
-
-
-def _from_query(request: HttpRequest, service: str) -> Claim:
-    query = {name: values[0] for name, values in parse_qs(request.query_string.decode("latin-1")).items()}
-    names = ("X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date")
-    if query.get("X-Amz-Algorithm") != canonical.ALGORITHM or not all(query.get(name) for name in names):
-        raise failures.refused("malformed", service, "")
-    return Claim(
-        query["X-Amz-Credential"].partition("/")[2],
-        tuple(query["X-Amz-SignedHeaders"].split(";")),
-        query["X-Amz-Signature"],
-        query["X-Amz-Date"],
-        query.get("X-Amz-Security-Token", ""),
-        presigned=True,
-    )
 
 
 def _check_scope(claim: Claim, service: str) -> None:

@@ -49,7 +49,7 @@ async def check(exchange: Exchange) -> None:
     if len(set(found)) != len(found):
         raise failures.refused("malformed", service, "")
     mechanisms = (
-        authorization.startswith("AWS"),
+        bool(authorization),
         bool({"x-amz-credential", "x-amz-signature"} & set(found)),
         bool({"awsaccesskeyid"} & set(found)),
     )

@@ -263,6 +263,9 @@ def test_no_operation_is_reached_without_a_good_signature(tmp_path: Path) -> Non
                 if service == "s3":
                     headers["x-amz-content-sha256"] = hashlib.sha256(request.body).hexdigest()
                 answer = await asker.ask(replace(request, headers=headers))
+                if not key and answer.status == 404:  # S3 says to anybody that there is no such bucket
+                    assert (service, request.method == "HEAD" or b"NoSuchBucket" in bytes(answer.body)) == ("s3", True)  # type: ignore[arg-type]
+                    continue
                 assert answer.status in {400, 403}, (service, request, answer)
                 found = [code for code in CODES if code.encode() in str(answer.headers).encode() + bytes(answer.body)]  # type: ignore[arg-type]
                 assert found or request.method == "HEAD", (service, request, answer)

@@ -85,9 +85,22 @@ def precondition_failed(condition: str) -> AwsError:
     return AwsError("PreconditionFailed", text, 412, {"Condition": condition})
 
 
-def not_modified() -> AwsError:
-    """Give 304, which has no body."""
-    return AwsError("NotModified", "Not Modified", 304)
+def not_modified(stored: StoredObject) -> AwsError:
+    """Return 304, which has no body; its headers say what the client's copy is still good for."""
+    error = AwsError("NotModified", "Not Modified", 304)
+    error.headers = {"ETag": f'"{stored.etag}"', "Last-Modified": formatdate(stored.modified, usegmt=True)}
+    return error
+
+
+def header_not_implemented(name: str) -> AwsError:
+    """Return the error of a header that S3 itself has no meaning for, on this operation."""
+    text = "A header you provided implies functionality that is not implemented"
+    return AwsError("NotImplemented", text, 501, {"Header": name})
+
+
+def invalid_uri(path: str) -> AwsError:
+    """Return the error of a path or query that is not UTF-8."""
+    return AwsError("InvalidURI", "Couldn't parse the specified URI.", 400, {"URI": path})
 
 
 def invalid_range(asked: str, size: int) -> AwsError:
