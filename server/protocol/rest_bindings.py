@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from backends.core.errors import AwsError
 from server.protocol import rest_route, timestamps
 from server.protocol.text_read import scalar
 from server.protocol.xml_write import spell_float
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     """Takes the request and its query, puts what it finds into the result."""
 
     WriteTo = Callable[[Any, list[tuple[str, str]]], None]
+
+
+INTEGER = re.compile(r"-?[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ def _plan(operation: OperationModel) -> _Plan:
         elif location == "querystring" and member.type_name == "map":
             plan.always.append(_query_map_reader(operation, name, member))
         elif location == "querystring":
-            plan.query[wire] = (*plan.query.get(wire, ()), _query_reader(name, wire, member))
+            is_s3 = operation.service_model.service_name == "s3"
+            plan.query[wire] = (*plan.query.get(wire, ()), _query_reader(name, wire, member, is_s3=is_s3))
         elif location == "header":
             wire = wire.lower()
             plan.headers[wire] = (*plan.headers.get(wire, ()), _header_reader(name, wire, member))
@@ -81,9 +87,23 @@ def _plan(operation: OperationModel) -> _Plan:
     return plan
 
 
-def _query_reader(name: str, wire: str, member: Shape) -> ReadInto:
+def _s3_integer(wire: str) -> Callable[[str], int]:
+    """Return what reads an integer of S3's query, with S3's own words for what is none."""
+
+    def read_integer(text: str) -> int:
+        if INTEGER.fullmatch(text) and -(2**31) <= int(text) < 2**31:
+            return int(text)
+        sentence = f"Provided {wire} not an integer or within integer range"
+        if wire == "partNumber":
+            sentence = "Part number must be an integer between 1 and 10000, inclusive"
+        raise AwsError("InvalidArgument", sentence, 400, {"ArgumentName": wire, "ArgumentValue": text})
+
+    return read_integer
+
+
+def _query_reader(name: str, wire: str, member: Shape, *, is_s3: bool) -> ReadInto:
     element = member.member if member.type_name == "list" else member
-    convert = scalar(element)
+    convert = _s3_integer(wire) if is_s3 and element.type_name == "integer" else scalar(element)
     text = element.type_name == "string"
 
     def read_one(_: HttpRequest, query: dict[str, list[str]], result: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.s3 import access, checksums, customer_keys, failures
+from backends.aws.s3 import access, assembly, checksums, customer_keys, failures
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _parts(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"TotalPartsCount": len(sizes)}
     if "PartChecksums" not in stored.info:
         return answer
-    limit, marker = min(request.get("MaxParts", MOST_PARTS), MOST_PARTS), int(request.get("PartNumberMarker") or 0)
+    limit, marker = min(request.get("MaxParts", MOST_PARTS), MOST_PARTS), assembly.part_marker(request)
     numbers = range(marker + 1, min(marker + limit, len(sizes)) + 1)
     answer |= {
         "PartNumberMarker": marker,

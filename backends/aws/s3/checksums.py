@@ -146,13 +146,18 @@ def check_md5(request: dict[str, Any], hexadecimal: str) -> None:
 
 def check(plan: Asked, digest: Digest, trailers: Mapping[str, str]) -> str:
     """Compare a body's checksum with the one it came with; give it in base64. Raises BadDigest."""
-    value = base64.b64encode(digest.digest()).decode()
+    value = spelled(digest)
     expected = plan.expected if plan.trailer is None else trailers.get(plan.trailer)
     if expected is None and plan.trailer is not None:
         raise failures.invalid_request(f"The {plan.trailer} trailer that was announced did not come.")
     if expected not in {None, value}:
         raise failures.bad_digest(plan.algorithm)
     return value
+
+
+def spelled(digest: Digest) -> str:
+    """Return a digest in base64."""
+    return base64.b64encode(digest.digest()).decode()
 
 
 def members(info: dict[str, Any]) -> dict[str, str]:

@@ -19,16 +19,15 @@ LINE_BYTES = 16 * 1024
 
 
 def is_chunked(headers: Mapping[str, str]) -> bool:
-    """Tell whether a request's body is in this coding."""
-    return headers.get("x-amz-content-sha256", "").startswith("STREAMING-") or "aws-chunked" in headers.get(
-        "content-encoding", ""
-    )
+    """Return whether a request's body is in this coding, whatever Content-Encoding says of it."""
+    return headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
 
 
 def without_coding(content_encoding: str) -> str:
-    """Take aws-chunked out of a Content-Encoding: it belongs to the transfer, not to the object."""
-    kept = [coding.strip() for coding in content_encoding.split(",")]
-    return ",".join(coding for coding in kept if coding and coding.lower() != "aws-chunked")
+    """Return a Content-Encoding without aws-chunked, which belongs to the transfer; what remains is kept verbatim."""
+    codings = content_encoding.split(",")
+    kept = [coding for coding in codings if coding.strip().lower() != "aws-chunked"]
+    return content_encoding if len(kept) == len(codings) else ",".join(kept).strip()
 
 
 class _Reader:

@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.s3 import failures
-from backends.core import errors
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -32,9 +31,9 @@ def check_read(stored: StoredObject, request: dict[str, Any]) -> None:
         raise failures.precondition_failed("If-Unmodified-Since")
     if "IfNoneMatch" in request:
         if matches(request["IfNoneMatch"], stored.etag):
-            raise failures.not_modified()
+            raise failures.not_modified(stored)
     elif modified <= request.get("IfModifiedSince", -math.inf):
-        raise failures.not_modified()
+        raise failures.not_modified(stored)
 
 
 def check_copy(stored: StoredObject, request: dict[str, Any]) -> None:
@@ -53,13 +52,21 @@ def check_copy(stored: StoredObject, request: dict[str, Any]) -> None:
         raise
 
 
+def check_writable(request: dict[str, Any]) -> None:
+    """Raise NotImplemented, as S3 does, for a write with If-Match: *, an ETag that must not be there, or both.
+
+    Unverified: which header the error names where both are sent.
+    """
+    if "IfNoneMatch" in request and ("IfMatch" in request or request["IfNoneMatch"].strip() != "*"):
+        raise failures.header_not_implemented("If-None-Match")
+    if request.get("IfMatch", "").strip() == "*":
+        raise failures.header_not_implemented("If-Match")
+
+
 def check_write(there: StoredObject | None, key: str, request: dict[str, Any]) -> None:
     """Raise where a write's If-None-Match: * or If-Match does not hold."""
-    if "IfNoneMatch" in request:
-        if request["IfNoneMatch"].strip() != "*":
-            raise errors.not_implemented("s3 If-None-Match other than * on writes")
-        if there is not None:
-            raise failures.precondition_failed("If-None-Match")
+    if "IfNoneMatch" in request and there is not None:
+        raise failures.precondition_failed("If-None-Match")
     if "IfMatch" in request:
         if there is None:
             raise failures.no_such_key(key)

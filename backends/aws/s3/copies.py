@@ -42,6 +42,7 @@ async def copy_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     name = request["Key"]
     access.check_key(name)
     access.check_options(request)
+    conditions.check_writable(request)
     replaced = request.get("MetadataDirective", "COPY") == "REPLACE"
     bucket, origin = await cx.read(lambda inside: _check(inside, request))
     stored, key = origin.stored, customer_keys.of_request(request)

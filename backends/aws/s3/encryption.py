@@ -13,13 +13,24 @@ from backends.aws.s3 import failures
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.core.objects import Bucket
 
 MEMBERS = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
 DEFAULT = "AES256"  # since January 2023 S3 encrypts, and says so, whether asked to or not
 SETTING = "ServerSideEncryptionConfiguration"
+HEADER = "x-amz-server-side-encryption"
 KMS = {"aws:kms", "aws:kms:dsse"}
 KNOWN = {DEFAULT, *KMS}
+
+
+def check_reader(headers: Mapping[str, str]) -> None:
+    """Raise InvalidArgument for a read that says how to encrypt. Source: S3 API Reference, HeadObject; s3cmd's #276."""
+    if HEADER in headers:
+        raise failures.invalid_argument(
+            f"{HEADER} header is not supported for this operation.", HEADER, headers[HEADER]
+        )
 
 
 def of_request(bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.s3 import checksums, chunked, encryption
@@ -36,18 +38,29 @@ def info_of(bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metadata(given: dict[str, str]) -> dict[str, str]:
-    found = {name.lower(): _ascii(value) for name, value in given.items()}
+    found = {name.lower(): _ascii(_decoded(value)) for name, value in given.items()}
     if sum(len(name) + len(value) for name, value in found.items()) > METADATA_BYTES:
         text = "Your metadata headers exceed the maximum allowed metadata size"
         raise AwsError("MetadataTooLarge", text, 400, {"MaxSizeAllowed": METADATA_BYTES})
     return found
 
 
-def _ascii(value: str) -> str:
-    """Write a value beyond ASCII as S3 gives it back (RFC 2047); header bytes come in as latin-1."""
-    if value.isascii():
-        return value
+def _decoded(value: str) -> bytes:
+    """Return the bytes that a header's value stands for: it may be RFC 2047 words; others come in as latin-1."""
     raw = value.encode("latin-1", "replace")
+    if "=?" not in value or not value.isascii():
+        return raw
+    try:
+        return str(make_header(decode_header(value))).encode()
+    except (HeaderParseError, LookupError, ValueError):  # no word that can be read: it stands for itself
+        return raw
+
+
+def _ascii(raw: bytes) -> str:
+    """Return a value as S3 gives it back: beyond printable ASCII, as a word of RFC 2047."""
+    text = raw.decode("latin-1")
+    if text.isascii() and text.isprintable():
+        return text
     return f"=?UTF-8?B?{base64.b64encode(raw).decode()}?="
 
 

@@ -24,6 +24,7 @@ from backends.aws.s3 import (
     tags,
 )
 from backends.aws.s3.receive import Received, keep, receive
+from backends.core.errors import AwsError
 from backends.core.objects.tables import parts, uploads
 from backends.core.operation import operation
 
@@ -95,10 +96,12 @@ async def upload_part(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
             f"Type: {asked.algorithm.lower()}"
         )
     key = upload.customer_key(request)
-    received = await receive(cx, request, upload.algorithm or checksums.DEFAULT, inline=False, key=key)
+    algorithm = upload.algorithm or checksums.DEFAULT  # of which an upload without one makes the whole object's
+    received = await receive(cx, request, algorithm, inline=False, key=key, always=True)
     await keep(cx, received.content, lambda inside: _record_part(inside, request, received))
+    told = asked.algorithm if asked is not None else algorithm
     answer = {"ETag": f'"{received.content.etag}"', **upload.encryption()}
-    return answer | {f"Checksum{name}": value for name, value in received.checksums.items()}
+    return answer | {f"Checksum{told}": received.checksums[told]}
 
 
 @operation("UploadPartCopy", service="s3")
@@ -152,7 +155,33 @@ def _record_part(cx: Context, request: dict[str, Any], received: Received) -> fl
 
 @operation("CompleteMultipartUpload", service="s3")
 async def complete_multipart_upload(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Make one object of the listed parts; they are joined inside the kernel, and hashed no second time."""
+    """Make one object of the listed parts; the same again, after success, has the same answer."""
+    conditions.check_writable(request)
+    try:
+        return await _complete(cx, request)
+    except AwsError as error:
+        if error.code != "NoSuchUpload":
+            raise
+        again = await cx.read(lambda inside: _completed(inside, request))
+        if again is None:
+            raise
+        return again
+
+
+def _completed(cx: Context, request: dict[str, Any]) -> dict[str, Any] | None:
+    """Find what an upload has become, if the request lists the parts that it was made of.
+
+    Unverified: for how long S3 remembers; here, as long as the object is there.
+    """
+    within = access.bucket_of(cx, request, "s3:PutObject")
+    for stored in cx.objects.versions_of(cx, within.name, request["Key"]):
+        if stored.info.get("UploadId") == request["UploadId"] and stored.etag == assembly.etag_of_listed(request):
+            return _answer(cx, within, stored)
+    return None
+
+
+async def _complete(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Join the parts inside the kernel; their bytes are hashed no second time."""
     upload, chosen = await cx.read(lambda inside: assembly.choose(inside, request))
     info = assembly.object_info(upload, chosen, request)
     content = await asyncio.get_running_loop().run_in_executor(None, assembly.join, cx, chosen)
@@ -173,14 +202,18 @@ async def complete_multipart_upload(cx: Context, request: dict[str, Any]) -> dic
         within, made = await cx.transact(record)  # the part's own bytes: a refusal must not remove them
     else:
         within, made = await keep(cx, content, record)
+    return _answer(cx, within, made)
+
+
+def _answer(cx: Context, within: Bucket, made: StoredObject) -> dict[str, Any]:
     host = cx.headers.get("host", "localhost")
     answer = {
-        "Location": f"{cx.headers.get(':scheme', 'http')}://{host}/{upload.bucket}/{upload.key}",
-        "Bucket": upload.bucket,
-        "Key": upload.key,
-        "ETag": f'"{content.etag}"',
+        "Location": f"{cx.headers.get(':scheme', 'http')}://{host}/{made.bucket}/{made.key}",
+        "Bucket": made.bucket,
+        "Key": made.key,
+        "ETag": f'"{made.etag}"',
     }
-    answer |= checksums.members(info) | encryption.members(info) | access.version_member(within, made)
+    answer |= checksums.members(made.info) | encryption.members(made.info) | access.version_member(within, made)
     return answer | lifecycle_rules.expiration_member(within, made)
 
 

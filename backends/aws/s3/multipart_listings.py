@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, or_, select
 
-from backends.aws.s3 import access, assembly
+from backends.aws.s3 import access, assembly, checksums
 from backends.aws.s3.listings import rolled_up, speller
 from backends.core.objects.rows import within
 from backends.core.objects.tables import uploads
@@ -22,7 +22,7 @@ MOST = 1000
 def list_parts(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List an upload's parts by number, a page at a time."""
     upload = assembly.upload_of(cx, request, "s3:ListMultipartUploadParts")
-    limit, marker = min(request.get("MaxParts", MOST), MOST), int(request.get("PartNumberMarker") or 0)
+    limit, marker = min(request.get("MaxParts", MOST), MOST), assembly.part_marker(request)
     found = assembly.parts_of(cx, upload.upload_id, marker, limit + 1)
     page = found[:limit]
     answer: dict[str, Any] = {
@@ -51,7 +51,8 @@ def _part(part: assembly.Part) -> dict[str, Any]:
         "ETag": f'"{part.etag}"',
         "Size": part.size,
     }
-    return entry | {f"Checksum{name}": value for name, value in part.checksums.items()}
+    sent = {name: value for name, value in part.checksums.items() if name != checksums.DEFAULT} or part.checksums
+    return entry | {f"Checksum{name}": value for name, value in sent.items()}
 
 
 @operation("ListMultipartUploads", service="s3")

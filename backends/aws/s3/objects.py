@@ -43,6 +43,7 @@ async def put(cx: Context, request: dict[str, Any], cause: str) -> dict[str, Any
     name = request["Key"]
     access.check_key(name)
     access.check_options(request)
+    conditions.check_writable(request)
     tagging, key = tags.read_header(request.get("Tagging")), customer_keys.of_request(request)
     bucket = await cx.read(lambda inside: access.bucket_of(inside, request, "s3:PutObject"))  # before the body is read
     info = headers.info_of(bucket, request)
@@ -57,11 +58,12 @@ async def put(cx: Context, request: dict[str, Any], cause: str) -> dict[str, Any
         return within, inside.objects.record(inside, within, name, received.content, info, tagging, cause)
 
     within, made = await keep(cx, received.content, record)
+    suspended = within.versioning == "Suspended"  # S3 says `null` of a copy, and when it is read, but not here
     return {
         "ETag": f'"{made.etag}"',
         **checksums.members(info),
         **encryption.members(info),
-        **access.version_member(within, made),
+        **({} if suspended else access.version_member(within, made)),
         **lifecycle_rules.expiration_member(within, made),
     }
 
@@ -69,6 +71,7 @@ async def put(cx: Context, request: dict[str, Any], cause: str) -> dict[str, Any
 @operation("GetObject", service="s3")
 async def get_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give an object's bytes: inline ones at once, others in blocks read by a thread."""
+    encryption.check_reader(cx.headers)
     bucket, stored = await cx.read(lambda inside: access.object_of(inside, request, "s3:GetObject"))
     if access.is_anonymous(cx) and not headers.OVERRIDES.keys().isdisjoint(request):
         text = "Request specific response headers cannot be used for anonymous GET requests."
@@ -87,6 +90,7 @@ async def get_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("HeadObject", service="s3")
 def head_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give what GetObject would, without the bytes."""
+    encryption.check_reader(cx.headers)
     bucket, stored = access.object_of(cx, request, "s3:GetObject")
     answer, _, _ = _about(bucket, stored, request)
     customer_keys.of_reader(stored, request)

@@ -9,8 +9,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.s3 import failures
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FREE = {"policy", "file", "x-amz-signature", "signature", "awsaccesskeyid"}
 """Fields that a policy need not mention, beside those that begin with `x-ignore-`."""
+EXPIRATION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z")
 RANGE = "content-length-range"
 
 
@@ -62,10 +64,9 @@ def _invalid(what: str) -> AwsError:
 
 def _time(text: Any) -> float:
     try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
+        return datetime.fromisoformat(text if EXPIRATION.fullmatch(text) else "").timestamp()
+    except (ValueError, TypeError):
         raise _invalid(f"Invalid 'expiration' value: '{text}'") from None
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _range(condition: list[Any]) -> tuple[int, int]:

@@ -52,7 +52,17 @@ class _Intake:
     source: AsyncIterator[bytes]
     plan: checksums.Asked | None
     digest: checksums.Digest | None
+    second: str = ""
+    """A checksum that is kept beside the one that the body came with."""
+    second_digest: checksums.Digest | None = None
     trailers: dict[str, str] = field(default_factory=dict)
+
+    def update(self, data: bytes) -> None:
+        """Take bytes into what is computed."""
+        if self.digest is not None:
+            self.digest.update(data)
+        if self.second_digest is not None:
+            self.second_digest.update(data)
 
     def verify(self, request: dict[str, Any], etag: str, algorithm: str | None) -> dict[str, str]:
         """Check what the client said about the body; give the checksum to keep."""
@@ -60,7 +70,10 @@ class _Intake:
         if self.digest is None:
             return {}
         plan = self.plan or checksums.Asked(algorithm or "", None, None)
-        return {plan.algorithm: checksums.check(plan, self.digest, self.trailers)}
+        found = {plan.algorithm: checksums.check(plan, self.digest, self.trailers)}
+        if self.second_digest is not None:
+            found[self.second] = checksums.spelled(self.second_digest)
+        return found
 
 
 async def receive(
@@ -70,17 +83,20 @@ async def receive(
     *,
     inline: bool = True,
     key: CustomerKey | None = None,
+    always: bool = False,
 ) -> Received:
-    """Store the body of a request. `algorithm`: the checksum to compute even when the client sent none."""
-    intake = _intake(cx, request, algorithm)
+    """Store the body of a request.
+
+    `algorithm`: the checksum to compute even when the client sent none; `always`: and beside another that it sent.
+    """
+    intake = _intake(cx, request, algorithm, always=always)
     cipher, nonce = key.encryptor() if key is not None else (None, "")
     nonces = [nonce] if nonce else []
     chunks, size, ended = await _gather(intake.source, INLINE_BYTES + 1 if inline else BLOCK_BYTES)
     if ended and inline and size <= INLINE_BYTES:
         data = b"".join(chunks)
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        if intake.digest is not None:
-            intake.digest.update(data)
+        intake.update(data)
         found = intake.verify(request, etag, algorithm)
         if cipher is not None:
             data = cipher.update(data)
@@ -107,11 +123,13 @@ async def keep(cx: Context, content: Content, record: Callable[[Context], T]) ->
         raise
 
 
-def _intake(cx: Context, request: dict[str, Any], algorithm: str | None) -> _Intake:
+def _intake(cx: Context, request: dict[str, Any], algorithm: str | None, *, always: bool) -> _Intake:
     plan = checksums.asked(cx.headers, request)
     name = plan.algorithm if plan is not None else algorithm
     digest = checksums.maker(name)() if name is not None else None
     intake = _Intake(_source(request.get("Body", b"")), plan, digest)
+    if always and algorithm is not None and name != algorithm:
+        intake.second, intake.second_digest = algorithm, checksums.maker(algorithm)()
     length = cx.headers.get("content-length", "")
     if chunked.is_chunked(cx.headers):
         length = cx.headers.get("x-amz-decoded-content-length", "")
@@ -147,7 +165,7 @@ async def _pump(
 ) -> str:
     """Write one block, and hash it, in two threads while the next one arrives; give the MD5 of what came."""
     loop = asyncio.get_running_loop()
-    also = intake.digest.update if intake.digest is not None else None
+    also = intake.update if intake.digest is not None else None
     store, md5 = writer.append, writer.md5
     if cipher is not None:
         md5 = hashlib.md5(usedforsecurity=False)

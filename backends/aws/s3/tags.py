@@ -44,14 +44,16 @@ def _replace(cx: Context, request: dict[str, Any], tagging: dict[str, str], verb
 
 
 def read_header(text: str | None) -> dict[str, str]:
-    """Read an x-amz-tagging header, which is spelled like a query string."""
+    """Read an x-amz-tagging header, which is spelled like a query string; empty pieces and values may be there."""
     if not text:
         return {}
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
-    except ValueError:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
+    except ValueError:  # not UTF-8
+        pairs = None
+    if pairs is None or len(dict(pairs)) < len(pairs):
         message = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters"
-        raise failures.invalid_argument(f"{message} without tag name duplicates.", "x-amz-tagging", text) from None
+        raise failures.invalid_argument(f"{message} without tag name duplicates.", "x-amz-tagging", text)
     return checked(pairs)
 
 

@@ -62,6 +62,10 @@ class Index:
             row = rows.VERSION.row(cx.transaction, {**named, "version": version_id})
         return stored_object(row) if row is not None else None
 
+    def versions_of(self, cx: Context, bucket: str, key: str) -> list[StoredObject]:
+        """List all that stands at a key, delete markers too."""
+        return [stored_object(row) for row in cx.db.execute(rows.ANY_VERSION, {"bucket": bucket, "key": key})]
+
     def list_keys(self, cx: Context, bucket: str, prefix: str, limit: int | None = None) -> list[StoredObject]:
         """List the objects under a prefix in the order of their keys."""
         query = rows.OBJECT.where(*within(prefix)).order_by(objects.c.key).limit(limit)

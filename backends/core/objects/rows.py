@@ -35,6 +35,7 @@ LISTED = tuple(column if column.name != "inline" else null().label("inline") for
 OBJECT = select(*COLUMNS).where(
     objects.c.bucket == bindparam("bucket"), objects.c.is_latest.is_(True), objects.c.is_delete_marker.is_(False)
 )
+ANY_VERSION = select(*COLUMNS).where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key"))
 HEAD = Prepared(OBJECT.where(objects.c.key == bindparam("key")))
 VERSION = Prepared(
     select(*COLUMNS).where(
