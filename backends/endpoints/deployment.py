@@ -279,6 +279,7 @@ class Deployment:
         for entry in entries:  # its copy of the model
             shutil.rmtree(self._directory(entry), ignore_errors=True)
         self.run.cx.write(lambda cx: _end_sessions(cx, entries))
+        logs.forget(self.run, [entry["job"] for entry in entries])
 
     def pump(self) -> None:
         """Carry the containers' log lines over."""

@@ -7,20 +7,23 @@ Source of the metric rules: developer guide, "Define metrics" (2026-11); `#011` 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from backends.core import logstore, metricstore
+from backends.jobs.patterns import BUDGET_S, OutOfTimeError, Pattern, Prefilter, compile_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from backends.core.context import Context
     from backends.jobs.queue import Run
     from backends.jobs.runners.base import Handle, LogLine, Runner
 
 BATCH_LINES = 2000
 TAB = r"(?:\t|#011)"
+SLOW = "LocalMaker: the regex of metric {} took more than {:g} s for a batch of lines; it is not matched any more."
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Metric:
     """One metric definition; the first group of a match anywhere in a line is its value."""
 
     name: str
-    regex: re.Pattern[str]
+    pattern: Pattern
 
 
 @dataclass
@@ -43,24 +46,37 @@ class Destination:
 
 
 def compile_metrics(definitions: list[dict[str, str]]) -> tuple[Metric, ...]:
-    """Compile metric definitions; raise re.error for a regex that is none. `#011` stands for a tab and for itself."""
-    return tuple(Metric(entry["Name"], re.compile(entry["Regex"].replace("#011", TAB))) for entry in definitions)
+    """Compile metric definitions; ValueError for a regex that is none. `#011` stands for a tab and for itself."""
+    compiled = [(entry["Name"], compile_pattern(entry["Regex"].replace("#011", TAB))) for entry in definitions]
+    return tuple(Metric(name, pattern) for name, pattern in compiled if pattern is not None)
 
 
-def values_in(text: str, metrics: tuple[Metric, ...]) -> list[tuple[str, float]]:
-    """Give the (name, value) pairs that a line holds."""
-    found = []
-    for metric in metrics:
-        match = metric.regex.search(text)
-        if match is None or not match.groups():
-            continue
+def values_in(lines: Sequence[str], metrics: Sequence[Metric]) -> tuple[list[tuple[int, str, float]], list[str]]:
+    """Return the (line's number, name, value) that lines hold, and the names of metrics whose regex took too long."""
+    lines = [
+        line.encode("utf-8", "replace").decode() for line in lines
+    ]  # RE2 reads UTF-8, which has no lone surrogates
+    found: list[tuple[int, int, float]] = []
+    slow = []
+    tried = Prefilter([metric.pattern for metric in metrics]).lines_of(lines)
+    for order, metric in enumerate(metrics):
+        numbers = tried[order]
         try:
-            value = float(match[1])
-        except (TypeError, ValueError):
-            continue
-        if math.isfinite(value):  # CloudWatch refuses NaN and infinities too
-            found.append((metric.name, value))
-    return found
+            for place, text in metric.pattern.search([lines[number] for number in numbers]):
+                value = _number(text)
+                if value is not None:
+                    found.append((numbers[place], order, value))
+        except OutOfTimeError:
+            slow.append(metric.name)
+    return [(number, metrics[order].name, value) for number, order, value in sorted(found)], slow
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None  # CloudWatch refuses NaN and infinities too
 
 
 def pump(run: Run, runner: Runner, handle: Handle, to: Destination) -> bool:
@@ -68,8 +84,18 @@ def pump(run: Run, runner: Runner, handle: Handle, to: Destination) -> bool:
     lines = list(islice(runner.logs(handle, run.state.get(_offset_of(handle), 0)), BATCH_LINES))
     if not lines:
         return False
-    run.cx.write(lambda cx: _store(cx, run, handle, lines, to))
+    # Outside the transaction: a user's regex must not hold up whoever else writes.
+    given_up = run.state.get("slow_metrics", [])
+    wanted = [metric for metric in to.metrics if metric.name not in given_up]
+    values, slow = values_in([line.text for line in lines], wanted) if wanted else ([], [])
+    run.cx.write(lambda cx: _store(cx, run, handle, lines, to, values, slow))
     return True
+
+
+def forget(run: Run, jobs: Iterable[str]) -> None:
+    """Forget, at the next save, how far the logs of jobs were read that are gone."""
+    for job in jobs:
+        run.state.pop(f"log_offset:{job}", None)
 
 
 def _offset_of(handle: Handle) -> str:
@@ -88,20 +114,30 @@ def say(cx: Context, to: Destination, host: str, text: str) -> None:
     logstore.append(cx, stream, [(int(cx.clock.now() * 1000), line) for line in text.splitlines() or [""]])
 
 
-def _store(cx: Context, run: Run, handle: Handle, lines: list[LogLine], to: Destination) -> None:
+def _store(
+    cx: Context,
+    run: Run,
+    handle: Handle,
+    lines: list[LogLine],
+    to: Destination,
+    values: list[tuple[int, str, float]],
+    slow: list[str],
+) -> None:
     by_host: dict[str, list[tuple[int, str]]] = {}
-    points: list[tuple[float, str, float]] = []
     shift_ms = int(cx.kernel.clocks.offset_s(cx.account) * 1000)
     for line in lines:
-        at_ms = line.timestamp_ms + shift_ms
-        by_host.setdefault(line.host, []).append((at_ms, line.text))
-        points.extend((at_ms / 1000, name, value) for name, value in values_in(line.text, to.metrics))
+        by_host.setdefault(line.host, []).append((line.timestamp_ms + shift_ms, line.text))
     for host, entries in by_host.items():
         logstore.append(cx, logstore.ensure_stream(cx, to.group, to.streams[host]), entries)
+    points = [((lines[number].timestamp_ms + shift_ms) / 1000, name, value) for number, name, value in values]
     found = [{"time": at, "name": name, "value": value} for at, name, value in points]
     metricstore.append(cx, to.namespace, to.dimensions, found)
+    changes: dict[str, Any] = {}
+    if slow:
+        say(cx, to, lines[0].host, SLOW.format(", ".join(slow), BUDGET_S))
+        changes["slow_metrics"] = [*run.state.get("slow_metrics", []), *slow]
     last = run.state.get("metrics", {}) | {name: [value, at] for at, name, value in points}
-    run.save_in(cx, **{_offset_of(handle): lines[-1].offset, "metrics": last})
+    run.save_in(cx, **{_offset_of(handle): lines[-1].offset, "metrics": last, **changes})
 
 
 def final_metrics(run: Run) -> list[dict[str, Any]]:

@@ -335,6 +335,12 @@ def test_simulations_evaluate(iam: Any, account: str) -> None:
     assert [r["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"] for r in custom] == [False, True]
     bad = {"PolicyInputList": ["{"], "ActionNames": ["s3:GetObject"]}
     assert refused(lambda: iam.simulate_custom_policy(**bad))[0] == "InvalidInput"
+    nameless = {
+        "PolicyInputList": [allow("*")],
+        "ActionNames": ["s3:GetObject"],
+        "ContextEntries": [{"ContextKeyType": "string"}],
+    }
+    assert refused(lambda: iam.simulate_custom_policy(**nameless))[0] == "InvalidInput"
     assert (
         refused(lambda: iam.simulate_custom_policy(PolicyInputList=[allow("*")], ActionNames=["s3x"]))[0]
         == "InvalidInput"

@@ -165,12 +165,10 @@ def test_tabs_match_as_cloudwatch_shows_them(line: str) -> None:
             {"Name": "groupless", "Regex": "train"},
         ]
     )
-    assert values_in(line, metrics) == [("train", 1.5), ("valid", 2.0)]
+    assert values_in([line], metrics) == ([(0, "train", 1.5), (0, "valid", 2.0)], [])
 
 
 def test_what_is_no_number_is_no_metric() -> None:
     metrics = compile_metrics([{"Name": "loss", "Regex": "loss: (.*?);"}])
-    assert values_in("loss: nan; loss: 1;", metrics) == []
-    assert values_in("loss: inf;", metrics) == []
-    assert values_in("loss: many;", metrics) == []
-    assert values_in("loss: -1e-3;", metrics) == [("loss", -0.001)]
+    lines = ["loss: nan; loss: 1;", "loss: inf;", "loss: many;", "loss: -1e-3;"]
+    assert values_in(lines, metrics) == ([(3, "loss", -0.001)], [])

@@ -116,6 +116,25 @@ def test_channels_that_cannot_be_delivered_are_refused(local: Site, entry: dict[
     assert sentence in message
 
 
+@pytest.mark.parametrize("member", ["AlgorithmSpecification", "ResourceConfig"])
+def test_what_the_model_lets_out_is_asked_for(local: Site, member: str) -> None:
+    request = local.request()
+    del request[member]
+    assert refused(local, request)[0] == "ValidationException"
+
+
+def test_a_regex_that_explodes_holds_up_nobody(local: Site) -> None:
+    code = "print('a' * 5000 + '!'); print('loss=0.25')"
+    metrics = [
+        {"Name": "evil", "Regex": r"(?=a)((a+)+)$"},
+        {"Name": "linear", "Regex": "((a+)+)$"},
+        {"Name": "loss", "Regex": r"loss=(\S+)"},
+    ]
+    job = local.run(code, algorithm={"MetricDefinitions": metrics})
+    assert {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]} == {"loss": 0.25}
+    assert any("evil took more than" in line for line in local.lines(job["TrainingJobName"]))
+
+
 def test_a_bad_metric_regex_is_refused(local: Site) -> None:
     request = local.request()
     request["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "a", "Regex": "("}]

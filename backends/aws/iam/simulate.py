@@ -96,7 +96,10 @@ def _parse(text: str, kind: Kind) -> policies.Policy:
 def _simulate(
     request: dict[str, Any], caller: str, identity: tuple[Source, ...], boundary: tuple[policies.Policy, ...] | None
 ) -> dict[str, Any]:
-    context = {e["ContextKeyName"]: e.get("ContextKeyValues", []) for e in request.get("ContextEntries", ())}
+    entries = request.get("ContextEntries", ())
+    if not all("ContextKeyName" in entry for entry in entries):  # the model lets it out, the service does not
+        raise errors.AwsError("InvalidInput", "Invalid Input: each context entry needs a ContextKeyName.")
+    context = {e["ContextKeyName"]: e.get("ContextKeyValues", []) for e in entries}
     resource = [_parse(request["ResourcePolicy"], Kind.RESOURCE)] if "ResourcePolicy" in request else []
     owner = request.get("ResourceOwner", "").split(":")[4:5]
     found = arns.parse(caller)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 ARN_PARTS = 6
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PIECES = re.compile(r"(\$\{[^}]*\}|[*?])")
-_DEFAULT = re.compile(r"^(?P<key>[^,]+?)\s*,\s*'(?P<value>[^']*)'$")
 LITERALS = frozenset("*?$")
 NEVER = r"(?!)"
 
@@ -58,11 +57,13 @@ def substitute(text: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
 def _value(name: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
     if name in LITERALS:
         return name
-    default = _DEFAULT.match(name)
-    found = context.get((default["key"] if default is not None else name).lower(), ())
+    key, comma, rest = name.partition(",")
+    rest = rest.strip()
+    has_default = bool(comma) and len(rest) > 1 and rest[0] == rest[-1] == "'" and rest.count("'") == 2
+    found = context.get((key.rstrip() if has_default else name).lower(), ())
     if len(found) == 1:  # a key of several values is no variable
         return found[0]
-    return default["value"] if default is not None else None
+    return rest[1:-1] if has_default else None
 
 
 @lru_cache(4096)
