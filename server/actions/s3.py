@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from backends.aws.s3 import condition_keys
 from server.actions.ask import Ask, Asked
 
 if TYPE_CHECKING:
@@ -64,20 +65,6 @@ OTHERS = {
 }
 """Other operations whose action has another name; what stands in neither table is `s3:<Operation>`."""
 
-CONTEXT = {
-    "s3:prefix": "Prefix",
-    "s3:delimiter": "Delimiter",
-    "s3:max-keys": "MaxKeys",
-    "s3:VersionId": "VersionId",
-    "s3:x-amz-acl": "ACL",
-    "s3:x-amz-copy-source": "CopySource",
-    "s3:x-amz-metadata-directive": "MetadataDirective",
-    "s3:x-amz-storage-class": "StorageClass",
-    "s3:x-amz-server-side-encryption": "ServerSideEncryption",
-    "s3:x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
-    "s3:locationconstraint": "CreateBucketConfiguration",
-}
-
 
 def asks(cx: Context, asked: Asked) -> list[Ask]:
     """Give what an S3 request needs: its action, and s3:GetObject on what it copies."""
@@ -86,10 +73,11 @@ def asks(cx: Context, asked: Asked) -> list[Ask]:
     if bucket is None:
         return [Ask(_action(name, given))]
     owner = _owner(cx, bucket)
-    context = {key: str(given[member]) for key, member in CONTEXT.items() if isinstance(given.get(member), str | int)}
+    action = _action(name, given)
+    context = condition_keys.of(cx, action, given)
     if name == "DeleteObjects":
         return [_deletion(bucket, each, owner) for each in given["Delete"]["Objects"]]
-    made = [Ask(_action(name, given), arn_of(bucket, key), context, owner, "bucket")]
+    made = [Ask(action, arn_of(bucket, key), context, owner, "bucket")]
     if name == "PutObject" and given.get("Tagging"):
         made.append(Ask("s3:PutObjectTagging", arn_of(bucket, key), context, owner, "bucket"))
     if given.get("CopySource"):
@@ -107,14 +95,18 @@ def _action(name: str, given: Any) -> str:
 
 
 def _deletion(bucket: str, each: Any, owner: str) -> Ask:
-    return Ask(_action("DeleteObject", each), arn_of(bucket, each["Key"]), {}, owner, "bucket")
+    context = {"s3:VersionId": each["VersionId"]} if each.get("VersionId") else {}
+    return Ask(_action("DeleteObject", each), arn_of(bucket, each["Key"]), context, owner, "bucket")
 
 
 def _source(cx: Context, source: str) -> Ask:
     path, _, version = source.lstrip("/").partition("?versionId=")
     bucket, _, key = unquote(path).partition("/")
     action = _action("GetObject", {"VersionId": version})
-    return Ask(action, arn_of(bucket, key), {}, _owner(cx, bucket), "bucket")
+    context = condition_keys.of(
+        cx, action, {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
+    )
+    return Ask(action, arn_of(bucket, key), context, _owner(cx, bucket), "bucket")
 
 
 def _owner(cx: Context, name: str) -> str:

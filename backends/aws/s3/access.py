@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.s3 import failures
+from backends.aws.s3 import condition_keys, failures
 from backends.core import errors
 from backends.core.errors import AwsError
 from backends.core.policy import Decision, Kind, Policy, Question, decide, parse
@@ -33,10 +33,6 @@ BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictP
 OWNERS_WAY_OUT = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
 OWNER_ONLY = OWNERS_WAY_OUT
 """What no policy gives to another account."""
-CONDITION_KEYS = {
-    "Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys", "VersionId": "s3:VersionId",
-    "StorageClass": "s3:x-amz-storage-class", "ServerSideEncryption": "s3:x-amz-server-side-encryption",
-}  # fmt: skip
 FIXING = {
     "aws:sourceaccount", "aws:sourcearn", "aws:sourceip", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce",
     "aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:userid", "s3:dataaccesspointarn",
@@ -52,19 +48,28 @@ def bucket_of(cx: Context, request: dict[str, Any], action: str) -> Bucket:
     bucket = known(cx, request["Bucket"], request.get("ExpectedBucketOwner"))
     if bucket.account == cx.account and POLICY not in bucket.settings:  # nearly always
         return bucket
-    keys = {key: str(request[name]) for name, key in CONDITION_KEYS.items() if name in request}
-    _check(cx, bucket, action, request.get("Key"), keys)
+    _check(cx, bucket, action, request.get("Key"), condition_keys.of(cx, action, request))
     return bucket
 
 
-def allowed(cx: Context, name: str, action: str, key: str | None = None, expected_owner: str | None = None) -> Bucket:
+def allowed(
+    cx: Context,
+    name: str,
+    action: str,
+    key: str | None = None,
+    expected_owner: str | None = None,
+    version_id: str | None = None,
+) -> Bucket:
     """Find a bucket, by name, in which the caller may do this."""
     bucket = known(cx, name, expected_owner)
-    _check(cx, bucket, action, key, {})
+    keys = {"s3:VersionId": version_id} if version_id is not None else {}
+    if key is not None and POLICY in bucket.settings:
+        keys |= condition_keys.of_existing(cx, action, name, key, version_id)
+    _check(cx, bucket, action, key, keys)
     return bucket
 
 
-def _check(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str]) -> None:
+def _check(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, Any]) -> None:
     """Raise AccessDenied unless the owner asks, or the bucket's policy lets the caller in. `keys`: condition keys."""
     own = bucket.account == cx.account
     text = bucket.settings.get(POLICY)
@@ -83,7 +88,7 @@ def _check(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict
         raise failures.access_denied()
 
 
-def _question(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, str]) -> Question:
+def _question(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict[str, Any]) -> Question:
     resource = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
     context = {"aws:CurrentTime": datetime.fromtimestamp(cx.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **keys}
     context["aws:SecureTransport"] = "true" if cx.headers.get(":scheme") == "https" else "false"

@@ -101,7 +101,7 @@ def source(cx: Context, request: dict[str, Any]) -> Origin:
     """Find the object that x-amz-copy-source names, if its conditions hold."""
     name, key, version_id = parse_source(request["CopySource"])
     action = "s3:GetObject" if version_id is None else "s3:GetObjectVersion"
-    bucket = access.allowed(cx, name, action, key, request.get("ExpectedSourceBucketOwner"))
+    bucket = access.allowed(cx, name, action, key, request.get("ExpectedSourceBucketOwner"), version_id)
     try:
         stored = access.version_in(cx, bucket, key, version_id)
     except errors.AwsError as error:

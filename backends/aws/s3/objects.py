@@ -181,7 +181,7 @@ def delete_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     for entry in asked:
         given = {"Key": entry["Key"], **_conditions(entry)}
         try:
-            bucket = access.allowed(cx, name, _deleting(given), entry["Key"], owner)
+            bucket = access.allowed(cx, name, _deleting(given), entry["Key"], owner, given.get("VersionId"))
             deleted.append(_deleted(entry, remove(cx, bucket, given)))
         except AwsError as error:
             named = {name: entry[name] for name in ("Key", "VersionId") if name in entry}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.aws.s3.refusal import error_of, refused
+from tests.aws.s3.test_recorded import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,3 +152,83 @@ def test_malformed_policies(s3: Any, bucket: str, change: dict[str, Any] | None,
     error = error_of(s3.put_bucket_policy, Bucket=bucket, Policy=text)["Error"]
     assert (error["Code"], error["Message"]) == ("MalformedPolicy", said)
     assert refused(s3.get_bucket_policy, Bucket=bucket) == ("NoSuchBucketPolicy", 404)
+
+
+def equals(key: str, value: str) -> Any:
+    """Write a condition."""
+    return {"Condition": {"StringEquals": {key: value}}}
+
+
+def test_conditions_on_the_tags_that_an_object_has(s3: Any, other: Any, bucket: str) -> None:
+    """Of reads, of reads and changes of the tags themselves, of a version, and of a copy's source."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    old = s3.put_object(Bucket=bucket, Key="k", Body=b"open", Tagging="security=public&a=b")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="shut", Body=b"shut", Tagging="security=private")
+    actions = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:PutObjectTagging"]
+    attach(
+        s3, bucket, statement(bucket, actions, **equals("s3:ExistingObjectTag/security", "public")),
+        statement(bucket, "s3:PutObject", "/copies/*"),
+    )  # fmt: skip
+    assert other.get_object(Bucket=bucket, Key="k")["Body"].read() == b"open"
+    assert other.head_object(Bucket=bucket, Key="k", VersionId=old)["TagCount"] == 2
+    assert other.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]
+    other.copy_object(Bucket=bucket, Key="copies/k", CopySource=f"{bucket}/k")
+    other.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "security", "Value": "private"}]})
+    denied = ("AccessDenied", 403)
+    assert refused(other.get_object, Bucket=bucket, Key="k") == denied
+    for key in ("shut", "missing"):
+        assert refused(other.get_object, Bucket=bucket, Key=key) == denied
+    assert refused(other.get_object_tagging, Bucket=bucket, Key="shut") == denied
+    assert refused(other.copy_object, Bucket=bucket, Key="copies/s", CopySource=f"{bucket}/shut") == denied
+    tags = {"TagSet": [{"Key": "security", "Value": "public"}]}  # what is asked for is not what is there
+    assert refused(other.put_object_tagging, Bucket=bucket, Key="shut", Tagging=tags) == denied
+
+
+def test_a_denial_by_an_objects_tags_holds_for_the_owner(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1", Tagging="hold=yes")
+    denial = {"Effect": "Deny", "Principal": "*", **equals("s3:ExistingObjectTag/hold", "yes")}
+    attach(s3, bucket, statement(bucket, "s3:GetObject", **denial))
+    assert refused(s3.get_object, Bucket=bucket, Key="k") == ("AccessDenied", 403)
+    assert refused(s3.copy_object, Bucket=bucket, Key="c", CopySource=f"{bucket}/k") == ("AccessDenied", 403)
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted", "good", "bad"),
+    [
+        ("s3:RequestObjectTag/project", "a", {"Tagging": "project=a&x"}, {"Tagging": "project=b"}),
+        ("s3:RequestObjectTagKeys", "project", {"Tagging": "project=a"}, {"Tagging": "other=a"}),
+        ("s3:x-amz-server-side-encryption-customer-algorithm", "AES256",
+         {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}, {}),
+        ("s3:x-amz-storage-class", "STANDARD_IA", {"StorageClass": "STANDARD_IA"}, {"StorageClass": "GLACIER_IR"}),
+        ("s3:x-amz-website-redirect-location", "/x", {"WebsiteRedirectLocation": "/x"}, {"WebsiteRedirectLocation": "/y"}),
+        ("s3:if-none-match", "*", {"IfNoneMatch": "*"}, {}),
+    ],
+)  # fmt: skip
+def test_conditions_on_what_a_put_says(
+    s3: Any, other: Any, bucket: str, key: str, wanted: str, good: dict[str, str], bad: dict[str, str]
+) -> None:
+    attach(s3, bucket, statement(bucket, "s3:PutObject", **equals(key, wanted)))
+    other.put_object(Bucket=bucket, Key="k", Body=b"1", **good)
+    for wrong in (bad, {}):
+        assert refused(other.put_object, Bucket=bucket, Key="n", Body=b"1", **wrong) == ("AccessDenied", 403)
+    assert refused(other.create_multipart_upload, Bucket=bucket, Key="n") == ("AccessDenied", 403)
+
+
+def test_conditions_on_copies(s3: Any, other: Any, bucket: str) -> None:
+    """The source is read decoded, with or without a slash in front: none of these spellings gets around it."""
+    for key in ("public/k", "private/k"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    like: Any = {"Condition": {"StringLike": {"s3:x-amz-copy-source": f"{bucket}/public/*"}}}
+    attach(s3, bucket, statement(bucket, "s3:GetObject"), statement(bucket, "s3:PutObject", **like))
+    for source in (f"{bucket}/public/k", f"/{bucket}/public/k", f"{bucket}/public%2Fk"):
+        assert raw(other, "PUT", f"/{bucket}/c", x_amz_copy_source=source)[0] == 200
+    for source in (f"{bucket}/private/k", f"{bucket}/%70rivate/k"):
+        assert raw(other, "PUT", f"/{bucket}/c", x_amz_copy_source=source)[0] == 403
+    assert refused(other.put_object, Bucket=bucket, Key="n", Body=b"1") == ("AccessDenied", 403)
+    attach(s3, bucket, statement(bucket, "s3:GetObject"),
+           statement(bucket, "s3:PutObject", **equals("s3:x-amz-metadata-directive", "COPY")))  # fmt: skip
+    source = f"{bucket}/public/k"
+    other.copy_object(Bucket=bucket, Key="c", CopySource=source, MetadataDirective="COPY")
+    for directive in ({"MetadataDirective": "REPLACE"}, {}):
+        refusal = refused(other.copy_object, Bucket=bucket, Key="n", CopySource=source, **directive)
+        assert refusal == ("AccessDenied", 403)
