@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from server.gateway import Receive, Scope, Send
     from server.types import HttpRequest, HttpResponse
 
@@ -101,8 +104,11 @@ def _name(name: str) -> bytes:
     return name.lower().encode("latin-1")
 
 
-async def send(response: HttpResponse, method: str, send: Send) -> None:
-    """Send a response. A body without a length goes out chunked; HEAD and 204/304 carry none."""
+async def send(response: HttpResponse, method: str, send: Send, receive: Receive | None = None) -> None:
+    """Send a response. A body without a length goes out chunked; HEAD and 204/304 carry none.
+
+    `receive`, once the request's body is read: a streamed body is closed, not read on, when the client has gone.
+    """
     headers = [(_name(name), value.encode("utf-8")) for name, value in response.headers]
     content = response.body
     if isinstance(content, bytes):
@@ -113,6 +119,51 @@ async def send(response: HttpResponse, method: str, send: Send) -> None:
         return
     start: dict[str, Any] = {"type": "http.response.start", "status": response.status, "headers": headers}
     await send(start)
-    async for chunk in content:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    if receive is None:
+        async for chunk in content:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    elif not await _send_while_heard(content, send, receive):
+        return
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_while_heard(content: AsyncIterator[bytes], send: Send, receive: Receive) -> bool:
+    """Send a stream's chunks until its end or until the client goes; return whether it stayed."""
+    gone = asyncio.ensure_future(_gone(receive))
+    coming: asyncio.Future[bytes] | None = None
+    chunks = aiter(content)
+    try:
+        while True:
+            coming = asyncio.ensure_future(_following(chunks))
+            await asyncio.wait({coming, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                return False
+            try:
+                chunk = coming.result()
+            except _EndedError:
+                return True
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    finally:
+        gone.cancel()
+        if coming is not None and not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class _EndedError(Exception):
+    """A stream's end: StopAsyncIteration does not pass through a future."""
+
+
+async def _following(chunks: AsyncIterator[bytes]) -> bytes:
+    try:
+        return await anext(chunks)
+    except StopAsyncIteration:
+        raise _EndedError from None
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -287,7 +287,7 @@ class Gateway:
                 await s3_door.add_cors(exchange, response)
             if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:
                 browser.finish(exchange, response)
-            await body.send(response, exchange.request.method, send)
+            await body.send(response, exchange.request.method, send, receive)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request to the admin API and the console in, unless a browser sends it for another page."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MAX_INLINE_BYTES = 128_000
+MAX_ANSWER_BYTES = 1 << 30  # the guide's limit of an asynchronous payload
 DEFAULT_TTL_S = 21_600
 DEFAULT_TIMEOUT_S = 900
 DEFAULT_CONCURRENCY = 4  # AWS chooses by itself when MaxConcurrentInvocationsPerInstance is not given
@@ -220,7 +221,7 @@ async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> _Answer | None:
     request = {names[header]: value for header, value in kept["headers"].items()} | {"Body": body}
     try:
         variant = invoke.pick_variant(fleet, {"TargetVariant": kept["variant"]} if kept["variant"] else {})
-        content, headers = await invoke.call_through(cx, fleet, variant, request, kept["timeout_s"])
+        content, headers = await invoke.call_through(cx, fleet, variant, request, kept["timeout_s"], MAX_ANSWER_BYTES)
     except AwsError as error:
         if error.code == "ServiceUnavailable" and not _is_lost(kept, error):
             raise

@@ -43,7 +43,7 @@ class _Connection(asyncio.Protocol):
     """One connection to a container, and the answer that is on its way over it."""
 
     __slots__ = (
-        "_chunks", "_ended", "_failure", "_headers", "_parser", "_paused", "_reply", "_size", "_streamed", "_transport",
+        "_chunks", "_ended", "_failure", "_headers", "_limit_bytes", "_parser", "_paused", "_reply", "_size", "_streamed", "_transport",
         "_waiter", "closed", "idle_since", "reusable",
     )  # fmt: skip
 
@@ -63,9 +63,13 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self._transport, self._parser = transport, httptools.HttpResponseParser(self)
 
-    def ask(self, request: bytes, *, streamed: bool = False) -> asyncio.Future[None]:
-        """Send a request; the future ends with the answer, or with its header when it is `streamed`."""
+    def ask(self, request: bytes, *, streamed: bool = False, limit_bytes: int = 0) -> asyncio.Future[None]:
+        """Send a request; the future ends with the answer, or with its header when it is `streamed`.
+
+        `limit_bytes`: what a whole answer may have; one that goes on is broken off.
+        """
         self._reply, self._headers, self._chunks = Reply(), [], deque()
+        self._limit_bytes = limit_bytes
         self._streamed, self._size, self._paused, self._ended, self.reusable = streamed, 0, False, False, False
         self._failure = None
         self._waiter = asyncio.get_running_loop().create_future()
@@ -119,15 +123,21 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
-        if self._streamed:
-            self._size += len(chunk)
+        self._size += len(chunk)
+        if not self._streamed:
+            if self._size > self._limit_bytes:
+                self._chunks.clear()
+                self._fail(f"the answer is longer than {self._limit_bytes} bytes")
+                self.closed = True
+                self._transport.abort()
+        else:
             if self._size > MOST_WAITING_BYTES and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
             self._wake()
 
     def on_message_complete(self) -> None:
-        if self.reply.status:  # else it was 100 Continue or the like
+        if self.reply.status and not self._ended:  # else it was 100 Continue or the like
             self.reusable = bool(self._parser.should_keep_alive())
             self._finish()
 
@@ -173,11 +183,13 @@ class Client:
         self._idle: dict[tuple[str, int], list[_Connection]] = {}
         self._sweeping = False
 
-    async def post(self, address: tuple[str, int], path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Ask and give the whole answer. Raises NoAnswerError, BrokenAnswerError; cancelled, it hangs up."""
+    async def post(
+        self, address: tuple[str, int], path: str, headers: Mapping[str, str], body: bytes, limit_bytes: int
+    ) -> Reply:
+        """Ask and return the whole answer, of `limit_bytes` at most. NoAnswerError, BrokenAnswerError; cancelled, it hangs up."""
         connection = await self._connection(address)
         try:
-            await connection.ask(_request(address, path, headers, body))
+            await connection.ask(_request(address, path, headers, body), limit_bytes=limit_bytes)
         except BaseException:
             connection.close()
             raise

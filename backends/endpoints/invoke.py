@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from backends.core.kernel import Kernel
 
 MAX_BODY_BYTES = 6_291_456
+MAX_ANSWER_BYTES = 64 << 20
+"""What a real-time answer may have. Unverified: AWS documents a limit of the request only."""
 TIMEOUT_S = 60.0
 APPEAR_EVERY_S = 0.05
 APPEAR_S = 15.0  # after a restart, what was InService is found again within this time
@@ -161,7 +163,12 @@ def container_headers(request: dict[str, Any]) -> dict[str, str]:
 
 
 async def call_through(
-    cx: Context, fleet: Fleet, variant: Variant, request: dict[str, Any], timeout_s: float
+    cx: Context,
+    fleet: Fleet,
+    variant: Variant,
+    request: dict[str, Any],
+    timeout_s: float,
+    limit_bytes: int = MAX_ANSWER_BYTES,
 ) -> tuple[bytes, Mapping[str, str]]:
     """Send a body through an instance's containers, each one's answer being the next one's question.
 
@@ -178,7 +185,7 @@ async def call_through(
                 # Only the last container hears the caller's Accept (amazon-sagemaker-examples 729).
                 last = container is instance.containers[-1]
                 asked = headers if last else {k: v for k, v in headers.items() if k != "Accept"}
-                reply = await _post(cx.kernel, container, body, asked)
+                reply = await _post(cx.kernel, container, body, asked, limit_bytes)
             body, received = reply.body, reply.headers
             if reply.status >= 300:
                 raise model_error(cx, fleet, container, reply.status, body)
@@ -187,16 +194,19 @@ async def call_through(
     except TimeoutError as error:
         raise _timed_out(cx, fleet, container) from error
     except http.BrokenAnswerError as error:
-        raise model_error(cx, fleet, container, 0, b"The container broke its answer off.") from error
+        raise model_error(cx, fleet, container, 0, f"The container's answer broke off: {error}.".encode()) from error
     finally:
         instance.outstanding -= 1
     return body, received
 
 
-async def _post(kernel: Kernel, container: Container, body: bytes, headers: dict[str, str]) -> http.Reply:
+async def _post(
+    kernel: Kernel, container: Container, body: bytes, headers: dict[str, str], limit_bytes: int
+) -> http.Reply:
     """Ask a container; ServiceUnavailable when it cannot be reached."""
     try:
-        return await client(kernel).post((container.host, container.port), "/invocations", headers, body)
+        address = (container.host, container.port)
+        return await client(kernel).post(address, "/invocations", headers, body, limit_bytes)
     except http.NoAnswerError as error:
         raise _unreachable(error) from error
 

@@ -61,7 +61,7 @@ def serve(server: Scripted, work: Callable[[http.Client, Address], Awaitable[Any
 
 
 def post(client: http.Client, address: Address, body: bytes = b"in") -> Awaitable[http.Reply]:
-    return client.post(address, "/invocations", {"Content-Type": "text/plain"}, body)
+    return client.post(address, "/invocations", {"Content-Type": "text/plain"}, body, 1 << 20)
 
 
 def test_connections_are_kept_and_requests_are_whole() -> None:
@@ -175,7 +175,22 @@ def test_line_ends_in_a_value_begin_no_header() -> None:
     server = Scripted((OK,))
 
     async def work(client: http.Client, address: Address) -> None:
-        await client.post(address, "/invocations", {"X-Evil": "a\r\nX-Other: b"}, b"")
+        await client.post(address, "/invocations", {"X-Evil": "a\r\nX-Other: b"}, b"", 1 << 20)
 
     serve(server, work)
     assert b"\r\nX-Other" not in server.requests[0]
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 4000000\r\n", b"Transfer-Encoding: chunked\r\n", b""])
+def test_an_answer_without_end_is_broken_off(framing: bytes) -> None:
+    block = b"x" * 65536
+    part = b"10000\r\n" + block + b"\r\n" if b"chunked" in framing else block
+    server = Scripted((b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n", *[part] * 60, None), (OK,))
+
+    async def work(client: http.Client, address: Address) -> None:
+        with pytest.raises(http.BrokenAnswerError, match="longer than 1048576 bytes"):
+            await post(client, address)
+        assert (await post(client, address)).body == b"ok"
+
+    serve(server, work)
+    assert server.connections == 2
