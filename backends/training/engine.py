@@ -6,7 +6,6 @@ job is prepared again, a running one is adopted, an ended one is packed again, a
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from backends.jobs import artifacts, channels, checkpoints, credentials, logs, o
 from backends.jobs.queue import Run, drives
 from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.spec import Exit, JobSpec
+from backends.jobs.supervisor import beneath
 from backends.training import plan as plans
 from backends.training.status import TRAINING_JOB, advance, finish, with_secondary
 from backends.training.verdict import Verdict, verdict
@@ -339,13 +339,15 @@ class _Job:
         outputs = [(root / "output" / "data", root) for root in roots]
         base = f"{self.plan.output_uri.rstrip('/')}/{self.plan.name}/output"
         if self.plan.compressed:
-            artifacts.upload_archive(self.as_role, outputs, f"{base}/output.tar.gz", self.directory, check)
+            artifacts.upload_archive(
+                self.as_role, outputs, f"{base}/output.tar.gz", self.directory, check, self.plan.volume_bytes
+            )
         else:
             artifacts.upload_files(self.as_role, outputs, f"{base}/data/", check)
         if how.status == "Failed":
             return {}
         if self.plan.compressed:
-            artifacts.upload_archive(self.as_role, models, uri, self.directory, check)
+            artifacts.upload_archive(self.as_role, models, uri, self.directory, check, self.plan.volume_bytes)
         else:
             artifacts.upload_files(self.as_role, models, uri, check)
         return {"ModelArtifacts": {"S3ModelArtifacts": uri}}
@@ -359,7 +361,7 @@ def _clean_up(run: Run) -> None:
         for attempt in range(1, run.state["attempt"] + 1):
             directory = plans.job_directory(run.kernel.settings.data_dir, run.id, attempt)
             runner.remove(Handle(f"{run.id}-{attempt}", directory, run.state["runner"]))
-    shutil.rmtree(root, ignore_errors=True)
+    beneath.remove(root)
 
 
 def _forget(run: Run) -> None:

@@ -13,7 +13,7 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,12 +125,21 @@ class BlobWriter:
 
 def copy(source: Path, target: Path) -> None:
     """Copy a file's bytes: a reflink where the file system has them, else a copy inside the kernel."""
-    with source.open("rb") as origin, target.open("xb") as made:
+    with source.open("rb") as origin:
+        copy_open(origin, target)
+
+
+def copy_open(origin: IO[bytes], target: Path, *, pad: bool = False) -> None:
+    """Copy an open file's bytes, as many as it has now; its holes stay holes where the kernel tells them.
+
+    OSError when it becomes shorter meanwhile, unless `pad`.
+    """
+    with target.open("xb") as made:
         try:
             try:
                 fcntl.ioctl(made.fileno(), FICLONE, origin.fileno())
             except OSError:
-                shutil.copyfileobj(origin, made, 1 << 20) if not hasattr(os, "sendfile") else _send(origin, made)
+                shutil.copyfileobj(origin, made, 1 << 20) if not hasattr(os, "sendfile") else _send(origin, made, pad)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -164,13 +173,33 @@ def _append(origin: Any, made: Any) -> None:
         shutil.copyfileobj(origin, made, 1 << 20)
 
 
-def _send(origin: Any, made: Any) -> None:
-    offset, left = 0, os.fstat(origin.fileno()).st_size
-    while left > 0:
-        sent = os.sendfile(made.fileno(), origin.fileno(), offset, left)
-        if sent == 0:
-            raise OSError(f"{origin.name} became shorter while it was copied")
-        offset, left = offset + sent, left - sent
+def _send(origin: Any, made: Any, pad: bool) -> None:
+    size = os.fstat(origin.fileno()).st_size
+    for start, end in _extents(origin.fileno(), size):
+        offset = os.lseek(made.fileno(), start, os.SEEK_SET)
+        while offset < end:
+            sent = os.sendfile(made.fileno(), origin.fileno(), offset, end - offset)
+            if sent == 0 and not pad:
+                raise OSError(f"{origin.name} became shorter while it was copied")
+            offset = offset + sent if sent else end
+    os.ftruncate(made.fileno(), size)
+
+
+def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of what a file holds between its holes (lseek(2)); all of it where holes are not told."""
+    if not hasattr(os, "SEEK_DATA"):
+        yield 0, size
+        return
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+            end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            start, end = end, size
+        yield start, end
 
 
 def _sync(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from typing import IO, TYPE_CHECKING
 
 from backends.core import errors
@@ -75,11 +76,26 @@ class ObjectStore(Index):
                 path.unlink()
             return content
         if not move:
-            copied = self.blobs.temporary()
-            blob_files.copy(path, copied)
-            path = copied
+            with path.open("rb") as file:
+                return self._store_copy(file)
+        return self._adopt(path)
+
+    def store_open_file(self, file: IO[bytes]) -> Content:
+        """Store an open file's bytes: those of the size it has now, zeros for what it loses meanwhile."""
+        size = os.fstat(file.fileno()).st_size
+        if size <= INLINE_BYTES:
+            return self.store_bytes(file.read(size).ljust(size, b"\0"))
+        return self._store_copy(file, pad=True)
+
+    def _store_copy(self, file: IO[bytes], *, pad: bool = False) -> Content:
+        copied = self.blobs.temporary()
+        blob_files.copy_open(file, copied, pad=pad)
+        return self._adopt(copied)
+
+    def _adopt(self, path: Path) -> Content:
         with path.open("rb") as file:
             etag = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            size = os.fstat(file.fileno()).st_size
         return Content(size, etag, blob=self.blobs.adopt(path))
 
     def put_file(
@@ -95,6 +111,11 @@ class ObjectStore(Index):
         """Store a file as an object; blocks, opens its own transaction."""
         content = self.store_file(path, move=move)
         return cx.write(lambda inside: self._put(inside, bucket, key, content, content_type))
+
+    def put_open_file(self, cx: Context, bucket: str, key: str, file: IO[bytes]) -> StoredObject:
+        """Store an open file that others may still write to, at the size it has now; blocks, opens its own transaction."""
+        content = self.store_open_file(file)
+        return cx.write(lambda inside: self._put(inside, bucket, key, content, "binary/octet-stream"))
 
     def put_bytes(
         self, cx: Context, bucket: str, key: str, data: bytes, content_type: str = "binary/octet-stream"

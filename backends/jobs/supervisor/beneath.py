@@ -1,4 +1,4 @@
-# ruff: noqa: PTH208 - pathlib would cost every supervisor 8 ms of its start
+# ruff: noqa: PTH100, PTH101, PTH208 - pathlib would cost every supervisor 8 ms of its start
 """Files below a held directory whose names a job owns: opened component by component, never through a link.
 
 Standard library only, since the supervisor uses it too. A name is a relative path; `..`, empty and absolute ones are
@@ -10,6 +10,7 @@ file is known before an open has any effect: a FIFO hangs nobody and a device is
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -31,15 +32,36 @@ def root(path: str) -> int:
     return os.open(path, _DIRECTORY)
 
 
-def directory(at: int, name: str) -> int:
-    """Open a directory below `at` ("" is `at` itself)."""
+def directory(at: int, name: str, *, force: bool = False) -> int:
+    """Open a directory below `at` ("" is `at` itself). `force`: whoever owns it is let in, whatever its mode says."""
     fd = os.dup(at)
     for part in _parts(name) if name else ():
         try:
-            deeper = os.open(part, _DIRECTORY, dir_fd=fd)
+            deeper = _enter(fd, part) if force else os.open(part, _DIRECTORY, dir_fd=fd)
         finally:
             os.close(fd)
         fd = deeper
+    return fd
+
+
+def _enter(at: int, part: str) -> int:
+    """Open a directory, and let its owner in where its mode does not."""
+    try:
+        fd = os.open(part, _DIRECTORY, dir_fd=at)
+    except PermissionError:
+        if not _HANDLE:
+            os.chmod(part, 0o700, dir_fd=at, follow_symlinks=False)
+            return os.open(part, _DIRECTORY, dir_fd=at)
+        handle = os.open(part, _HANDLE | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+        try:
+            os.chmod(f"/proc/self/fd/{handle}", 0o700)
+            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        finally:
+            os.close(handle)
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    if mode & 0o700 != 0o700:
+        with contextlib.suppress(OSError):  # somebody else's
+            os.fchmod(fd, mode | 0o700)
     return fd
 
 
@@ -58,17 +80,24 @@ def make_directories(at: int, name: str, mode: int) -> int:
     return fd
 
 
-def file(at: int, name: str, flags: int = os.O_RDONLY, kind: Callable[[int], bool] = stat.S_ISREG) -> int:
+def file(
+    at: int,
+    name: str,
+    flags: int = os.O_RDONLY,
+    kind: Callable[[int], bool] = stat.S_ISREG,
+    *,
+    force: bool = False,
+) -> int:
     """Open a file of the given kind below `at`. RefusedError for any other kind, a link among them."""
     above, _, last = name.rpartition("/")
-    parent = directory(at, above)
+    parent = directory(at, above, force=force)
     try:
-        return _open(parent, _parts(last)[0], flags | os.O_CLOEXEC, kind)
+        return _open(parent, _parts(last)[0], flags | os.O_CLOEXEC, kind, force)
     finally:
         os.close(parent)
 
 
-def _open(parent: int, name: str, flags: int, kind: Callable[[int], bool]) -> int:
+def _open(parent: int, name: str, flags: int, kind: Callable[[int], bool], force: bool) -> int:
     if not _HANDLE:  # no handles on this system: look, open, look again
         if not kind(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             raise RefusedError(f"{name!r} is a file of another kind")
@@ -81,24 +110,41 @@ def _open(parent: int, name: str, flags: int, kind: Callable[[int], bool]) -> in
     try:
         if not kind(os.fstat(handle).st_mode):
             raise RefusedError(f"{name!r} is a file of another kind")
-        return os.open(f"/proc/self/fd/{handle}", flags)  # this very file, whatever has its name now
+        # This very file, whatever has its name now.
+        try:
+            return os.open(f"/proc/self/fd/{handle}", flags)
+        except PermissionError:
+            if not force:
+                raise
+            os.chmod(f"/proc/self/fd/{handle}", 0o600)
+            return os.open(f"/proc/self/fd/{handle}", flags)
     finally:
         os.close(handle)
 
 
-def walk(at: int, name: str = "") -> Iterator[tuple[str, os.stat_result]]:
+def link(at: int, name: str) -> str:
+    """Read where a symbolic link below `at` points."""
+    above, _, last = name.rpartition("/")
+    parent = directory(at, above)
+    try:
+        return os.readlink(_parts(last)[0], dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def walk(at: int, name: str = "", *, force: bool = False) -> Iterator[tuple[str, os.stat_result]]:
     """Yield everything below a directory as (path relative to it, lstat), sorted, each folder before what it holds.
 
     Names are listed from descriptors; at most two are open at a time. Left out: what vanishes meanwhile, and paths
     longer than PATH_MAX, which no program can name.
     """
-    base = directory(at, name)
+    base = directory(at, name, force=force)
     try:
         todo = [""]
         while todo:
             above = todo.pop()
             folders = []
-            for path, status in _entries(base, above):
+            for path, status in _entries(base, above, force):
                 yield path, status
                 if stat.S_ISDIR(status.st_mode):
                     folders.append(path)
@@ -107,9 +153,9 @@ def walk(at: int, name: str = "") -> Iterator[tuple[str, os.stat_result]]:
         os.close(base)
 
 
-def _entries(base: int, above: str) -> list[tuple[str, os.stat_result]]:
+def _entries(base: int, above: str, force: bool) -> list[tuple[str, os.stat_result]]:
     try:
-        fd = directory(base, above)
+        fd = directory(base, above, force=force)
     except OSError:  # it was swapped or removed, or belongs to somebody who shut it
         return []
     found = []
@@ -124,6 +170,75 @@ def _entries(base: int, above: str) -> list[tuple[str, os.stat_result]]:
     finally:
         os.close(fd)
     return found
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove whatever has this path, and all below it, at any depth; no link is followed. Idempotent.
+
+    The path itself is the server's own. A folder inside a folder is moved up to the top first, so neither stack nor
+    descriptors grow with the depth. What belongs to somebody else, or is busy, stays.
+    """
+    above, name = os.path.split(os.path.abspath(path))
+    try:
+        at = os.open(above, _DIRECTORY & ~os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        if not _is_removed(at, name):
+            top = _enter(at, name)
+            try:
+                _empty(top)
+            finally:
+                os.close(top)
+            os.rmdir(name, dir_fd=at)
+    except OSError:
+        pass
+    finally:
+        os.close(at)
+
+
+def _empty(top: int) -> None:
+    moved, kept = 0, set[str]()
+    prefix = f".removed-{os.urandom(8).hex()}-"
+    while names := [name for name in os.listdir(top) if name not in kept]:
+        for name in names:
+            try:
+                if _is_removed(top, name):
+                    continue
+                folder = _enter(top, name)
+            except OSError:
+                kept.add(name)
+                continue
+            try:
+                for inner in os.listdir(folder):
+                    with contextlib.suppress(OSError):
+                        if not _is_removed(folder, inner):
+                            os.close(_enter(folder, inner))  # only a folder that may be written to can be moved
+                            os.rename(inner, f"{prefix}{moved}", src_dir_fd=folder, dst_dir_fd=top)
+                            moved += 1
+                os.rmdir(name, dir_fd=top)
+            except OSError:
+                kept.add(name)
+            finally:
+                os.close(folder)
+
+
+def _is_removed(at: int, name: str) -> bool:
+    """Remove a file or an empty folder; False for a folder that holds something."""
+    try:
+        os.unlink(name, dir_fd=at)
+    except (IsADirectoryError, PermissionError):  # POSIX has EPERM where Linux has EISDIR
+        try:
+            os.rmdir(name, dir_fd=at)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.EACCES}:
+                raise
+            return False
+    except FileNotFoundError:
+        return True
+    return True
 
 
 def _parts(name: str) -> list[str]:
