@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,7 +77,7 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
     wanted = places.Wanted(plan.container["Image"], "serve", cuda=bool(plan.gpus))
     place = places.find(cx.kernel, wanted, say, check)
     opt_ml = plan.directory / "ml"
-    shutil.rmtree(plan.directory, ignore_errors=True)
+    beneath.remove(plan.directory)
     make_open(opt_ml / "model", above=plan.directory)
     try:
         deliver_model(role_access.as_role(cx, plan.role), plan, opt_ml / "model", check)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from backends.endpoints.status import variants_of
 from backends.jobs import logs, places, queue
 from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.slots import Ask
+from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -277,7 +277,7 @@ class Deployment:
         for entry in running:
             self._runner(entry).remove(self._handle(entry))
         for entry in entries:  # its copy of the model
-            shutil.rmtree(self._directory(entry), ignore_errors=True)
+            beneath.remove(self._directory(entry))
         self.run.cx.write(lambda cx: _end_sessions(cx, entries))
         logs.forget(self.run, [entry["job"] for entry in entries])
 

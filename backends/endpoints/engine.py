@@ -7,7 +7,6 @@ that a restarted server finds every container again, and a killed one leaves non
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary
 from backends.endpoints.tables import async_invocations
 from backends.jobs import queue
 from backends.jobs.queue import Run, drives
+from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -283,7 +283,7 @@ class _Endpoint:
                 events.emit(cx, "Endpoint", found.arn, found.status, "Deleted", "", {"name": found.key})
             self.run.finish_in(cx)
 
-        shutil.rmtree(self.run.kernel.settings.data_dir / "jobs" / self.run.id, ignore_errors=True)
+        beneath.remove(self.run.kernel.settings.data_dir / "jobs" / self.run.id)
         self.run.cx.write(work)
 
 

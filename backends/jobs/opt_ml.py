@@ -7,7 +7,6 @@ be done twice: it begins by clearing what an interrupted attempt left.
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,7 @@ class Plan:
 
 def lay_out(cx: Context, plan: Plan, check: Callable[[], None]) -> tuple[tuple[HostSpec, ...], tuple[Pipe, ...]]:
     """Write every host's /opt/ml; give the hosts and their pipes. `check` is called between files and may raise."""
-    shutil.rmtree(plan.directory, ignore_errors=True)
+    beneath.remove(plan.directory)
     specs: list[HostSpec] = []
     pipes: list[Pipe] = []
     for index, host in enumerate(plan.hosts):

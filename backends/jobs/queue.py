@@ -8,7 +8,6 @@ the phase it had reached; each step must bear being done twice.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 import uuid
@@ -21,6 +20,7 @@ from backends.core.operation import marked
 from backends.core.tables import jobs
 from backends.jobs import places
 from backends.jobs.slots import Slots
+from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,7 +280,7 @@ def _sweep(kernel: Kernel) -> None:
         folder = kernel.settings.data_dir / "jobs"
         for directory in folder.iterdir() if folder.is_dir() else ():
             if not known(directory.name):
-                shutil.rmtree(directory, ignore_errors=True)
+                beneath.remove(directory)
     except Exception:
         log.exception("what earlier servers left could not be swept")
 

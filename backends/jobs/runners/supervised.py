@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backends.jobs.runners.base import Change, Handle, LogLine, StartError
 from backends.jobs.spec import Exit, HostExit
-from backends.jobs.supervisor import files, log, sync
+from backends.jobs.supervisor import beneath, files, log, sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +70,7 @@ class SupervisedRunner:
         try:
             self._launch(handle, spec)
         except BaseException:
-            shutil.rmtree(handle.state, ignore_errors=True)
+            beneath.remove(handle.state)
             self.remove(handle)
             raise
         return handle
@@ -174,7 +173,7 @@ class SupervisedRunner:
         self._collect(handle.job)
         if lost:
             self._clean(handle)
-        shutil.rmtree(handle.state, ignore_errors=True)
+        beneath.remove(handle.state)
         (self._registry / handle.job).unlink(missing_ok=True)
 
     def _take_over(self, handle: Handle) -> bool:  # noqa: ARG002 - for who overrides it

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH112, PTH114, PTH118 - pathlib would cost every supervisor 8 ms of its start
+# ruff: noqa: PTH118 - pathlib would cost every supervisor 8 ms of its start
 """The life of a supervisor: start the hosts, mind their requests, record the end, clean up.
 
 The main thread starts process hosts (their parent-death signal follows the thread) and then waits on two pipes: the
@@ -64,9 +64,9 @@ class Supervisor:
             host.cleanup()
         if self._engine:
             self._remove_networks()
-        scratch = self._path(files.SCRATCH)
-        if os.path.isdir(scratch):
-            _remove_tree(scratch)
+        from . import beneath
+
+        beneath.remove(self._path(files.SCRATCH))
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
@@ -246,19 +246,6 @@ class Supervisor:
                     self._engine.call("POST", f"/networks/{network['Name']}/disconnect", leaving)
             with contextlib.suppress(EngineError):
                 self._engine.call("DELETE", f"/networks/{network['Name']}")
-
-
-def _remove_tree(path: str) -> None:
-    import shutil
-
-    for parent, folders, _ in os.walk(path):  # a job may have taken its own rights away
-        for folder in folders:
-            inner = os.path.join(parent, folder)
-            if os.path.islink(inner):  # chmod would follow it to whatever directory of this machine the job named
-                continue
-            with contextlib.suppress(OSError):
-                os.chmod(inner, 0o700)
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def main() -> None:

@@ -1,0 +1,126 @@
+"""What a job left is removed at any depth and with any modes, and nothing that its links name."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backends.jobs.supervisor import beneath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOBODY = 65534
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # fork, from 3.12 on
+
+
+def nested(at: Path, depth: int, mode: int = 0o700) -> None:
+    """Make folders in each other, each with a file and a link to the machine's root, closed again from the deepest up."""
+    at.mkdir(parents=True, exist_ok=True)
+    fd = os.open(at, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=fd)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.symlink("/", "link", dir_fd=fd)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0, dir_fd=fd))
+        os.fchmod(fd, mode)
+        os.close(fd)
+        fd = deeper
+    os.close(fd)
+
+
+def as_an_ordinary_user(work: Callable[[], None]) -> None:
+    """Do something in a child that is not root: root reads and writes whatever the modes are."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+            work()
+        except BaseException:  # noqa: BLE001 - the child must not go on as pytest
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder in which an ordinary user may write."""
+    found = tmp_path / "job"
+    found.mkdir()
+    found.chmod(0o777)
+    for above in (tmp_path, *tmp_path.parents[:2]):
+        above.chmod(above.stat().st_mode | 0o011)
+    return found
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o500, 0o400, 0o100, 0])
+def test_folders_of_any_mode_are_removed(folder: Path, mode: int) -> None:
+    def work() -> None:
+        nested(folder / "tree", 20, mode)
+        (folder / "tree").chmod(mode)
+        beneath.remove(folder / "tree")
+
+    as_an_ordinary_user(work)
+    assert not (folder / "tree").exists()
+
+
+def test_five_thousand_folders_in_each_other_are_removed_with_few_descriptors(folder: Path) -> None:
+    nested(folder / "tree", 5000, 0)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path("/dev/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, limits[1]))
+    try:
+        beneath.remove(folder / "tree")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not (folder / "tree").exists()
+
+
+def test_links_are_removed_and_not_followed(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    elsewhere.chmod(0o755)
+    tree = folder / "tree"
+    (tree / "closed").mkdir(parents=True)
+    (tree / "closed" / "link").symlink_to(elsewhere)
+    (tree / "link").symlink_to(elsewhere)
+    (tree / ".removed-0").mkdir()
+    os.mkfifo(tree / "fifo")
+    beneath.remove(tree)
+    (folder / "top").symlink_to(elsewhere)
+    beneath.remove(folder / "top")
+    beneath.remove(folder / "never")
+    beneath.remove(folder / "never" / "there")
+    assert list(folder.iterdir()) == []
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of somebody else")
+def test_what_belongs_to_somebody_else_stays_and_ends_nothing(folder: Path) -> None:
+    nested(folder / "tree" / "theirs", 3)
+    (folder / "tree" / "own").mkdir()
+    os.chown(folder / "tree", NOBODY, NOBODY)
+    os.chown(folder / "tree" / "own", NOBODY, NOBODY)
+    as_an_ordinary_user(lambda: beneath.remove(folder / "tree"))
+    assert sorted(path.name for path in (folder / "tree").iterdir()) == ["theirs"]
+    beneath.remove(folder / "tree")
+    assert not (folder / "tree").exists()
+
+
+def test_a_supervisor_needs_no_other_module_for_it() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import supervisor.beneath; print('pathlib' in sys.modules)"
+    parent = str(Path(beneath.__file__).parent.parent)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, parent], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
