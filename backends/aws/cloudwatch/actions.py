@@ -33,7 +33,10 @@ def ask(cx: Context, body: dict[str, Any], old: str) -> None:
             error = "LocalMaker runs actions of SNS and Lambda only."
             events.emit(cx, "AwsCallDone", body["AlarmArn"], "", "Failed", error, detail)
         else:
-            events.emit(cx, "AwsCall", body["AlarmArn"], "", call["service"], "", call | {"about": detail})
+            sender = {"service": "cloudwatch.amazonaws.com", "account": cx.account, "arn": body["AlarmArn"]}
+            events.emit(
+                cx, "AwsCall", body["AlarmArn"], "", call["service"], "", call | {"about": detail, "sender": sender}
+            )
 
 
 def _call(cx: Context, body: dict[str, Any], old: str, target: str) -> dict[str, Any] | None:

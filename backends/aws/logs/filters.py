@@ -93,6 +93,8 @@ def put_subscription_filter(cx: Context, request: dict[str, Any]) -> dict[str, A
         raise scope.invalid("Invalid destinationArn")  # Unverified: wording
     if destination.service not in DESTINATIONS:
         raise errors.not_implemented(f"logs: subscriptions of {destination.service}")
+    if destination.account != cx.account:  # across accounts there are only Logs' own destinations. Unverified: wording
+        raise scope.invalid("destinationArn must be of the account of the subscription filter")
     if destination.service != "lambda" and "roleArn" not in request:
         raise scope.invalid("destinationArn for vendor kinesis cannot be used without roleArn")
     _put(cx, SUBSCRIPTIONS, group, {"distribution": "ByLogStream"} | request, MOST_SUBSCRIPTIONS)

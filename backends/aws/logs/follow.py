@@ -156,7 +156,10 @@ def _deliver(cx: Context, found: Document, rows: Sequence[Any]) -> None:
             "logEvents": matched,
         }
         zipped = base64.b64encode(gzip.compress(filters.packed(document), mtime=0)).decode()
-        events.emit(cx, "AwsCall", shown["destinationArn"], "", "", "", _call(shown, stream, zipped))
+        source = f"arn:aws:logs:{cx.region}:{cx.account}:log-group:{shown['logGroupName']}:*"
+        sender = {"service": "logs.amazonaws.com", "account": cx.account, "arn": source}
+        call = {**_call(shown, stream, zipped), "sender": sender}
+        events.emit(cx, "AwsCall", shown["destinationArn"], "", "", "", call)
 
 
 def _call(shown: dict[str, Any], stream: str, zipped: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from backends.aws.moto import recording, replay, seams, wsgi
+from backends.aws.moto import delivery, recording, replay, seams, wsgi
 from backends.aws.moto.wsgi import Answer, MotoRequest
 from backends.core import errors, events
 from backends.core.context import DEFAULT_REGION
@@ -90,7 +90,7 @@ def _role(name: str, cx: Context) -> dict[str, Any]:
 
 def start(kernel: Kernel) -> None:
     """Go on with what rooms want of moto and it has not answered, if there is any; let rooms ask what it has."""
-    kernel.state["ask moto"] = ask
+    kernel.state["ask moto"], kernel.state["is delivery allowed"] = ask, is_delivery_allowed
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
 
@@ -118,13 +118,28 @@ def ask(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
     return submit(cx.kernel, _request_of(cx, detail))
 
 
+def is_delivery_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -> Future[bool]:
+    """Return whether a sender may reach a receiver; see `delivery.py`."""
+    return _pool(kernel).submit(_is_allowed, kernel, sender, receiver)
+
+
+def _is_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -> bool:
+    def ask_as(account: str, detail: dict[str, Any]) -> Answer:
+        return _answer(kernel, _request_of(kernel.context(account, detail["region"]), detail))
+
+    return delivery.is_allowed(sender, receiver, ask_as)
+
+
 @on("AwsCall", name="aws.moto.door.take_call")
 def take_call(cx: Context, event: Event) -> None:
     """Write down what a room wants of a service of moto's, and do it once that is committed."""
     request = _request_of(cx, event.detail)
-    request.headers["x-localmaker-about"] = json.dumps(
-        {"arn": event.arn, "region": cx.region, **event.detail.get("about", {})}
-    )
+    about = {"arn": event.arn, "region": cx.region, **event.detail.get("about", {})}
+    sender = {"service": "", "account": cx.account, "arn": event.arn, **event.detail.get("sender", {})}
+    receiver = delivery.receiver_of(event.detail)
+    if delivery.is_foreign(sender, receiver):
+        about |= {"sender": sender, "receiver": receiver}
+    request.headers["x-localmaker-about"] = json.dumps(about)
     recording.write(cx.transaction, request, cx.clock.now(), secrets.randbits(62), None, pending=True)
     assert cx.tx is not None
     cx.tx.after_commit.append(partial(_hand_over, cx.kernel))
@@ -174,8 +189,12 @@ def _do_pending(kernel: Kernel) -> None:
     app = _app(kernel)
     for row in kernel.db.read_blocking(recording.pending):
         request, now = recording.request_of(row), kernel.clocks.now(row.account)
+        about = json.loads(request.headers.get("x-localmaker-about", "{}"))
         try:
-            status, _, content = _run(app, request, row.seed, now)
+            if "sender" in about and not _is_allowed(kernel, about["sender"], about["receiver"]):
+                status, content = 403, f"{about['receiver']} has no policy that allows it.".encode()
+            else:
+                status, _, content = _run(app, request, row.seed, now)
             failure = "" if status < 400 else content.decode(errors="replace")[:300]
         except Exception as error:
             log.exception("moto failed on %s", recording.operation_of(request))

@@ -112,7 +112,7 @@ def _same(one: str, other: str) -> bool:
 
 
 async def _check_destination(cx: Context, bucket: Bucket, service: str, arn: str, name: str) -> None:
-    """Raise InvalidArgument where a queue, topic or function is not there."""
+    """Raise InvalidArgument where a queue, topic or function is not there, or is another account's that has not let S3 in."""
     parameters = {
         "sqs": {"QueueUrl": notices.queue_url(arn)},
         "sns": {"TopicArn": arn},
@@ -126,7 +126,9 @@ async def _check_destination(cx: Context, bucket: Bucket, service: str, arn: str
     }
     there = cx.kernel.context(arn.split(":")[4], bucket.region)
     status, _, _ = await asyncio.wrap_future(cx.kernel.state["ask moto"](there, asked))
-    if status >= 400:
+    if status >= 400 or not await asyncio.wrap_future(
+        cx.kernel.state["is delivery allowed"](cx.kernel, _sender(bucket), arn)
+    ):
         text = "Unable to validate the following destination configurations"
         raise failures.invalid_argument(text, name, f"{arn}, null")
 
@@ -141,8 +143,16 @@ def tell(cx: Context, event: Event) -> None:
 
 
 def _call(cx: Context, bucket: Bucket, service: str, to: str, message: str) -> None:
-    """Ask, by an event, for a call of a service that moto answers; its owner may be another account than the bucket's."""
+    """Ask, by an event, for a call of a service that moto answers.
+
+    Its owner may be another account than the bucket's: what its policy does not allow is not done (`aws/moto/delivery.py`).
+    """
     account = to.split(":")[4] if to else bucket.account
     there = cx.kernel.context(account, bucket.region, tx=cx.tx)
     detail = {"service": service, "region": bucket.region, **notices.call(service, to, message)}
+    detail["sender"] = _sender(bucket)
     events.emit(there, "AwsCall", to or f"arn:aws:s3:::{bucket.name}", "", service, "", detail)
+
+
+def _sender(bucket: Bucket) -> dict[str, str]:
+    return {"service": "s3.amazonaws.com", "account": bucket.account, "arn": f"arn:aws:s3:::{bucket.name}"}

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws.s3.refusal import refused
 from tests.aws.s3.test_versions import switch
@@ -179,3 +180,95 @@ def test_what_is_acknowledged_is_told_through_a_crash(tmp_path: Path) -> None:
             found = {m["Records"][0]["s3"]["object"]["key"] for m in queue.bodies if "Records" in m}
     finally:
         live.stop()
+
+
+VICTIM = "777777777771"
+
+
+def entrance(resource: str, action: str, **condition: Any) -> str:
+    """Write a policy by which S3 may send."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": action,
+        "Resource": resource,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, "Condition": condition}]})
+
+
+def test_a_queue_of_another_account_hears_nothing_unless_it_lets_s3_in(
+    s3: Any, bucket: str, account: str, aws: Callable[..., Any], queue: Queue
+) -> None:
+    theirs = Queue(aws("sqs", account=VICTIM), f"theirs-{account}")
+    own = {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}, "StringEquals": {"aws:SourceAccount": account}}
+    refusing = [
+        entrance(theirs.arn, "sqs:SendMessage", StringEquals={"aws:SourceAccount": "777777777772"}),
+        entrance(theirs.arn, "sqs:SendMessage", ArnLike={"aws:SourceArn": "arn:aws:s3:::another"}),
+        entrance(theirs.arn, "sqs:ReceiveMessage", **own),
+    ]
+    for policy in (None, *refusing):
+        if policy is not None:
+            theirs.sqs.set_queue_attributes(QueueUrl=theirs.url, Attributes={"Policy": policy})
+        with pytest.raises(ClientError, match="Unable to validate the following destination configurations") as error:
+            tell(s3, bucket, theirs.arn, "s3:ObjectCreated:*")
+        assert error.value.response["Error"]["Code"] == "InvalidArgument"
+    good = entrance(theirs.arn, "sqs:SendMessage", **own)
+    theirs.sqs.set_queue_attributes(QueueUrl=theirs.url, Attributes={"Policy": good})
+    tell(s3, bucket, theirs.arn, "s3:ObjectCreated:*")
+    s3.put_object(Bucket=bucket, Key="seen", Body=b"1")
+    assert theirs.take(2)[1]["Records"][0]["s3"]["object"]["key"] == "seen"
+    theirs.sqs.set_queue_attributes(QueueUrl=theirs.url, Attributes={"Policy": refusing[0]})  # and at delivery
+    configuration = {"QueueConfigurations": [{"QueueArn": theirs.arn, "Events": ["s3:ObjectCreated:*"],
+                                              "Filter": rules(prefix="a")},
+                                             {"QueueArn": queue.arn, "Events": ["s3:ObjectCreated:*"],
+                                              "Filter": rules(prefix="b")}]}  # fmt: skip
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration=configuration, SkipDestinationValidation=True
+    )
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1")
+    s3.put_object(Bucket=bucket, Key="b", Body=b"1")
+    assert queue.take(1)[0]["Records"][0]["s3"]["object"]["key"] == "b"  # the calls are made in order
+    assert "Messages" not in theirs.sqs.receive_message(QueueUrl=theirs.url)
+
+
+def test_a_topic_of_another_account_hears_nothing_unless_it_lets_s3_in(
+    s3: Any, bucket: str, account: str, aws: Callable[..., Any]
+) -> None:
+    sns = aws("sns", account=VICTIM)
+    topic = sns.create_topic(Name=f"theirs-{account}")["TopicArn"]
+    wanted = {"TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]}
+    call = s3.put_bucket_notification_configuration
+    assert refused(call, Bucket=bucket, NotificationConfiguration=wanted) == ("InvalidArgument", 400)
+    policy = entrance(topic, "sns:Publish", StringEquals={"aws:SourceAccount": account})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    call(Bucket=bucket, NotificationConfiguration=wanted)
+
+
+def test_an_alarm_tells_no_topic_of_another_account(aws: Callable[..., Any], account: str) -> None:
+    """Its history says so; nobody who listens to the topic hears of it."""
+    sns, theirs = aws("sns", account=VICTIM), Queue(aws("sqs", account=VICTIM), f"alarm-{account}")
+    topic = sns.create_topic(Name=f"alarm-{account}")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=theirs.arn)
+    cloudwatch = aws("cloudwatch")
+    cloudwatch.put_metric_alarm(AlarmName="a", MetricName="m", Namespace="n", Period=60, EvaluationPeriods=1, Threshold=1,
+                                ComparisonOperator="GreaterThanThreshold", Statistic="Sum", AlarmActions=[topic])  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName="a", StateValue="ALARM", StateReason="tried")
+    deadline = time.monotonic() + WAIT_S
+    items: list[str] = []
+    while not items and time.monotonic() < deadline:
+        found = cloudwatch.describe_alarm_history(AlarmName="a", HistoryItemType="Action")["AlarmHistoryItems"]
+        items = [item["HistorySummary"] + item["HistoryData"] for item in found]
+        time.sleep(0.02)  # another service: there is nothing to wait on
+    assert "no policy that allows it" in items[0]
+    assert "Messages" not in theirs.sqs.receive_message(QueueUrl=theirs.url)
+
+
+def test_a_subscription_is_of_its_own_account(aws: Callable[..., Any]) -> None:
+    logs = aws("logs")
+    logs.create_log_group(logGroupName="/g")
+    for kind in ("lambda", "kinesis", "firehose"):
+        name = {"lambda": "function:f", "kinesis": "stream/s", "firehose": "deliverystream/s"}[kind]
+        given = {"logGroupName": "/g", "filterName": "f", "filterPattern": "", "roleArn": f"arn:aws:iam::{VICTIM}:role/r",
+                 "destinationArn": f"arn:aws:{kind}:us-east-1:{VICTIM}:{name}"}  # fmt: skip
+        with pytest.raises(ClientError, match="InvalidParameterException"):
+            logs.put_subscription_filter(**given)

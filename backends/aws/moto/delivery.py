@@ -1,0 +1,79 @@
+"""What a service sends on its own into another account (S3's notifications, alarms, subscriptions): only what a policy there allows.
+
+Within one account everything is delivered, whatever the receiver's policy says. Sources: S3 User Guide, "Granting permissions
+to publish event notification messages to a destination"; SNS, SQS and Lambda developer guides on resource policies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+from backends.core import arn as arns
+from backends.core.policy import Decision, Kind, PolicyError, Question, decide, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.aws.moto.wsgi import Answer
+
+    AskAs = Callable[[str, dict[str, Any]], Answer]
+    """Takes an account and a call as `AwsCall` holds one."""
+
+ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
+TOPIC_POLICY = re.compile(r"<key>Policy</key>\s*<value>(.*?)</value>", re.DOTALL)
+
+
+def receiver_of(detail: dict[str, Any]) -> str:
+    """Return the ARN of whom a call is made to, where it can be another account's; else an empty string."""
+    given = detail["parameters"]
+    if "QueueUrl" in given:
+        account, name = given["QueueUrl"].rsplit("/", 2)[-2:]
+        return f"arn:aws:sqs:{detail['region']}:{account}:{name}"
+    text = str(given.get("TopicArn") or given.get("FunctionName") or given.get("StreamARN") or "")
+    return text if text.startswith("arn:") else ""
+
+
+def is_foreign(sender: dict[str, str], receiver: str) -> bool:
+    """Return whether a receiver is in another account than its sender."""
+    named = arns.parse(receiver)
+    return receiver != "" and (named is None or named.account != sender["account"])
+
+
+def is_allowed(sender: dict[str, str], receiver: str, ask: AskAs) -> bool:
+    """Return whether the receiver's policy lets a sender (`service`, `account`, `arn`) in; not, if that cannot be known."""
+    if not is_foreign(sender, receiver):
+        return True
+    named = arns.parse(receiver)
+    if named is None or named.service not in ACTIONS:
+        return False
+    text = _policy(named.service, receiver, named, ask)
+    try:
+        policy = parse(text, Kind.RESOURCE)
+    except PolicyError:
+        return False
+    context = {"aws:SourceArn": sender["arn"], "aws:SourceAccount": sender["account"]}
+    question = Question(ACTIONS[named.service], receiver, sender["service"], "", context)
+    return decide([policy], question) is Decision.ALLOW
+
+
+def _policy(service: str, receiver: str, named: Any, ask: AskAs) -> str:
+    operation, parameters = {
+        "sqs": ("GetQueueAttributes", {
+            "QueueUrl": f"https://sqs.{named.region}.amazonaws.com/{named.account}/{named.resource}",
+            "AttributeNames": ["Policy"],
+        }),
+        "sns": ("GetTopicAttributes", {"TopicArn": receiver}),
+        "lambda": ("GetPolicy", {"FunctionName": receiver}),
+    }[service]  # fmt: skip
+    call = {"service": service, "operation": operation, "region": named.region, "parameters": parameters}
+    status, _, content = ask(named.account, call)
+    if status >= 400:
+        return ""
+    if service == "sns":
+        found = TOPIC_POLICY.search(content.decode(errors="replace"))
+        return unescape(found[1]) if found is not None else ""
+    answer = json.loads(content or b"{}")
+    return str((answer.get("Attributes") or {}).get("Policy", "") if service == "sqs" else answer.get("Policy", ""))
