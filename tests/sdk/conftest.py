@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import ACCOUNTS, LiveServer
+from backends.core.settings import Settings
+from server import pruning
+from tests.conftest import ACCOUNTS, BASE_IMAGE, LiveServer
 from tests.sdk import isolation
 from tests.sdk.environments import environment
 from tests.sdk.isolation import Isolation
@@ -98,6 +100,12 @@ class Clients:
             [*self.cut_off.client_prefix, *command], env=environment, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
         )  # fmt: skip
+
+    def prepare(self, recipes: set[str]) -> None:
+        """Make the environments or images of recipes, outside the closed network; what is there already costs nothing."""
+        settings = Settings.read({**os.environ, **BASE_IMAGE})
+        for name in sorted(recipes):
+            pruning.build(settings, name, runner=self.live.settings["runner"], cuda=False, say=print)
 
     def begin(self, flow: str) -> None:
         """Start a flow, beside the others."""

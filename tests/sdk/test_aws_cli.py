@@ -84,7 +84,10 @@ def test_s3_copies_syncs_lists_presigns_and_removes(aws_cli: Callable[..., str],
 
 
 @pytest.mark.parametrize("aws_cli", ["v2"], indirect=True)
-def test_sagemaker_trains_waits_and_shows_its_log(aws_cli: Callable[..., str], account: str, tmp_path: Path) -> None:
+def test_sagemaker_trains_waits_and_shows_its_log(
+    clients: Clients, aws_cli: Callable[..., str], account: str, tmp_path: Path
+) -> None:
+    clients.prepare({"scikit_learn"})
     bucket = f"cli-jobs-{account}"
     aws_cli("s3", "mb", f"s3://{bucket}")
     script = tmp_path / "job.py"

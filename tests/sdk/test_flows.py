@@ -22,13 +22,20 @@ ONLY_ON = {"v2_pytorch": "process", "v2_remote": "process", "v2_sklearn": "docke
            "v3_builder": "docker", "v3_trainer": "process"}  # fmt: skip
 
 
+RECIPES_OF = {"v2_pytorch": ("pytorch",), "v2_remote": ("base_python",), "v2_sklearn": ("scikit_learn",),
+              "v2_xgboost": ("xgboost",), "v3_builder": ("scikit_learn",),
+              "v3_trainer": ("scikit_learn", "pytorch")}  # fmt: skip
+"""The recipes whose environments or images a flow's jobs run in: a closed server can fetch no packages for them."""
+
+
 def flows_of(runner: str) -> list[str]:
     return [flow for flow in ALL if WHOLE or ONLY_ON[flow] == runner]
 
 
 @pytest.fixture(scope="module")
 def begun(clients: Clients, runner: str) -> Clients:
-    """Start all flows of a runner: the first test waits for the first."""
+    """Make what the flows of a runner need, then start all of them: the first test waits for the first."""
+    clients.prepare({recipe for flow in flows_of(runner) for recipe in RECIPES_OF[flow]})
     for flow in flows_of(runner):
         clients.begin(flow)
     return clients
