@@ -4,8 +4,8 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN = .venv/bin
 # What the long run does that `make test` does not.
-FULL = LOCALMAKER_TEST_EXAMPLES=50 LOCALMAKER_TEST_MUTATIONS=30 LOCALMAKER_TEST_SDK=1 LOCALMAKER_TEST_S3_OPERATIONS=5000 \
-	LOCALMAKER_TEST_S3_GIB=5
+FULL = LOCALMAKER_TEST_EXAMPLES=50 LOCALMAKER_TEST_MUTATIONS=30 LOCALMAKER_TEST_SDK=1 LOCALMAKER_TEST_SHAPES=1 \
+	LOCALMAKER_TEST_POSTGRESQL_ALL=1 LOCALMAKER_TEST_DOCKER_ALL=1 LOCALMAKER_TEST_S3_OPERATIONS=5000 LOCALMAKER_TEST_S3_GIB=5
 # Much of a test is waiting, so that two at once are quicker even on two cores. `make test PYTEST=` runs one at a time.
 PYTEST ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
@@ -15,7 +15,7 @@ PYTEST ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 demo:
 	@$(PYTHON) examples/demo.py
 
-## test: everything in under 20 minutes: lint, types, and the suite on both runners where they are to be had
+## test: everything in under 18 minutes on two cores: lint, types, and the suite on both runners where they are to be had
 test: lint
 	$(BIN)/python -m pytest $(PYTEST)
 

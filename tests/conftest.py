@@ -35,12 +35,46 @@ ACCOUNTS = itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 
 
 LONGEST = ("tests/test_postgresql.py", "tests/sdk/test_flows.py")
-"""One worker would be busy with these alone at the end, if they did not come first."""
+"""Files that take longest, the longest first: one worker would be busy with these alone at the end if they came later."""
+SECONDS: dict[str, list[float]] = {}
+"""Per folder, how long each phase (set-up, call, tear-down) of each test took."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest in front."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+ON_BOTH = "LOCALMAKER_TEST_DOCKER_ALL" in os.environ
+"""The long run repeats every test of jobs in containers; the other leaves out what Docker has no part in."""
+
+
+def is_repeated(item: pytest.Item) -> bool:
+    """Return whether a test is the Docker one of a pair whose other one shows all there is (`same_on_docker`)."""
+    runner = getattr(item, "callspec", None) and item.callspec.params.get("runner")  # type: ignore[attr-defined]
+    return runner == "docker" and item.get_closest_marker("same_on_docker") is not None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only repeats, and put what takes longest in front; the rest stays in its order."""
+    repeated = [] if ON_BOTH else [item for item in items if is_repeated(item)]
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
+    places = {name: place for place, name in enumerate(LONGEST)}
+    left_out = set(repeated)
+    kept = [item for item in items if item not in left_out]
+    items[:] = sorted(kept, key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONGEST)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count a test's seconds; those of xdist's workers arrive here too."""
+    path = report.nodeid.partition("::")[0]
+    folder = "/".join(path.split("/")[:2]) if path.count("/") > 1 else path
+    SECONDS.setdefault(folder, []).append(report.duration)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the seconds of each folder, the longest first; shared fixtures count where they were first asked for."""
+    if not SECONDS:
+        return
+    terminalreporter.section("seconds per folder")
+    for folder, spent in sorted(SECONDS.items(), key=lambda item: -sum(item[1])):
+        terminalreporter.write_line(f"{sum(spent):7.1f}  {folder}")
 
 
 @dataclass

@@ -73,6 +73,7 @@ def test_what_is_refused(served_here: Served) -> None:
         served.ask("x")
 
 
+@pytest.mark.same_on_docker
 def test_an_endpoint_that_is_not_asynchronous(shared: Served) -> None:
     with pytest.raises(ClientError, match="not configured for asynchronous inference"):
         ask(shared, Body=b"x")

@@ -88,6 +88,7 @@ def transform_fn(model, body, content_type, accept):
 """
 
 
+@pytest.mark.same_on_docker
 def test_accept_in_a_pipeline_and_an_update_whose_old_configuration_is_gone(served: Served) -> None:
     pipeline = served.model(*(served.container(who, script=ECHO_ACCEPT) for who in ("one", "two")))
     first, second = served.config(variant(pipeline)), served.config(variant(pipeline))
@@ -115,6 +116,7 @@ def test_an_update_that_fails_leaves_the_old_configuration(served_here: Served) 
     assert "did not pass the ping health check" in found["FailureReason"]
 
 
+@pytest.mark.same_on_docker
 def test_weights_and_capacities(served: Served) -> None:
     models = [variant(served.model(served.container(who)), who) for who in ("a", "b")]
     served.deploy(served.config(*models))
@@ -141,6 +143,7 @@ def test_weights_and_capacities(served: Served) -> None:
     assert load.failures == []
 
 
+@pytest.mark.same_on_docker
 def test_describe_while_it_comes_up_and_delete(served: Served) -> None:
     config = served.config(variant(served.model(served.container("one"))), Tags=[{"Key": "k", "Value": "v"}])
     client = served.site.sagemaker

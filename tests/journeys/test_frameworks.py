@@ -162,6 +162,7 @@ def by_onnx(answer: dict[str, Any]) -> list[float]:
     return found
 
 
+@pytest.mark.same_on_docker
 def test_xgboost_built_in_from_libsvm(site: Site, served: Served, data: dict[str, str]) -> None:
     job = train(
         site, XGBOOST, [channel("train", data["train.libsvm"], ContentType="text/libsvm")], HyperParameters=BOOSTING
@@ -171,6 +172,7 @@ def test_xgboost_built_in_from_libsvm(site: Site, served: Served, data: dict[str
     assert patients.accuracy(scores(served, patients.as_libsvm(test), "text/libsvm"), test) >= GOOD
 
 
+@pytest.mark.same_on_docker
 def test_xgboost_checks_hyperparameters_as_the_real_container(site: Site, data: dict[str, str]) -> None:
     channels = [channel("train", data["train"], ContentType="text/csv")]
     algorithm = {"TrainingImage": XGBOOST, "TrainingInputMode": "File"}
@@ -220,6 +222,7 @@ def test_pytorch_script_mode(site: Site, served: Served, data: dict[str, str]) -
     assert patients.accuracy([row[0] for row in json.loads(answer)], test) >= GOOD
 
 
+@pytest.mark.same_on_docker
 def test_a_script_that_fails_is_named_in_the_reason(site: Site) -> None:
     script = "import sys\nprint('before')\nraise ValueError('column 7 is missing')"
     algorithm = {"TrainingImage": SCIKIT_LEARN, "TrainingInputMode": "File"}

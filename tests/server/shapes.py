@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import string
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from botocore.model import Shape
     from hypothesis.strategies import DrawFn, SearchStrategy
 
+T = TypeVar("T")
+EVERY = "LOCALMAKER_TEST_SHAPES" in os.environ
+"""Whether each operation is tried, or one for each distinct shape; the long run tries each."""
 DEPTH = 4
 """Levels below which only required members are drawn: recursive shapes end there."""
 
@@ -110,3 +116,27 @@ def values(shape: Shape, wire: Wire) -> SearchStrategy[Any]:
         return _draw(draw, shape, wire, 0, None)
 
     return drawn()
+
+
+def form(shape: Shape | None, above: tuple[str, ...] = ()) -> Any:
+    """Return what the wire makes of a shape: types and traits all the way down, without the names of its members."""
+    if shape is None:
+        return None
+    if shape.name in above:
+        return ("again", above.index(shape.name))
+    above = (*above, shape.name)
+    traits = {name: value for name, value in shape.serialization.items() if name != "locationName"}
+    renamed = shape.serialization.get("name") not in {None, shape.name}
+    own = (shape.type_name, renamed, bool(getattr(shape, "enum", ())), str(sorted(traits.items(), key=str)))
+    if shape.type_name == "structure":
+        required = set(shape.required_members)
+        return (*own, frozenset((name in required, form(member, above)) for name, member in shape.members.items()))
+    if shape.type_name == "list":
+        return (*own, form(shape.member, above))
+    return (*own, form(shape.key, above), form(shape.value, above)) if shape.type_name == "map" else own
+
+
+def distinct(items: Iterable[T], form_of: Callable[[T], Any]) -> list[T]:
+    """Return the first item of each form; all of them in the long run."""
+    items = list(items)
+    return items if EVERY else list({form_of(item): item for item in reversed(items)}.values())[::-1]

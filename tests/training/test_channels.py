@@ -71,6 +71,7 @@ except OSError as error:
     assert site.read(f"{data}a.csv") == b"original"
 
 
+@pytest.mark.same_on_docker
 def test_a_manifest_names_the_objects(site: Site) -> None:
     data = site.upload({"x/1.csv": "1", "x/2.csv": "2", "x/3.csv": "3"})
     manifest = site.upload({"m.json": json.dumps([{"prefix": data}, "x/3.csv", "x/1.csv"])})
@@ -89,6 +90,7 @@ def test_a_manifest_that_names_nothing_fails_the_job(local: Site) -> None:
     assert "is not a manifest" in job["FailureReason"]
 
 
+@pytest.mark.same_on_docker
 def test_sharding_gives_each_host_its_part_and_all_together_everything(site: Site) -> None:
     data = site.upload({f"part-{n}.csv": str(n) for n in range(5)})
     resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
@@ -158,6 +160,7 @@ def test_pipe_mode_gives_every_epoch_a_fifo(site: Site) -> None:
     assert site.artifact(job) == {"0": large + b"second", "1": large + b"second"}
 
 
+@pytest.mark.same_on_docker
 def test_pipe_mode_unpacks_gzip_and_wraps_records(site: Site) -> None:
     data = site.upload({"1.gz": gzip.compress(b"first"), "2.gz": gzip.compress(b"second!!")})
     entry = channel("train", data, InputMode="Pipe", CompressionType="Gzip", RecordWrapperType="RecordIO")
@@ -166,6 +169,7 @@ def test_pipe_mode_unpacks_gzip_and_wraps_records(site: Site) -> None:
     assert site.artifact(job) == {"0": expected, "1": expected}
 
 
+@pytest.mark.same_on_docker
 def test_an_augmented_manifest_streams_its_attributes(site: Site) -> None:
     images = site.upload({"a.png": b"\x89PNG-a", "b.png": b"\x89PNG-bb"})
     rows = [{"image-ref": f"{images}{name}.png", "label": label, "skip": 1} for name, label in (("a", 0), ("b", 1))]
@@ -194,6 +198,7 @@ def test_a_shuffled_pipe_has_another_order_in_each_epoch(local: Site) -> None:
     assert orders[0] != sorted(orders[0])
 
 
+@pytest.mark.same_on_docker
 def test_an_epoch_that_is_closed_early_ends(site: Site) -> None:
     code = """
 import os, pathlib, time

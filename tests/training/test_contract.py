@@ -7,6 +7,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.site import RUN_SCRIPT, SCIKIT_LEARN, channel
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def test_outputs_and_logs_are_where_aws_puts_them(site: Site) -> None:
     assert "to stderr" in lines
 
 
+@pytest.mark.same_on_docker
 def test_the_course_of_a_job_is_recorded(site: Site) -> None:
     job = site.run("print(1)")
     passed = [entry["Status"] for entry in job["SecondaryStatusTransitions"]]
@@ -89,6 +92,7 @@ def test_the_course_of_a_job_is_recorded(site: Site) -> None:
     assert "FailureReason" not in job
 
 
+@pytest.mark.same_on_docker
 def test_uncompressed_outputs(site: Site) -> None:
     output = {"S3OutputPath": f"s3://{site.bucket}/plain", "CompressionType": "NONE"}
     job = site.run(SHOW, OutputDataConfig=output)
@@ -97,11 +101,13 @@ def test_uncompressed_outputs(site: Site) -> None:
     assert sorted(site.keys(f"{base}/")) == ["data/sub/extra.txt", "model/seen.json"]
 
 
+@pytest.mark.same_on_docker
 def test_a_job_that_leaves_nothing_stores_nothing(site: Site) -> None:
     job = site.run("print('nothing')")
     assert site.keys(f"s3://{site.bucket}/out/{job['TrainingJobName']}/") == []
 
 
+@pytest.mark.same_on_docker
 def test_several_metrics_of_one_line(site: Site) -> None:
     code = """
 for n in range(3):

@@ -50,6 +50,7 @@ sys.exit(3)
     assert "ModelArtifacts" not in job or "S3ModelArtifacts" not in job["ModelArtifacts"]
 
 
+@pytest.mark.same_on_docker
 def test_without_a_failure_file_the_exit_code_is_the_reason(site: Site) -> None:
     job = site.ended(site.start("raise SystemExit(7)"))
     assert job["FailureReason"] == "AlgorithmError: , exit code: 7"
@@ -99,6 +100,7 @@ def test_stop_before_the_container_runs(local: Site) -> None:
     assert local.ended(name)["TrainingJobStatus"] == "Stopped"
 
 
+@pytest.mark.same_on_docker
 def test_max_runtime(site: Site) -> None:
     name = site.start(WAITS_FOR_STOP, StoppingCondition={"MaxRuntimeInSeconds": 3600})
     site.printed(name, "ready")
@@ -139,6 +141,7 @@ pathlib.Path("/opt/ml/model/step").write_text(str(step))
     assert site.read(f"{uri}sub/latest") == b"1"
 
 
+@pytest.mark.same_on_docker
 def test_checkpoints_are_in_s3_while_the_job_runs_and_may_lie_elsewhere(site: Site) -> None:
     code = "open('/tmp/state/now', 'w').write('1')\n" + WAITS_FOR_STOP
     uri = site.upload({})
@@ -152,6 +155,7 @@ def test_checkpoints_are_in_s3_while_the_job_runs_and_may_lie_elsewhere(site: Si
     assert site.ended(name)["TrainingJobStatus"] == "Stopped"
 
 
+@pytest.mark.same_on_docker
 def test_a_gpu_type_without_a_gpu_is_refused_with_a_sentence(site: Site) -> None:
     resources = {"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
     job = site.ended(site.start("print('ran')", ResourceConfig=resources))
@@ -237,6 +241,7 @@ def supervisor_of(data_dir: Path, name: str) -> int:
     raise AssertionError("no supervisor found")
 
 
+@pytest.mark.same_on_docker
 def test_groups_of_instances(site: Site) -> None:
     groups = [
         {"InstanceGroupName": "workers", "InstanceType": "ml.m5.large", "InstanceCount": 2},
@@ -267,6 +272,7 @@ pathlib.Path(f"/opt/ml/model/{config['current_host']}").write_text(json.dumps(co
     assert len(site.streams(f"{job['TrainingJobName']}/")) == 3
 
 
+@pytest.mark.same_on_docker
 def test_one_host_that_fails_fails_the_job(site: Site) -> None:
     code = """
 import json, pathlib, sys, time
