@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from backends.jobs.spec import JobSpec, Pipe
 from tests.jobs.conftest import WAIT_S
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.jobs.conftest import Lab
 
+PROBES = Path(__file__).with_name("probes.py")
 PLANT_FIFO = """
 with open(f'{{ml}}/input/data/train_0', 'rb') as pipe:
     os.symlink({target!r}, f'{{ml}}/input/data/train_1')
@@ -57,3 +62,29 @@ def test_a_link_in_the_place_of_checkpoints_brings_nothing_of_the_machine(lab: L
     assert lab.runner.wait(handle, WAIT_S).ok, lab.texts(handle)
     assert [change.path for change in lab.runner.changes(handle) if change.kind == "put"] == ["deep/own"]
     assert not [path for path in remote.rglob("*") if path.is_file() and "secret" in path.read_text()]
+
+
+def test_sixty_probes_of_a_hostile_job_get_nothing(lab: Lab, tmp_path: Path) -> None:
+    """See probes.py. In `plain` and `unshare` the machine's files can be seen: docs/security.md promises nothing there."""
+    if lab.kind in {"plain", "unshare"}:
+        pytest.skip("no promise without bubblewrap or Docker")
+    folder, other = tmp_path / "of-the-machine", tmp_path / "another-job"
+    for made in (folder, other):
+        made.mkdir()
+        made.chmod(0o777)
+    (folder / "secret").write_text("secret")
+    spec = lab.spec("pass")
+    disk = Path("/").stat().st_dev
+    given = {
+        "secret": str(folder / "secret"), "folder": str(folder), "other": str(other), "data": str(tmp_path),
+        "plan": str(spec.directory / "supervisor" / "plan.json"), "pid": os.getpid(), "image": lab.kind == "docker",
+        "disk": [os.major(disk), os.minor(disk)],
+    }  # fmt: skip
+    command = ("python", "-c", PROBES.read_text(), json.dumps(given))
+    handle = lab.start(replace(spec, command=command))
+    assert lab.runner.wait(handle, 90) is not None
+    outcomes = json.loads(lab.texts(handle)[-1])
+    assert len(outcomes) >= 60
+    assert {name for name, outcome in outcomes.items() if outcome == "done"} == set()
+    assert sorted(path.name for path in folder.iterdir()) == ["secret"]
+    assert list(other.iterdir()) == []
