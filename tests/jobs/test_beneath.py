@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.jobs.supervisor import beneath
+from backends.jobs.runners import docker
+from backends.jobs.supervisor import beneath, container, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +23,16 @@ pytestmark = pytest.mark.filterwarnings(
 )  # fork, from 3.12 on
 
 
-def nested(at: Path, depth: int, mode: int = 0o700) -> None:
-    """Make folders in each other, each with a file and a link to the machine's root, closed again from the deepest up."""
+def nested(at: Path, depth: int, mode: int = 0o700, name: str = "d") -> None:
+    """Make folders of a mode in each other, the first hundred with a file and a link to the machine's root."""
     at.mkdir(parents=True, exist_ok=True)
     fd = os.open(at, os.O_RDONLY)
-    for _ in range(depth):
-        os.mkdir("d", dir_fd=fd)
-        deeper = os.open("d", os.O_RDONLY, dir_fd=fd)
-        os.symlink("/", "link", dir_fd=fd)
-        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0, dir_fd=fd))
+    for level in range(depth):
+        os.mkdir(name, dir_fd=fd)
+        deeper = os.open(name, os.O_RDONLY, dir_fd=fd)
+        if level < 100:
+            os.symlink("/", "link", dir_fd=fd)
+            os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0, dir_fd=fd))
         os.fchmod(fd, mode)
         os.close(fd)
         fd = deeper
@@ -58,8 +60,9 @@ def folder(tmp_path: Path) -> Path:
     found = tmp_path / "job"
     found.mkdir()
     found.chmod(0o777)
-    for above in (tmp_path, *tmp_path.parents[:2]):
-        above.chmod(above.stat().st_mode | 0o011)
+    if os.geteuid() == 0:
+        for above in (tmp_path, *tmp_path.parents[:2]):
+            above.chmod(above.stat().st_mode | 0o011)
     return found
 
 
@@ -117,6 +120,44 @@ def test_what_belongs_to_somebody_else_stays_and_ends_nothing(folder: Path) -> N
     assert sorted(path.name for path in (folder / "tree").iterdir()) == ["theirs"]
     beneath.remove(folder / "tree")
     assert not (folder / "tree").exists()
+
+
+def test_a_tree_without_a_path_is_looked_at_without_an_error(folder: Path) -> None:
+    nested(folder / "tree" / "deep", 30, name="n" * 200)
+    assert container._foreign(str(folder / "tree"))
+    beneath.remove(folder / "tree")
+    (folder / "tree" / "closed").mkdir(parents=True)
+    assert not container._foreign(str(folder / "tree"))
+    (folder / "tree" / "closed").chmod(0)
+    assert container._foreign(str(folder / "tree"))
+    (folder / "tree" / "closed").chmod(0o700)
+    assert container._foreign(str(folder / "never"))
+
+
+def test_opening_the_directories_of_a_job_changes_nothing_that_links_name(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (folder / "model" / "deep").mkdir(parents=True)
+    (folder / "model" / "link").symlink_to(elsewhere)
+    folder.chmod(0o700)
+    docker._open_directories(folder)
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "model", folder / "model" / "deep", elsewhere)]
+    assert modes == [0o777, 0o777, 0o777, 0o700]
+
+
+def test_a_sparse_checkpoint_keeps_its_holes(tmp_path: Path) -> None:
+    local, remote = tmp_path / "ml" / "checkpoints", tmp_path / "seen"
+    local.mkdir(parents=True)
+    mirror = sync.Mirror([{"local": str(local), "remote": str(remote)}], str(tmp_path / "journal"), [str(local.parent)])
+    for name, begin in (("half", b"begin"), ("hole", b"")):
+        with (local / name).open("wb") as file:
+            file.write(begin)
+            file.truncate(64 << 20)
+    mirror.finish()
+    for name in ("half", "hole"):
+        made = remote / name
+        assert made.stat().st_blocks * 512 < 1 << 20
+        assert made.read_bytes() == (local / name).read_bytes()
 
 
 def test_a_supervisor_needs_no_other_module_for_it() -> None:

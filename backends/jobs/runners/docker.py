@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
+import stat
 import threading
 import urllib.parse
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.jobs.runners import own_container
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.supervised import SupervisedRunner
-from backends.jobs.supervisor import files
+from backends.jobs.supervisor import beneath, files
 from backends.jobs.supervisor.engine import Engine, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from backends.jobs.runners.base import Handle
     from backends.jobs.runners.own_container import OwnContainer
@@ -298,6 +300,15 @@ def _environment(spec: JobSpec, host: HostSpec) -> dict[str, str]:
 
 def _open_directories(opt_ml: Path) -> None:
     """Let whatever user the image runs as write below /opt/ml, as on AWS; the job's directory itself keeps others out."""
-    for parent, _, _ in os.walk(opt_ml):
-        with contextlib.suppress(PermissionError):  # it belongs to somebody who knew better
-            Path(parent).chmod(0o777)
+    at = beneath.root(str(opt_ml))
+    try:
+        folders = (path for path, status in beneath.walk(at) if stat.S_ISDIR(status.st_mode))
+        for name in itertools.chain([""], folders):
+            fd = beneath.directory(at, name)
+            try:
+                with contextlib.suppress(PermissionError):  # it belongs to somebody who knew better
+                    os.fchmod(fd, 0o777)
+            finally:
+                os.close(fd)
+    finally:
+        os.close(at)

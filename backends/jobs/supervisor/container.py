@@ -1,4 +1,3 @@
-# ruff: noqa: PTH118 - pathlib would cost every supervisor 8 ms of its start
 """A host that is a Docker container. The server has worked out the body of its create call; one thread carries it out.
 
 A supervisor that takes over after another has died (`resume`) finds the container by its name and goes on behind the
@@ -9,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import os
 import signal
+import stat
 import threading
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
+from . import beneath
 from .engine import EngineError
 
 if TYPE_CHECKING:
@@ -181,13 +183,23 @@ def own_again(engine: Engine, plan: dict[str, Any]) -> str:
 
 
 def _foreign(path: str) -> bool:
-    """Tell whether anything below `path` belongs to somebody else, or cannot be looked at."""
-    problems: list[OSError] = []
-    for parent, _, names in os.walk(path, onerror=problems.append):
-        for name in (parent, *(os.path.join(parent, name) for name in names)):
-            if os.lstat(name).st_uid != os.geteuid():
-                return True
-    return bool(problems)
+    """Return whether anything below `path` belongs to somebody else, or cannot be looked at."""
+    try:
+        at = beneath.root(path)
+    except OSError:
+        return True
+    try:
+        seen = itertools.chain([("", os.fstat(at))], beneath.walk(at))
+        return any(status.st_uid != os.geteuid() or _is_closed(name, status) for name, status in seen)
+    finally:
+        os.close(at)
+
+
+def _is_closed(name: str, status: os.stat_result) -> bool:
+    """Return whether a folder is closed to its owner, or so deep that what it holds has no path."""
+    if not stat.S_ISDIR(status.st_mode):
+        return False
+    return status.st_mode & 0o500 != 0o500 or len(os.fsencode(name)) > beneath.PATH_MAX - _LONGEST_NAME
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[tuple[int, int, bytes]]:
@@ -207,6 +219,7 @@ def _lines(response: http.client.HTTPResponse) -> Iterator[tuple[int, int, bytes
 
 
 _LONG_LINE = 1 << 18
+_LONGEST_NAME = 256  # with its slash
 _SECONDS: dict[bytes, int] = {}
 
 
