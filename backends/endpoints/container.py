@@ -16,7 +16,7 @@ from backends.core.instances import instance
 from backends.core.objects import parse_uri, role_access
 from backends.core.policy.principals import role_of
 from backends.jobs import archive, channels, credentials, images, places
-from backends.jobs.opt_ml import make_open
+from backends.jobs.opt_ml import bring, make_open
 from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.spec import QUIET, HostSpec, JobSpec
 from backends.jobs.supervisor import beneath
@@ -181,11 +181,10 @@ def _copy_files(cx: Context, plan: ContainerPlan, bucket: str, prefix: str, chec
         check()
         try:
             path = target / channels.relative_path(prefix, stored.key)
+            _check(cx, bucket, "s3:GetObject", stored.key)
+            bring(cx, stored, path, above=target.parent)
         except channels.DataError as error:
             raise ModelDataError(str(error)) from error
-        make_open(path.parent, above=target.parent)
-        _check(cx, bucket, "s3:GetObject", stored.key)
-        _copy(cx, stored, path)
 
 
 def wait_healthy(runner: Runner, handle: Handle, host: str, startup_s: float, check: Callable[[], None]) -> bool:

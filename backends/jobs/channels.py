@@ -142,6 +142,8 @@ def _manifest(cx: Context, bucket: str, key: str, uri: str) -> list[Delivery]:
         raise DataError(f"{uri} is not a manifest: a JSON list that begins with a prefix") from error
     deliveries = []
     for suffix in suffixes:
+        if not isinstance(suffix, str):
+            raise DataError(f"{uri} is not a manifest: {orjson.dumps(suffix).decode()[:100]} is no key")
         stored = _required(cx, f"{prefix}{suffix}")
         deliveries.append(Delivery(relative_path("", suffix), stored))
     return deliveries
@@ -198,7 +200,10 @@ def _read(cx: Context, bucket: str, key: str) -> bytes:
     stored = cx.objects.head(cx, bucket, key)
     if stored is None:
         raise DataError(f"s3://{bucket}/{key} does not exist")
-    content: bytes = cx.objects.read_bytes(stored)
+    try:
+        content: bytes = cx.objects.read_bytes(stored)
+    except OSError as error:  # a customer's key encrypts it, or it was deleted since
+        raise DataError(f"s3://{bucket}/{key} cannot be read") from error
     return content
 
 

@@ -6,14 +6,16 @@ the prefix during the job are not pulled.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from backends.core import errors
 from backends.core.objects import parse_uri, role_access
+from backends.jobs.artifacts import key_of
 from backends.jobs.channels import DataError, relative_path
-from backends.jobs.opt_ml import make_open
+from backends.jobs.opt_ml import bring, make_open
 from backends.jobs.spec import Mount, Sync
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from backends.jobs.runners.base import Change, Handle, Runner
     from backends.jobs.spec import HostSpec
 
+log = logging.getLogger(__name__)
 OPT_ML = "/opt/ml/"
 BATCH = 200
 RESERVED = ("proc", "sys", "dev")  # the kernel's: nothing can be mounted there
@@ -45,9 +48,9 @@ def restore(
         for found in stored:
             check()
             target = local / relative_path(prefix, found.key)
-            make_open(target.parent, above=local.parent)
-            target.unlink(missing_ok=True)
-            cx.objects.copy_to(found, target)
+            if not target.is_dir():
+                target.unlink(missing_ok=True)
+            bring(cx, found, target, above=local.parent)
             target.chmod(0o666)
         restored.append(replace(host, mounts=(*host.mounts, *mounts)))
         syncs.append(Sync(local, host.opt_ml.parent / "checkpoints-seen"))
@@ -100,7 +103,12 @@ def carry(run: Run, cx: Context, runner: Runner, handle: Handle, uri: str) -> No
         if not changes:
             return
         for change in changes:
-            _apply(cx, handle, bucket, f"{prefix}{change.path}", change)
+            try:
+                key = key_of(f"{prefix}{change.path}")
+            except errors.AwsError as error:  # a name that no object can have
+                log.warning("%s: a checkpoint is left out: %s", run.arn, error.message)
+                continue
+            _apply(cx, handle, bucket, key, change)
         run.save(change_offset=changes[-1].offset)
 
 

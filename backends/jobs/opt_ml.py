@@ -158,15 +158,22 @@ def _deliver(
     for delivery in channels.share(found, channel, *_place_among(plan, channel, index)):
         check()
         path = target / delivery.path
-        try:
-            make_open(path.parent, above=target.parent)
-            cx.objects.copy_to(delivery.stored, path, link=channel.mode == "FastFile")
-        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise channels.DataError(f"{delivery.stored.key!r} is a file and a folder at once") from error
-        except FileNotFoundError as error:
-            raise channels.DataError(f"{delivery.stored.key!r} was deleted while it was downloaded") from error
-        except PermissionError as error:
-            raise channels.DataError(str(error)) from error
+        bring(cx, delivery.stored, path, above=target.parent, link=channel.mode == "FastFile")
+
+
+def bring(cx: Context, stored: StoredObject, path: Path, above: Path, *, link: bool = False) -> None:
+    """Write an object's bytes to a new file below `above`. DataError, without a path of this machine, where it cannot be."""
+    try:
+        make_open(path.parent, above=above)
+        cx.objects.copy_to(stored, path, link=link)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise channels.DataError(f"{stored.key!r} is a file and a folder at once") from error
+    except FileNotFoundError as error:
+        raise channels.DataError(f"{stored.key!r} was deleted while it was downloaded") from error
+    except PermissionError as error:
+        raise channels.DataError(str(error) if error.errno is None else f"{stored.key!r}: {error.strerror}") from error
+    except OSError as error:
+        raise channels.DataError(f"{stored.key!r}: {error.strerror}") from error
 
 
 def _place_among(plan: Plan, channel: Channel, index: int) -> tuple[int, int]:
@@ -178,13 +185,45 @@ def _place_among(plan: Plan, channel: Channel, index: int) -> tuple[int, int]:
 def _file_system(cx: Context, channel: Channel, data: Path) -> Mount:
     """Mount a directory of `<data_dir>/filesystems/<FileSystemId>`, which stands for EFS or FSx here."""
     assert channel.file_system is not None
-    root = (cx.settings.data_dir / "filesystems" / channel.file_system["FileSystemId"]).resolve()
-    source = (root / channel.file_system["DirectoryPath"].lstrip("/")).resolve()
-    if not source.is_relative_to(root) or not source.is_dir():
+    root = _file_system_root(cx, channel.file_system)
+    try:
+        source = (root / channel.file_system["DirectoryPath"].lstrip("/")).resolve()
+        is_there = source.is_relative_to(root) and source.is_dir()
+    except (OSError, ValueError, RuntimeError):  # no name of a file, or links in a circle
+        is_there = False
+    if not is_there:
         raise channels.DataError(f"the directory {channel.file_system['DirectoryPath']} is not in {root}")
     (data / channel.name).mkdir()
     read_only = channel.file_system["FileSystemAccessMode"] == "ro"
     return Mount(source, f"{DATA}/{channel.name}", read_only=read_only)
+
+
+def _file_system_root(cx: Context, file_system: dict[str, Any]) -> Path:
+    """Return where a file system is; whoever runs the server may have made it a link."""
+    root: Path = cx.settings.data_dir / "filesystems" / file_system["FileSystemId"]
+    return root.resolve()
+
+
+def check_file_systems(cx: Context, used: tuple[Channel, ...], hosts: tuple[HostSpec, ...]) -> None:
+    """Check that no link has taken the place of a directory that is about to be mounted. DataError where one has.
+
+    Other jobs may write to the same file system, and the runner mounts by path: to be called right before the start.
+    """
+    mounts = {mount.target: mount for host in hosts for mount in host.mounts}
+    for channel in used:
+        mount = mounts.get(f"{DATA}/{channel.name}")
+        if channel.file_system is None or mount is None:
+            continue
+        root = _file_system_root(cx, channel.file_system)
+        try:
+            at = beneath.root(str(root))
+            try:
+                inner = mount.source.relative_to(root)
+                os.close(beneath.directory(at, "" if not inner.parts else str(inner)))
+            finally:
+                os.close(at)
+        except (OSError, ValueError) as error:
+            raise channels.DataError(f"the directory of channel {channel.name} was replaced meanwhile") from error
 
 
 def _pipe(cx: Context, plan: Plan, channel: Channel, index: int, check: Callable[[], None]) -> Pipe:
@@ -207,7 +246,7 @@ def _pipe(cx: Context, plan: Plan, channel: Channel, index: int, check: Callable
             check()
             count += 1
             path = folder / str(count)
-            cx.objects.copy_to(part, path, link=True)
+            bring(cx, part, path, above=folder.parent, link=True)
             parts.append(path)
         entries.append(tuple(parts))
     return Pipe(

@@ -174,7 +174,10 @@ class _Job:
         self._check()
         self.run.save("preparing", runner=place.runner.name)
         try:
+            opt_ml.check_file_systems(self.run.cx, self.plan.channels, spec.hosts)
             place.runner.start(spec)
+        except channels.DataError as error:
+            raise self._download_failed(error) from error
         except StartError as error:
             raise JobEnded(Verdict("Failed", "Failed", f"{error.code}: {error.message}")) from error
         self.run.save("running")
@@ -203,8 +206,7 @@ class _Job:
                 self.as_role, plan.checkpoint_uri, plan.checkpoint_path, hosts, self._check
             )
         except channels.DataError as error:
-            reason = f"ClientError: Data download failed:{error}"
-            raise JobEnded(Verdict("Failed", "Failed", reason)) from error
+            raise self._download_failed(error) from error
         access = (
             credentials.Access()
             if plan.isolated
@@ -228,6 +230,10 @@ class _Job:
             pipes=pipes,
             sync=sync,
         )
+
+    @staticmethod
+    def _download_failed(error: channels.DataError) -> JobEnded:
+        return JobEnded(Verdict("Failed", "Failed", f"ClientError: Data download failed:{error}"))
 
     def _handle(self) -> Handle:
         job = f"{self.run.id}-{self.run.state['attempt']}"

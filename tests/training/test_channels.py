@@ -6,13 +6,19 @@ import gzip
 import json
 import struct
 import uuid
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backends.jobs import opt_ml
+from backends.jobs.channels import DataError, channel_of
+from backends.jobs.spec import HostSpec
 from tests.site import channel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.site import Site
 
 WALK = """
@@ -140,7 +146,7 @@ for name, expected in (("ro", False), ("rw", True)):
     assert [path.name for path in sorted(folder.iterdir())] == ["f.txt", "new-rw"]
 
 
-@pytest.mark.parametrize("path", ["/../../objects", "/missing"])
+@pytest.mark.parametrize("path", ["/../../objects", "/missing", f"/{'n' * 300}"])
 def test_a_file_system_shows_nothing_but_itself(local: Site, path: str) -> None:
     source = {
         "FileSystemId": "fs-0123456789ab",
@@ -151,6 +157,73 @@ def test_a_file_system_shows_nothing_but_itself(local: Site, path: str) -> None:
     entry = {"ChannelName": "fs", "DataSource": {"FileSystemDataSource": source}}
     job = local.ended(local.start(WALK, [entry]))
     assert job["FailureReason"].startswith("ClientError: Data download failed:"), job["FailureReason"]
+
+
+def test_a_link_in_the_place_of_a_file_systems_directory_is_not_mounted(tmp_path: Path) -> None:
+    mounted = tmp_path / "elsewhere" / "efs"
+    (mounted / "team" / "data").mkdir(parents=True)
+    (tmp_path / "filesystems").mkdir()
+    (tmp_path / "filesystems" / "fs-1").symlink_to(mounted)  # as whoever runs the server may have made it
+    cx: Any = SimpleNamespace(settings=SimpleNamespace(data_dir=tmp_path))
+    source = {"FileSystemId": "fs-1", "DirectoryPath": "/team/data", "FileSystemAccessMode": "ro"}
+    used = channel_of({"ChannelName": "fs", "DataSource": {"FileSystemDataSource": source}}, "File")
+    (tmp_path / "data").mkdir()
+    host = HostSpec("algo-1", tmp_path, (opt_ml._file_system(cx, used, tmp_path / "data"),))
+    opt_ml.check_file_systems(cx, (used,), (host,))
+    (mounted / "team").rename(mounted / "moved")
+    (tmp_path / "other" / "data").mkdir(parents=True)
+    (mounted / "team").symlink_to(tmp_path / "other")
+    with pytest.raises(DataError, match="was replaced"):
+        opt_ml.check_file_systems(cx, (used,), (host,))
+
+
+@pytest.mark.parametrize("mode", ["File", "FastFile"])
+@pytest.mark.parametrize("key", ["n" * 300, "a\0b"])
+def test_a_key_that_is_no_file_name_fails_the_job_as_the_clients_fault(local: Site, key: str, mode: str) -> None:
+    data = local.upload({"first": "x", key: "x"})
+    job = local.ended(local.start(WALK, [channel("train", data, InputMode=mode)]))
+    assert job["FailureReason"].startswith("ClientError: Data download failed:the key "), job["FailureReason"]
+    assert str(local.live.data_dir) not in job["FailureReason"]
+
+
+def test_pipe_mode_gives_a_key_that_is_no_file_name(local: Site) -> None:
+    data = local.upload({"n" * 300: "content"})
+    job = local.run(PIPE, [channel("train", data, InputMode="Pipe")])
+    assert local.artifact(job)["0"] == b"content"
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"[]", b"{}", b"[1]", b'[{"prefix": "{uri}"}, 1]', b'[{"prefix": "{uri}"}, null]']
+)
+def test_what_is_no_manifest_fails_the_job_as_the_clients_fault(local: Site, manifest: bytes) -> None:
+    uri = local.upload({"1": "x", "None": "x"})
+    data = local.upload({"manifest": manifest.replace(b"{uri}", uri.encode())})
+    job = local.ended(local.start(WALK, [channel("train", f"{data}manifest", S3DataType="ManifestFile")]))
+    assert job["FailureReason"].startswith("ClientError: Data download failed:"), job["FailureReason"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileExistsError(17, "File exists", "/of/the/machine"), "'k' is a file and a folder at once"),
+        (FileNotFoundError(2, "No such file", "/of/the/machine"), "'k' was deleted while it was downloaded"),
+        (OSError(28, "No space left on device", "/of/the/machine"), "'k': No space left on device"),
+        (PermissionError(13, "Permission denied", "/of/the/machine"), "'k': Permission denied"),
+        (PermissionError("s3://b/k is encrypted with a customer's key (SSE-C)"), "s3://b/k is encrypted"),
+    ],
+)
+def test_what_goes_wrong_with_a_download_names_no_path_of_the_machine(
+    tmp_path: Path, error: OSError, said: str
+) -> None:
+    def copy_to(*_: object, **__: object) -> None:
+        raise error
+
+    cx: Any = SimpleNamespace(objects=SimpleNamespace(copy_to=copy_to))
+    stored: Any = SimpleNamespace(key="k")
+    with pytest.raises(DataError) as caught:
+        opt_ml.bring(cx, stored, tmp_path / "k", above=tmp_path.parent)
+    assert str(caught.value).startswith(said)
+    assert "/of/the/machine" not in str(caught.value)
 
 
 def test_pipe_mode_gives_every_epoch_a_fifo(site: Site) -> None:

@@ -141,6 +141,20 @@ pathlib.Path("/opt/ml/model/step").write_text(str(step))
     assert site.read(f"{uri}sub/latest") == b"1"
 
 
+def test_a_checkpoint_whose_name_is_no_text_is_stored_and_ends_nothing(local: Site) -> None:
+    code = """
+import os
+for name in (b"\\xff", b"plain", b"n" * 250):
+    with open(b"/opt/ml/checkpoints/" + name, "w") as file:
+        file.write("x")
+"""
+    uri = local.upload({})
+    folder = "f" * 100
+    uri += "/".join([folder] * 8) + "/"  # with it the longest of the names is no key any more
+    local.run(code, CheckpointConfig={"S3Uri": uri})
+    assert sorted(local.keys(uri)) == ["plain", "\ufffd"]
+
+
 @pytest.mark.same_on_docker
 def test_checkpoints_are_in_s3_while_the_job_runs_and_may_lie_elsewhere(site: Site) -> None:
     code = "open('/tmp/state/now', 'w').write('1')\n" + WAITS_FOR_STOP
