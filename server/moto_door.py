@@ -9,9 +9,8 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
-from api_specs import model
 from backends.core import errors
-from server import other_accounts
+from server import other_accounts, scope
 from server.door import hosts
 from server.route import FORM
 from server.types import HttpResponse
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 RECHECK_S = 1.0  # a message that was in flight comes back without a sound
 PLAIN = re.compile(r"[A-Za-z0-9._-]+")
-ALSO = {("dynamodb", "DynamoDBStreams_20120810")}
-TARGETS = {
-    "TrentService": "kms", "AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb", "AmazonSSM": "ssm",
-    "Kinesis_20131202": "kinesis", "AWSEvents": "events", "AWSStepFunctions": "states", "SageMaker": "sagemaker",
-}  # fmt: skip
-"""What stands before the dot of a target -> the name that it must be signed for; of others the prefix is named."""
 OF_MOTO = ("/moto-api", "/latest/", "/favicon.ico")
 """What moto answers itself, whoever asks: everything of all accounts, a reset of it, an EC2 machine's metadata."""
 WHAT = "this request (moto, which answers for this service, does not support it)"
@@ -50,7 +43,7 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     dummy = not enforced and not identity.caller.arn and identity.caller.access_key != identity.account
     other_accounts.refuse(request, identity, lenient=dummy)
     if enforced:
-        _check_scope(request, identity)
+        scope.check(request, identity)
     sent = wsgi.MotoRequest(
         request.method,
         request.raw_path.decode("latin-1"),
@@ -78,25 +71,6 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
 
 def _unknown() -> errors.AwsError:
     return errors.AwsError("UnknownOperationException", "No operation answers this method and path.", status=404)
-
-
-def _check_scope(request: HttpRequest, identity: Identity) -> None:
-    """Refuse a request that is signed for another service, or sent to another region, than what it asks for."""
-    code = (
-        "SignatureDoesNotMatch"
-        if request.headers.get("content-type", "").startswith(FORM)
-        else "InvalidSignatureException"
-    )
-    prefix = request.headers.get("x-amz-target", "").partition(".")[0]
-    name = identity.signing_name
-    if prefix and name in model.service_names():
-        own = model.load_service(name).metadata.get("targetPrefix", "")
-        if prefix != own and (name, prefix) not in ALSO:
-            right = TARGETS.get(prefix, prefix)
-            raise errors.AwsError(code, f"Credential should be scoped to correct service: '{right}'.", 403)
-    host = hosts.aws_host(request.host)
-    if host is not None and host.region and host.region != identity.region:
-        raise errors.AwsError(code, f"Credential should be scoped to a valid region, not '{identity.region}'.", 403)
 
 
 def _headers(request: HttpRequest, identity: Identity) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from api_specs import model
 from server.authentication import canonical, chunks, credentials, failures
+from server.door import hosts
 
 if TYPE_CHECKING:
     from backends.core.errors import AwsError
@@ -48,6 +49,7 @@ def verify(exchange: Exchange, key: Key) -> None:
     request, service = exchange.request, exchange.service
     claim = _claim(request, service)
     _check_scope(claim, service)
+    _check_region(claim, request, service)
     _check_token(claim, key, service)
     _check_time(claim, service)
     _check_signed(claim, request, service)
@@ -104,6 +106,17 @@ def _check_scope(claim: Claim, service: str) -> None:
             f"'{day}' != '{claim.date[:8]}', from '{claim.date}'."
         )
         raise failures.refused("malformed" if service == "s3" else "mismatch", service, "", text)
+
+
+def _check_region(claim: Claim, request: HttpRequest, service: str) -> None:
+    """Refuse a signature that is for another region than the one whose host was asked. Unverified: the code at S3's hosts."""
+    host, region = hosts.aws_host(request.host), claim.scope.split("/")[1]
+    if host is None or not host.region or host.region == region:
+        return
+    if service == "s3":
+        text = f"The authorization header is malformed; the region '{region}' is wrong; expecting '{host.region}'"
+        raise failures.refused("malformed", "s3", "", text, Region=host.region)
+    raise failures.refused("mismatch", service, "", f"Credential should be scoped to a valid region, not '{region}'.")
 
 
 def _check_token(claim: Claim, key: Key, service: str) -> None:
