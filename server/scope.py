@@ -13,7 +13,7 @@ from api_specs import model
 from backends.core import errors
 from server.door import hosts
 from server.protocol import rest_route
-from server.route import FORM
+from server.route import FORM, RUNTIME_SERVICES
 
 if TYPE_CHECKING:
     from server.identify import Identity
@@ -35,7 +35,19 @@ QUERY = (
     "sqs", "sns", "sts", "iam", "cloudformation", "autoscaling", "elbv2", "elb", "rds", "redshift", "ses", "elasticache",
     "elasticbeanstalk", "cloudsearch", "ec2",
 )  # fmt: skip
-REST = ("lambda", "batch", "eks", "efs", "scheduler", "route53", "sesv2", "pipes", "apigatewayv2", "kafka")
+REST = (
+    "lambda",
+    "batch",
+    "eks",
+    "efs",
+    "scheduler",
+    "route53",
+    "sesv2",
+    "pipes",
+    "apigatewayv2",
+    "kafka",
+    *RUNTIME_SERVICES,
+)
 """Services among which the right one is looked for, when a request's own does not have what it asks for."""
 TARGETS = {
     "TrentService": "kms", "AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb", "AmazonSSM": "ssm",

@@ -64,3 +64,39 @@ def test_across_accounts_both_must_allow(enforced: LiveServer, account: str) -> 
     theirs.put_user_policy(UserName="eve", PolicyName="s", PolicyDocument=allow("s3:*"))
     assert get()["Body"].read() == b"x"
     assert refused(lambda: eve.put_object(Bucket=bucket, Key="k", Body=b"y"))[0] == "AccessDenied"
+
+
+def test_a_users_policy_is_judged_by_an_objects_tags(
+    enforced: LiveServer, iam: Any, user: Callable[..., Any], account: str  # noqa: F811
+) -> None:  # fmt: skip
+    """Those that it has, of a copy's source too, and those that a put brings."""
+    owner, ann = enforced.client("s3", account), user(name="ann")("s3")
+    bucket = filled(owner, account)
+    owner.put_object(Bucket=bucket, Key="open", Body=b"x", Tagging="a=b")
+    conditions = {"s3:GetObject": "s3:ExistingObjectTag/a", "s3:PutObject": "s3:x-amz-metadata-directive",
+                  "s3:PutObjectTagging": "s3:RequestObjectTag/a"}  # fmt: skip
+    values = {"s3:PutObject": ["COPY"]}
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": action,
+            "Resource": "*",
+            "Condition": {"StringEquals": {key: values.get(action, "b")}},
+        }
+        for action, key in conditions.items()
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="ann", PolicyName="s", PolicyDocument=document)
+    assert ann.get_object(Bucket=bucket, Key="open")["Body"].read() == b"x"
+    copied = {"Bucket": bucket, "Key": "c", "MetadataDirective": "COPY"}
+    ann.copy_object(**copied, CopySource=f"{bucket}/open")
+    ann.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    owner.put_object(Bucket=bucket, Key="k", Body=b"x")
+    wrong = {"TagSet": [{"Key": "a", "Value": "c"}]}
+    for call in (
+        lambda: ann.get_object(Bucket=bucket, Key="k"),
+        lambda: ann.copy_object(**copied, CopySource=f"{bucket}/k"),
+        lambda: ann.put_object(Bucket=bucket, Key="n", Body=b"1"),
+        lambda: ann.put_object_tagging(Bucket=bucket, Key="k", Tagging=wrong),
+    ):
+        assert refused(call)[0] == "AccessDenied"
