@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN = .venv/bin
 # What the long run does that `make test` does not.
 FULL = LOCALMAKER_TEST_EXAMPLES=50 LOCALMAKER_TEST_MUTATIONS=30 LOCALMAKER_TEST_SDK=1 LOCALMAKER_TEST_SHAPES=1 \
-	LOCALMAKER_TEST_POSTGRESQL_ALL=1 LOCALMAKER_TEST_DOCKER_ALL=1 LOCALMAKER_TEST_S3_OPERATIONS=5000 LOCALMAKER_TEST_S3_GIB=5
+	LOCALMAKER_TEST_POSTGRESQL_ALL=1 LOCALMAKER_TEST_DOCKER_ALL=1 LOCALMAKER_TEST_S3_OPERATIONS=5000 LOCALMAKER_TEST_S3_GIB=5 LOCALMAKER_TEST_KILLS=25
 # Much of a test is waiting, so that two at once are quicker even on two cores. `make test PYTEST=` runs one at a time.
 PYTEST ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
