@@ -17,6 +17,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.jobs.runners import etc as etc_files
 from backends.jobs.runners import identity, sandbox, venv
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.supervised import SupervisedRunner
@@ -64,6 +65,7 @@ class ProcessRunner(SupervisedRunner):
         self._fixed_mode = mode
         self._networks = root / f"{self.name}-networks"
         self._networks.mkdir(exist_ok=True)
+        self._etc = root / f"{self.name}-etc"
         self._network_lock = threading.Lock()
 
     @property
@@ -185,7 +187,16 @@ class ProcessRunner(SupervisedRunner):
         for folder in (scratch, host.opt_ml):
             identity.hand_over(folder, user)
         box = sandbox.Box(
-            self.mode, host.name, scratch, binds, etc, bool(spec.gpus), user, spec.processes, spec.volume_bytes
+            self.mode,
+            host.name,
+            scratch,
+            binds,
+            etc,
+            bool(spec.gpus),
+            user,
+            spec.processes,
+            spec.volume_bytes,
+            etc_files.folder(self._etc) if self.mode == "bwrap" else None,
         )
         command = sandbox.command(box, argv)
         environment |= {"HOSTNAME": host.name, **spec.environment, **host.environment, **_port_environment(spec, ports)}

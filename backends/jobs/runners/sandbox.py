@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 Mode = Literal["bwrap", "unshare", "plain"]
 
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_ETC = (
-    *("alternatives", "debian_version", "host.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"),
-    *("mime.types", "nsswitch.conf", "os-release", "pip.conf", "protocols", "resolv.conf", "services", "timezone"),
-    *("ca-certificates.conf", "crypto-policies", "pki/tls", "pki/ca-trust", "ssl/certs", "ssl/openssl.cnf", "xdg/pip"),
-    *("fonts", "OpenCL", "vulkan", "gai.conf", "bash.bashrc", "profile", "inputrc", "terminfo", "magic", "lsb-release"),
-)
-"""What a job sees of /etc: names, certificates, libraries and locales, and where pip finds packages. No passwords, keys,
-host ids or settings of services."""
 _UNSHARE_SCRIPT = """
 mount --make-rprivate /
 mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys
@@ -56,8 +48,10 @@ shift; cd "$HOME"
 
 @dataclass(frozen=True)
 class Box:
-    """What a host sees. `binds` are (source, target, read only), in their order; `etc` are files to put over /etc's.
+    """What a host sees.
 
+    `binds` are (source, target, read only), in their order. `etc` are files to put over those of `etc_folder` (see
+    `etc`), or of the machine's /etc.
     `user`: the machine's user that it runs as; None: the server's own. `processes`, `file_bytes`: see `identity.powerless`.
     """
 
@@ -70,6 +64,7 @@ class Box:
     user: int | None = None
     processes: int | None = None
     file_bytes: int | None = None
+    etc_folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -158,8 +153,6 @@ def _bwrap_base(program: str, user: int | None) -> list[str]:
             argv += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             argv += ["--ro-bind", str(path), str(path)]
-    argv += ["--dir", "/etc", *_parents([f"/etc/{name}" for name in _ETC if Path("/etc", name).exists()])]
-    argv += [word for name in _ETC for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
     argv += ["--ro-bind-try", "/sys", "/sys", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
     argv += ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--dir", "/opt"]  # noqa: S108 - the job's own
     argv += [
@@ -186,6 +179,8 @@ def _bwrap(box: Box) -> list[str]:
         "3",
     ]
     argv += ["--bind", str(box.scratch / "tmp"), "/tmp"]  # noqa: S108 - the job's own /tmp
+    if box.etc_folder is not None:
+        argv += ["--ro-bind", str(box.etc_folder), "/etc", "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
     for source, target in box.etc:
         argv += ["--ro-bind", str(source), target]
     for source, target, read_only in box.binds:
