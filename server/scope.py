@@ -20,15 +20,22 @@ if TYPE_CHECKING:
     from server.types import HttpRequest
 
 SIGNED_AS = {
-    "monitoring": ("cloudwatch",), "rds": ("rds", "docdb", "neptune"), "dynamodb": ("dynamodb", "dynamodbstreams"),
-    "elasticloadbalancing": ("elb", "elbv2"), "elasticmapreduce": ("emr",), "ses": ("ses", "sesv2"), "states": ("stepfunctions",),
-    "elasticfilesystem": ("efs",), "tagging": ("resourcegroupstaggingapi",), "servicequotas": ("service-quotas",),
-    "es": ("es", "opensearch"), "events": ("events",), "apigateway": ("apigateway", "apigatewayv2"),
-    "sso": ("sso-admin",), "timestream": ("timestream-query", "timestream-write"), "mobiletargeting": ("pinpoint",),
-    "kinesisanalytics": ("kinesisanalytics", "kinesisanalyticsv2"), "cloudhsm": ("cloudhsmv2",), "iotdata": ("iot-data",),
-    "personalize": ("personalize",), "appconfig": ("appconfig", "appconfigdata"), "s3": ("s3", "s3control"),
-    "aws-marketplace": ("meteringmarketplace",), "greengrass": ("greengrass",), "airflow": ("mwaa",),
-    "forecast": ("forecast", "forecastquery"), "transcribe": ("transcribe",), "signer": ("signer",), "aps": ("amp",),
+    "IoTSecuredTunneling": ("iotsecuretunneling",), "aco-automation": ("compute-optimizer-automation",),
+    "airflow": ("mwaa",), "airflow-serverless": ("mwaa-serverless",), "aoss": ("opensearchserverless",), "aps": ("amp",),
+    "apigateway": ("apigateway", "apigatewayv2"), "appconfig": ("appconfig", "appconfigdata"),
+    "applicationinsights": ("application-insights",),
+    "aws-marketplace": ("meteringmarketplace", "marketplace-agreement", "marketplace-entitlement"),
+    "bedrock": ("bedrock", "bedrock-data-automation-runtime"), "cassandra": ("keyspaces", "keyspacesstreams"),
+    "cloudcontrolapi": ("cloudcontrol",), "cloudhsm": ("cloudhsm", "cloudhsmv2"), "cloudwatch": ("cloudwatchomni",),
+    "dynamodb": ("dynamodb", "dynamodbstreams"), "elasticfilesystem": ("efs",), "elasticloadbalancing": ("elb", "elbv2"),
+    "elasticmapreduce": ("emr",), "es": ("es", "opensearch"), "events": ("events", "eventbridgev2"),
+    "forecast": ("forecast", "forecastquery"), "iotdata": ("iot-data",), "kinesisanalytics": ("kinesisanalytics", "kinesisanalyticsv2"),
+    "mgh": ("mgh", "migrationhub-config"), "mobiletargeting": ("pinpoint",), "monitoring": ("cloudwatch",),
+    "mturk-requester": ("mturk",), "osm": ("opensearchmemory",), "partnercentral": ("partnercentral-revenue-measurement",),
+    "rds": ("rds", "docdb", "neptune"), "s3": ("s3", "s3control"), "servicequotas": ("service-quotas",),
+    "ses": ("ses", "sesv2", "mailmanager"), "sms-voice": ("pinpoint-sms-voice-v2",), "sso": ("sso-admin",),
+    "states": ("stepfunctions",), "tagging": ("resourcegroupstaggingapi",), "timestream": ("timestream-query", "timestream-write"),
+    "voiceid": ("voice-id",),
 }  # fmt: skip
 """Services by the name that they are signed for, where that is another than botocore's or where several share it."""
 QUERY = (

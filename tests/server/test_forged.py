@@ -13,9 +13,11 @@ import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.loaders import Loader
 from botocore.serialize import create_serializer
 
 from api_specs import model
+from server import scope
 from tests.conftest import LiveServer
 from tests.server.test_authentication import ACCESS, KEYS, SECRET, client
 
@@ -208,3 +210,15 @@ def test_nothing_forged_has_reached_another_account(strict: LiveServer) -> None:
         QueueUrl=f"{strict.url}/{OTHER}/theirs", AttributeNames=["ApproximateNumberOfMessages"]
     )["Attributes"] == {"ApproximateNumberOfMessages": "0"}
     assert len(SERVICES) >= 13
+
+
+@pytest.mark.slow
+def test_every_service_is_known_by_the_name_that_it_is_signed_for() -> None:
+    """Else what its clients sign well would be refused."""
+    loader, unknown = Loader(), []
+    for service in loader.list_available_services("service-2"):
+        told = loader.load_service_model(service, "service-2")["metadata"]
+        name = told.get("signingName", told["endpointPrefix"])
+        if ("targetPrefix" in told or told["protocol"] in {"query", "ec2"}) and service not in scope.services_of(name):
+            unknown.append((service, name))
+    assert not unknown
