@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server import route
+from server.authentication import credentials
 from server.gateway import request_of
+from server.types import HttpRequest
 from tests.server.test_authentication import ACCESS, client, status_of, strict
 
 if TYPE_CHECKING:
@@ -56,3 +59,22 @@ def test_a_header_that_was_signed_whole_is_read_whole() -> None:
     split = [(b"x-amz-copy-source", b"/b/k"), (b"x-amz-copy-source", b"other/key")]
     scope = {"path": "/", "query_string": b"", "headers": [*split, (b"host", b"localhost")]}
     assert request_of(scope).headers["x-amz-copy-source"] == "/b/k,other/key"
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "spoken"),
+    [
+        (f"X%2DAmz-Credential={SCOPE}", {}, "s3"),
+        ("%41WSAccessKeyId=x", {}, "s3"),
+        ("prefix=AWSAccessKeyId%3Dx", {}, "sagemaker"),
+        ("xAWSAccessKeyId=x", {}, "sagemaker"),
+        ("", {"authorization": HEADER}, "s3"),
+        ("", {"authorization": "AWS key:signature"}, "s3"),
+        ("", {"authorization": HEADER.replace("/s3/", "/sqs/").replace("=host", "=/s3/aws4_request")}, "sagemaker"),
+    ],
+)
+def test_who_signed_is_read_by_names(query: str, headers: dict[str, str], spoken: str) -> None:
+    """Not by a text that stands anywhere in a query or a header."""
+    request = HttpRequest("GET", "/", b"/", query.encode(), headers)
+    assert route.spoken_like(request) == spoken
+    assert bool(credentials.of(request).version) == (spoken == "s3" or "authorization" in headers)
