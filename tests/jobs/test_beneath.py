@@ -160,6 +160,31 @@ def test_a_sparse_checkpoint_keeps_its_holes(tmp_path: Path) -> None:
         assert made.read_bytes() == (local / name).read_bytes()
 
 
+def test_a_checkpoint_may_take_the_name_of_a_folder_and_a_folder_that_of_a_file(tmp_path: Path) -> None:
+    local, remote = tmp_path / "ml" / "checkpoints", tmp_path / "seen"
+    local.mkdir(parents=True)
+    mirror = sync.Mirror([{"local": str(local), "remote": str(remote)}], str(tmp_path / "journal"), [str(local.parent)])
+    (local / "name" / "deep").mkdir(parents=True)
+    (local / "name" / "deep" / "file").write_text("first")
+    mirror.finish()
+    beneath.remove(local / "name")
+    (local / "name").write_text("second")
+    mirror.finish()
+    assert (remote / "name").read_text() == "second"
+    (local / "name").unlink()
+    (local / "name").mkdir()
+    (local / "name" / "file").write_text("third")
+    mirror.finish()
+    assert (remote / "name" / "file").read_text() == "third"
+    assert [(verb, path) for verb, _, path, _ in sync.read(str(tmp_path / "journal"), 0)] == [
+        ("put", "name/deep/file"),
+        ("delete", "name/deep/file"),
+        ("put", "name"),
+        ("delete", "name"),
+        ("put", "name/file"),
+    ]
+
+
 def test_a_supervisor_needs_no_other_module_for_it() -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); import supervisor.beneath; print('pathlib' in sys.modules)"
     parent = str(Path(beneath.__file__).parent.parent)

@@ -65,8 +65,10 @@ class Mirror:
             return
         for name in [name for name in known if name not in found]:
             del known[name]
+            gone = os.path.join(pair["remote"], name)
             with contextlib.suppress(OSError):
-                os.unlink(os.path.join(pair["remote"], name))
+                os.unlink(gone)
+                os.removedirs(os.path.dirname(gone))  # those that are empty: a file may come to have the folder's name
             lines.append(f"delete {index} {name}\n")
         for name, stamp in found.items():
             if known.get(name) != stamp and _copy(self._places[index], pair["remote"], name, stamp):
