@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from api_specs import model
 from backends.core import events, reset
 from backends.jobs import places, queue
-from server import admin_iam, init_hooks
+from server import admin_iam, ended_jobs, init_hooks
 from server.door import authority
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
         return FileResponse(path, media_type="application/x-pem-file")
 
     @app.get("/_localmaker/jobs")
-    async def jobs() -> dict[str, Any]:
-        """List what is being driven: training jobs and endpoints, of all accounts."""
-        return {"jobs": queue.of(kernel).overview()}
+    async def jobs(*, ended: bool = False) -> dict[str, Any]:
+        """List what is being driven: training jobs and endpoints, of all accounts; `ended`: and what ended last."""
+        listed: dict[str, Any] = {"jobs": queue.of(kernel).overview()}
+        return listed | {"ended": await kernel.db.read(ended_jobs.latest)} if ended else listed
 
     @app.get("/_localmaker/clock")
     async def read_clock(account: str = "000000000000") -> dict[str, float]:

@@ -198,16 +198,25 @@ def logs(
 
 
 @app.command()
-def jobs(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def jobs(
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that ended last.")] = False,
+) -> None:
     """Show what runs now: training jobs and endpoints, of all accounts."""
     found = control.running(settings_of(data_dir))
     if found is None:
         stop_with("No server is running.", 3)
-    listed = found.ask("jobs")
+    listed = found.ask("jobs?ended=true" if everything else "jobs")
     if as_json:
         typer.echo(json.dumps(listed, indent=2))
         return
     table(["job", "phase", "runner", "ARN"], [[j["id"], j["phase"], j["runner"], j["arn"]] for j in listed["jobs"]])
+    if everything:
+        table(
+            ["ended", "status", "duration", "reason", "ARN"],
+            [[j["name"], j["status"], f"{j['seconds']:.0f} s", j["reason"], j["arn"]] for j in listed["ended"]],
+        )
 
 
 @app.command()

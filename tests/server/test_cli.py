@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.site import Site
+
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -70,6 +72,29 @@ def test_a_server_is_started_asked_reset_and_stopped(localmaker: Command) -> Non
     assert client.describe_model(ModelName="kept")["ModelName"] == "kept"
     assert localmaker("reset", "--yes").returncode == 0
     assert client.list_models()["Models"] == []
+
+
+def test_jobs_that_ended_are_shown_with_how(local: Site) -> None:
+    name = local.start("import sys; sys.exit(1)")
+    local.ended(name)
+    done = local.run("print(1)")["TrainingJobName"]
+    environment = {**os.environ, "LOCALMAKER_DATA_DIR": str(local.live.data_dir), "COLUMNS": "300"}
+
+    def shown(*options: str) -> str:
+        command = [sys.executable, "-m", "server.cli", "jobs", *options]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    listed = json.loads(shown("--all", "--json"))["ended"]
+    ended = {job["name"]: job for job in listed if local.account in job["arn"]}
+    assert list(ended) == [done, name]  # the last one first
+    assert (ended[done]["status"], ended[done]["reason"]) == ("Completed", "")
+    assert ended[name]["status"] == "Failed"
+    assert "exit code: 1" in ended[name]["reason"]
+    assert 0 <= ended[done]["seconds"] < 60
+    assert "ended" not in json.loads(shown("--json"))
+    line = next(line for line in shown("--all").splitlines() if name in line)
+    assert "Failed" in line
+    assert " s " in line
 
 
 def test_a_bad_setting_is_named(localmaker: Command) -> None:
