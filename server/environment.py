@@ -1,4 +1,4 @@
-"""The environment in which clients reach this server and nothing else: what `localmaker env` prints.
+"""The environment in which AWS's clients reach this server and never AWS: what `localmaker env` prints.
 
 `AWS_ENDPOINT_URL` is enough for most clients. Both SageMaker SDKs ask STS at its real address all the same, and send
 usage reports to S3; those pass through `HTTPS_PROXY`, behind which the installation's own CA answers for AWS's hosts.
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import botocore
 
-from server.door import authority
+from server.door import authority, proxy_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +41,18 @@ SageMaker:
 
 
 def variables(
-    folder: Path, url: str, credentials: tuple[str, str], certificate: Path, inherited: Mapping[str, str]
+    folder: Path,
+    url: str,
+    credentials: tuple[str, str],
+    certificate: Path,
+    inherited: Mapping[str, str],
+    *,
+    proxy: str = "",
 ) -> dict[str, str]:
-    """Give the variables; write the CA bundle and the SDK's defaults file that they name into `folder`."""
+    """Return the variables; write the CA bundle and the SDK's defaults file that they name into `folder`.
+
+    `proxy` is the URL of the server as a proxy, where that is another (with a key in it).
+    """
     region = inherited.get("AWS_DEFAULT_REGION") or inherited.get("AWS_REGION") or "us-east-1"
     bundle = str(_bundle(folder, certificate, inherited))
     defaults = _write(folder / "sagemaker-sdk" / "config.yaml", DEFAULTS.encode())
@@ -55,8 +64,8 @@ def variables(
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "HTTPS_PROXY": url,
-        "https_proxy": url,
+        "HTTPS_PROXY": proxy or url,
+        "https_proxy": proxy or url,
         "NO_PROXY": direct,
         "no_proxy": direct,
         **dict.fromkeys(BUNDLES, bundle),
@@ -149,8 +158,9 @@ def _write(path: Path, content: bytes) -> Path:
 def of_installation(
     data_dir: Path, url: str, credentials: tuple[str, str], inherited: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give the variables for the server of a data directory on this machine."""
-    return variables(data_dir / "client", url, credentials, authority.ensure(data_dir), inherited)
+    """Return the variables for the server of a data directory on this machine."""
+    proxy = proxy_key.in_url(url, proxy_key.ensure(data_dir))
+    return variables(data_dir / "client", url, credentials, authority.ensure(data_dir), inherited, proxy=proxy)
 
 
 def of_other(data_dir: Path, url: str, credentials: tuple[str, str], inherited: Mapping[str, str]) -> dict[str, str]:

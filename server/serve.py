@@ -21,6 +21,7 @@ from backends.core.kernel import Kernel
 from server import environment, init_hooks
 from server.authentication import keyring
 from server.control import url_of
+from server.door import proxy_key
 from server.door.authority import Authority
 from server.door.sniff import Door
 from server.gateway import Gateway
@@ -48,14 +49,14 @@ def make_gateway(kernel: Kernel) -> Gateway:
     return Gateway(kernel, make_app)
 
 
-def make_door(authority: Authority) -> Any:
+def make_door(authority: Authority, settings: Settings) -> Any:
     """Give what uvicorn makes of every connection: a door that looks at its first bytes, with HTTP behind it."""
 
     def make(config: uvicorn.Config, server_state: Any, app_state: Any, _loop: Any = None) -> Door:
         def make_http() -> HttpToolsProtocol:
             return HttpToolsProtocol(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
 
-        return Door(make_http, authority, server_state.connections)
+        return Door(make_http, authority, server_state.connections, settings)
 
     return make
 
@@ -150,7 +151,7 @@ def forget_own_proxy(settings: Settings) -> None:
     Jobs, and pip where it makes their environments, take the server's proxies for the way to package indexes.
     """
     for name in ("HTTPS_PROXY", "https_proxy"):
-        if os.environ.get(name) == url_of(settings.host, settings.port):
+        if proxy_key.without(os.environ.get(name, "")) == url_of(settings.host, settings.port):
             del os.environ[name]
 
 
@@ -166,7 +167,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=make_door(Authority(settings.data_dir)),
+        http=make_door(Authority(settings.data_dir), settings),
         lifespan="on",
         access_log=False,
         log_config=None,

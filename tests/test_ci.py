@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
+from server.door import proxy_key
 from tests import engine
 from tests.github import ROOT, Runner, read
 
@@ -68,7 +69,7 @@ def test_init_scripts_settings_account_and_region_reach_the_steps_behind(github:
     assert outputs == {"url": given["AWS_ENDPOINT_URL"]}
     assert (given["AWS_REGION"], given["AWS_ACCESS_KEY_ID"]) == ("eu-west-3", ACCOUNT)
     assert given["AWS_SESSION_TOKEN"] == ""
-    assert given["HTTPS_PROXY"] == outputs["url"]
+    assert proxy_key.without(given["HTTPS_PROXY"]) == outputs["url"]
     assert {"127.0.0.1", "github.com", "pypi.org", "files.example", "corp.example"} <= {*given["NO_PROXY"].split(",")}
     assert "amazonaws.com" not in given["NO_PROXY"]
     ask = "import boto3; print('at', boto3.client('sts').get_caller_identity()['Account'])"

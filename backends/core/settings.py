@@ -68,6 +68,9 @@ class Settings:
     allowed_origins: Annotated[
         str, "Origins, with commas, whose pages may send requests from a browser: `http://localhost:3000`."
     ] = ""
+    offline: Annotated[
+        bool, "Connect shells of `localmaker env` to no host but AWS's, which are this server itself (docs/clients.md)."
+    ] = False
     iam: Annotated[
         str,
         "Policies of users and roles: `off`, `soft` (log and record what would be denied) or `enforce` (docs/iam.md).",

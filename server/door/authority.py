@@ -1,17 +1,21 @@
 """The installation's own certificate authority, and the TLS contexts of the hosts that it stands in for.
 
-Made once per installation in `<data directory>/ca` (`ca.pem`, and `ca.key` with mode 0600). It is constrained (RFC 5280,
-4.2.1.10) to AWS's names and this machine's, so that nobody who trusts it can be shown another site with it.
+Made once per installation in `<data directory>/ca` (`ca.pem`, `ca.key` with mode 0600, and `names`: what it vouches for). It
+is constrained (RFC 5280, 4.2.1.10) to AWS's names and this machine's, so that nobody who trusts it can be shown another
+site with it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import ipaddress
+import logging
 import os
 import shutil
 import ssl
 import tempfile
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +24,15 @@ from backends.core import private
 from server.door import hosts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate
 
+log = logging.getLogger("localmaker.proxy")
 MOST_CONTEXTS = 1000
 CA_DAYS, LEAF_DAYS = 3650, 397  # clients refuse leaves that are valid for longer than 398 days
-NAMES = ("amazonaws.com", "amazonaws.com.cn", "localhost")
+NAMES = (*hosts.SUFFIXES, "localhost")
 NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128")
 """This machine's own, and the private ones (RFC 1918), in which jobs in containers reach it."""
 OWN = ("localhost", "*.localhost", "127.0.0.1", "::1")
@@ -38,22 +45,56 @@ def certificate_file(data_dir: Path) -> Path:
 
 
 def ensure(data_dir: Path) -> Path:
-    """Make the CA unless it is there; give the path of its certificate. Several processes may do so at once."""
+    """Make the CA unless it is there; return the path of its certificate. Several processes may do so at once.
+
+    One of an older version, which may not vouch for all of AWS's names, is made anew.
+    """
     path = certificate_file(data_dir)
-    if path.exists():
+    if _vouches_for_all(path):
         return path
     private.directory(data_dir)
-    made = Path(tempfile.mkdtemp(dir=data_dir, prefix=".ca-"))
+    with _locked(data_dir):
+        if not _vouches_for_all(path):  # else another process was first
+            _replace(path.parent)
+    return path
+
+
+def _vouches_for_all(path: Path) -> bool:
+    try:
+        named = path.with_name("names").read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return False
+    return path.exists() and set(NAMES) <= set(named)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(folder: Path) -> None:
+    """Make a CA and put it where another may be."""
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".ca-"))
+    old = made.with_name(f"{made.name}-old")
     try:
         _make(made)
         made.chmod(0o755)
-        made.rename(path.parent)  # fails where another process was first
-    except OSError:
-        if not path.exists():
-            raise
+        if folder.exists():
+            log.warning(
+                "The CA in %s does not vouch for all of AWS's names and is made anew: whoever trusts it must trust the new "
+                "one; `localmaker env` hands it to shells.",
+                folder,
+            )
+            folder.rename(old)
+        made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return path
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _make(folder: Path) -> None:
@@ -78,6 +119,7 @@ def _make(folder: Path) -> None:
     )
     _write(folder / "ca.key", _pem(key), 0o600)
     _write(folder / "ca.pem", _pem_certificate(built.sign(key, hashes.SHA256())), 0o644)
+    _write(folder / "names", "\n".join(NAMES).encode("ascii"), 0o644)
 
 
 def _builder(subject: Any, issuer: Any, public_key: Any, days: int) -> Any:

@@ -10,13 +10,29 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-AWS = re.compile(
-    r"(?:(?P<name>[a-z0-9._-]+?)\.)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.)?amazonaws\.com(?:\.cn)?", re.IGNORECASE
+from botocore.loaders import Loader
+
+PARTITIONS = Loader().load_data("partitions")["partitions"]
+SUFFIXES = tuple(
+    dict.fromkeys(
+        [
+            *(found["outputs"][key] for found in PARTITIONS for key in ("dnsSuffix", "dualStackDnsSuffix")),
+            # A top-level domain of Amazon's alone: api.aws, on.aws, app.aws, experiments.sagemaker.aws, signin.aws.
+            "aws",
+            # Beside the partitions', in botocore's endpoint rules and the console's: signing in, Studio, workspaces.
+            *("aws.amazon.com", "amazonaws.cn", "amazonaws-us-gov.com", "amazonaws-eusc.eu", "awsapps.com"),
+            *("amazonwebservices.com.cn", "amazonwebservices.eu"),
+        ]
+    )
 )
+"""Ends of AWS's host names, of every partition that botocore knows. What ends so never leaves the machine."""
+_REGION = r"[a-z]{2,5}(?:-[a-z]+)+-\d+"
+_SUFFIX = "|".join(re.escape(each) for each in sorted(SUFFIXES, key=len, reverse=True))
+AWS = re.compile(rf"(?:(?P<name>[a-z0-9._-]+?)\.)??(?:(?P<region>{_REGION})\.)?(?:{_SUFFIX})", re.IGNORECASE)
 # bucket.s3, bucket.s3-us-west-2, bucket.s3.dualstack, bucket.s3-fips, bucket.s3-accelerate; without a bucket likewise.
 S3 = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?P<rest>[a-z0-9.-]+))?")
 LOCAL_BUCKET = re.compile(r"(?P<bucket>[a-z0-9][a-z0-9.-]+?)\.(?:s3[.-][a-z0-9.-]+|s3\.localhost|localhost)")
-REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+REGION = re.compile(_REGION)
 PREFIXES = {
     "api.sagemaker": "sagemaker",
     "runtime.sagemaker": "sagemaker-runtime",
@@ -33,9 +49,7 @@ PREFIXES = {
 }
 """Services of ours by the first part of their host names (botocore's `endpointPrefix`), but for S3, which has several."""
 
-REGISTRY = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?"
-)
+REGISTRY = re.compile(rf"(?P<account>\d{{12}})\.dkr[.-]ecr(?:-fips)?\.(?P<region>{_REGION})\.(?:on\.)?(?:{_SUFFIX})")
 LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
 
 
@@ -49,17 +63,18 @@ class AwsHost:
 
 
 def name_of(host: str) -> str:
-    """Take the port off a Host header, and the brackets off an IPv6 address."""
+    """Take the port off a Host header, the brackets off an IPv6 address, the root's dot off a full name."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower()
+    return host.partition(":")[0].lower().removesuffix(".")
 
 
 @lru_cache(1024)
 def aws_host(host: str) -> AwsHost | None:
     """Read a Host header; None when it is no name of AWS's."""
-    found = AWS.fullmatch(name_of(host))
-    if found is None:
+    named = name_of(host)
+    found = AWS.fullmatch(named)
+    if found is None or "." not in named:
         return None
     name, region = (found["name"] or "").lower().replace("-fips", ""), found["region"] or ""
     if name in PREFIXES:

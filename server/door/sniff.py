@@ -12,11 +12,12 @@ import logging
 from asyncio.sslproto import SSLProtocol
 from typing import TYPE_CHECKING, Any
 
-from server.door import hosts
+from server.door import hosts, outward
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backends.core.settings import Settings
     from server.door.authority import Authority
 
 log = logging.getLogger("localmaker.proxy")
@@ -24,16 +25,19 @@ HANDSHAKE = 0x16  # RFC 8446, 5.1: the content type of a TLS record that begins 
 CONNECT = b"CONNECT "
 HEAD_END = b"\r\n\r\n"
 MOST_HEAD_BYTES = 16 * 1024
-ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 class Door(asyncio.Protocol):
     """One connection until it is known what it speaks. `connections` is uvicorn's set of what to close at the end."""
 
-    def __init__(self, make_http: Callable[[], Any], authority: Authority, connections: set[Any]) -> None:
+    def __init__(
+        self, make_http: Callable[[], Any], authority: Authority, connections: set[Any], settings: Settings
+    ) -> None:
         self._make_http = make_http
         self._authority = authority
         self._connections = connections
+        self._settings = settings
+        self._leading_out: asyncio.Task[None] | None = None
         self._transport: Any = None
         self._head = b""
         self._tunnelled = False
@@ -44,8 +48,10 @@ class Door(asyncio.Protocol):
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """Forget a connection that never said what it wanted."""
+        """Forget a connection that never said what it wanted, or did not wait for another host's answer."""
         self._connections.discard(self)
+        if self._leading_out is not None:
+            self._leading_out.cancel()
 
     def shutdown(self) -> None:
         """Close: the server ends, and nothing is on its way here."""
@@ -91,18 +97,42 @@ class Door(asyncio.Protocol):
             if len(data) > MOST_HEAD_BYTES:
                 self._refuse(400, "Bad Request", "The head of this CONNECT request does not end.")
             return
-        target = head.split(b"\r\n", 1)[0].split(b" ")[1].decode("latin-1")
-        if not self._leads_here(target):
-            log.warning("refused to connect to %s: only AWS's hosts are reached through this proxy", target)
-            self._refuse(403, "Forbidden", f"LocalMaker connects to no host but AWS's, and not to {target}.")
+        words = head.split(b"\r\n", 1)[0].split(b" ")
+        target = words[1].decode("latin-1")
+        if self._leads_here(target):
+            self._tunnelled = True
+            self._transport.write(outward.ESTABLISHED)
+            if rest:
+                self.data_received(rest)
             return
-        self._tunnelled = True
-        self._transport.write(ESTABLISHED)
-        if rest:
-            self.data_received(rest)
+        self._transport.pause_reading()
+        self._leading_out = asyncio.get_running_loop().create_task(self._lead_out(target, head, rest))
+
+    async def _lead_out(self, target: str, head: bytes, rest: bytes) -> None:
+        """Connect this client with a host that is not AWS's, or refuse to."""
+        connections, own = self._connections, self._transport.get_extra_info("sockname")[1]
+        near = outward.Tunnel(transport=self._transport, connections=connections)
+        others = sum(isinstance(each, outward.Tunnel) for each in connections)
+        try:
+            host, port = outward.place_of(target)
+            outward.judge_client(self._settings, self._transport.get_extra_info("peername")[0], head, target, others)
+            far = await outward.connect(host, port, own, near)
+        except outward.RefusedError as error:
+            log.warning("refused to connect to %s: %s", target, error)
+            self._refuse(error.status, error.phrase, str(error))
+            return
+        except asyncio.CancelledError:  # the client has gone
+            near.close_other()
+            raise
+        connections.discard(self)
+        connections.add(near)
+        self._leading_out = None
+        far.transport.write(rest)
+        self._transport.set_protocol(near)
+        self._transport.resume_reading()
 
     def _leads_here(self, target: str) -> bool:
-        """Tell whether a target, `host:port`, is one that this server stands in for."""
+        """Return whether a target, `host:port`, is one that this server stands in for."""
         host, _, port = target.rpartition(":")
         own = self._transport.get_extra_info("sockname")[1]
         if port not in {"80", "443", str(own)}:
@@ -110,7 +140,9 @@ class Door(asyncio.Protocol):
         return hosts.aws_host(host) is not None or hosts.is_loopback(hosts.name_of(host))
 
     def _refuse(self, status: int, phrase: str, text: str) -> None:
-        body = text.encode("latin-1") + b"\n"
+        body = text.encode("utf-8", "replace") + b"\n"
         head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close"
+        if status == 407:  # git asks without a key first, and wants to be told which kind is expected
+            head += '\r\nProxy-Authenticate: Basic realm="localmaker"'
         self._transport.write(head.encode("latin-1") + HEAD_END + body)
         self._transport.close()

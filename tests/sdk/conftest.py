@@ -44,7 +44,7 @@ def cut_off() -> Iterator[Isolation]:
 def closed_server(runner: str, cut_off: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Give a server of each runner that cannot send anything out."""
     folder = tmp_path_factory.mktemp(f"closed-{runner}")
-    settings = {"runner": runner, "host": isolation.NEAR}
+    settings = {"runner": runner, "host": isolation.NEAR, "offline": "1"}
     # An SDK under @remote has pip look for a newer one; this is how anybody tells pip that there is no index.
     live = LiveServer(folder / "data", settings, {"PIP_NO_INDEX": "1"}, cut_off.server_prefix)
     live.start()

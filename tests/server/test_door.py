@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import ipaddress
 import json
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import boto3
+import psutil
 import pytest
 import uvicorn
 from botocore.config import Config
 
 from backends.core.settings import Settings
-from server.door import authority, hosts
+from backends.jobs.runners import sandbox
+from server.door import authority, hosts, outward, proxy_key
 from server.serve import Server
 from tests.conftest import LiveServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.site import Site
 
 
 def localmaker(live: LiveServer, *arguments: str, **environment: str) -> str:
@@ -95,15 +106,151 @@ def test_a_large_body_goes_both_ways_over_tls(server: LiveServer, account: str) 
     assert s3.get_object(Bucket=name, Key="k")["Body"].read() == content
 
 
+def connect(live: LiveServer, target: str, key: str = "") -> bytes:
+    """Ask for a tunnel; give all that is answered until the other end closes."""
+    shown = f"Proxy-Authorization: Basic {base64.b64encode(f'localmaker:{key}'.encode()).decode()}\r\n" if key else ""
+    with closing(connected(live)) as connection:
+        return asked(connection, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{shown}\r\n".encode())
+
+
+NOWHERE = ["s3.amazonaws.com:22", "s3.amazonaws.com.:22", "S3.AMAZONAWS.COM:8443", "sagemaker.us-east-1.api.aws:22", "x",
+           "s3.amazonaws.com:", pytest.param(f"s3.amazonaws.com:{'9' * 5000}", id="digits"), "\xaamazonaws.com:443",
+           "example.com:99999999", "user@example.com:443", "a b:1"]  # fmt: skip
+FORBIDDEN = ["169.254.169.254:80", "2852039166:80", "0xa9fea9fe:80", "[::ffff:169.254.169.254]:80", "[fe80::1]:80",
+             "[fd00:ec2::254]:80", "[64:ff9b::a9fe:a9fe]:80", "[2002:a9fe:a9fe::1]:80", "100.100.100.200:80", "127.1:80",
+             "localhost:1", "[::]:80", "0.0.0.0:80", "[::ffff:127.0.0.1]:22", "224.0.0.1:80"]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", [*NOWHERE, *FORBIDDEN])
+def test_connect_leads_nowhere_that_is_ours_or_aws_or_a_metadata_address(server: LiveServer, target: str) -> None:
+    """Whoever asks: a name is judged by what it resolves to, in whichever way an address is written."""
+    answer = connect(server, target, proxy_key.ensure(server.data_dir))
+    assert answer.startswith((b"HTTP/1.1 403 ", b"HTTP/1.1 502 ")), answer[:200]
+    assert answer.startswith(b"HTTP/1.1 403 ") or target in FORBIDDEN[1:9]  # a machine without IPv6 cannot resolve them
+    if target.isascii():
+        assert f"refused to connect to {target[:20].partition(chr(32))[0]}" in server.log.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
-    "target", ["example.com:443", "169.254.169.254:80", "s3.amazonaws.com:22", "amazonaws.com.evil.example:443", "localhost:1",
-               "evilamazonaws.com:443", "x", "s3.amazonaws.com:", pytest.param(f"s3.amazonaws.com:{'9' * 5000}", id="digits")],
+    "addresses", [["169.254.169.254"], ["fe80::1%eth0"], ["93.184.215.14", "169.254.169.254"], ["127.0.0.2"], ["::1"],
+                  ["fd20:ce::254"], ["168.63.129.16"], ["2002:7f00:1::"]],
 )  # fmt: skip
-def test_connect_leads_nowhere_else(server: LiveServer, target: str) -> None:
+def test_a_name_with_any_forbidden_address_is_refused(addresses: list[str]) -> None:
+    with pytest.raises(outward.RefusedError) as refused:
+        outward.judge_addresses(addresses, 443, 4566)
+    assert refused.value.status == 403
+    outward.judge_addresses(
+        ["93.184.215.14", "10.1.2.3", "192.168.0.1", "fd12::1"], 443, 4566
+    )  # a user's own networks too
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[tuple[str, int]]:
+    """Give another host, as far as the server can tell: it speaks first, then echoes, then says how much it heard."""
+    found = [
+        each.address for entries in psutil.net_if_addrs().values() for each in entries if each.family == socket.AF_INET
+    ]
+    own = [ipaddress.ip_address(text) for text in found]
+    others = [str(each) for each in own if not each.is_loopback and not each.is_link_local]
+    if not others:
+        pytest.skip("this machine has no address but its loopback")
+
+    class Echo(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"first")
+            count = 0
+            while part := self.request.recv(65536):
+                count += len(part)
+                self.request.sendall(part)
+            self.request.sendall(f"heard {count}".encode())
+
+    with socketserver.ThreadingTCPServer((others[0], 0), Echo) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield others[0], serving.server_address[1]
+        serving.shutdown()
+
+
+def test_a_shell_reaches_other_hosts(server: LiveServer, elsewhere: tuple[str, int]) -> None:
+    proxy = urlsplit(json.loads(localmaker(server, "env", "--json"))["HTTPS_PROXY"])
+    assert f"{proxy.hostname}:{proxy.port}" == urlsplit(server.url).netloc
+    head = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+    sent = bytes(range(256)) * 8192  # more than sockets hold: each side waits for the other
+    target = f"{elsewhere[0]}:{elsewhere[1]}"
     with closing(connected(server)) as connection:
-        answer = asked(connection, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-    assert answer.startswith(b"HTTP/1.1 403 ")
-    assert f"refused to connect to {target}" in server.log.read_text()
+        connection.sendall(f"CONNECT {target} HTTP/1.1\r\nProxy-Authorization: Basic {head}\r\n\r\nearly".encode())
+
+        def write() -> None:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+        writer.join()
+    established, _, rest = answer.partition(b"\r\n\r\n")
+    assert established == b"HTTP/1.1 200 Connection established"
+    assert rest == b"first" + b"early" + sent + f"heard {len(sent) + 5}".encode()
+
+
+def test_others_are_connected_to_nobody(server: LiveServer, elsewhere: tuple[str, int], tmp_path: Path) -> None:
+    """No key, a wrong one, or one of another installation; offline nobody is."""
+    target = f"{elsewhere[0]}:{elsewhere[1]}"
+    for key in ("", "x" * 40, proxy_key.ensure(tmp_path)):
+        answer = connect(server, target, key)
+        assert answer.startswith(b"HTTP/1.1 407 ")
+        assert b'Proxy-Authenticate: Basic realm="localmaker"' in answer  # git asks without a key first
+        assert b"localmaker env" in answer
+    assert proxy_key.ensure(server.data_dir).encode() not in server.log.read_bytes()
+    offline = LiveServer(tmp_path / "offline", {"offline": "1"})
+    offline.start()
+    try:
+        answer = connect(offline, target, proxy_key.ensure(offline.data_dir))
+        assert answer.startswith(b"HTTP/1.1 403 ")
+        assert b"LOCALMAKER_OFFLINE=1" in answer
+        assert "refused to connect" in offline.log.read_text()
+        through = through_proxy(offline, "sts", "000000000000", "https://sts.eu-west-1.amazonaws.com")
+        assert through.get_caller_identity()["Account"] == "000000000000"
+    finally:
+        offline.stop()
+
+
+@pytest.mark.parametrize("peer", ["172.17.0.2", "10.0.0.5", "::ffff:172.17.0.2", "fe80::2%eth0", "192.168.1.2"])
+def test_other_machines_and_containers_are_not_passed_on(tmp_path: Path, peer: str) -> None:
+    key = base64.b64encode(f"localmaker:{proxy_key.ensure(tmp_path)}".encode())
+    head = b"CONNECT example.com:443 HTTP/1.1\r\nproxy-authorization: basic " + key
+    settings = Settings.read({}, data_dir=tmp_path)
+    for own in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        outward.judge_client(settings, own, head, "example.com:443", 0)
+    with pytest.raises(outward.RefusedError, match="this machine's own shells"):
+        outward.judge_client(settings, peer, head, "example.com:443", 0)
+
+
+JOB = """
+import os, pathlib, socket, urllib.parse
+place = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
+with socket.create_connection((place.hostname, place.port)) as asked:
+    asked.sendall(b"CONNECT TARGET HTTP/1.1\\r\\n\\r\\n")
+    print("answered", asked.recv(100).split()[1].decode())
+try:
+    print("key", pathlib.Path("KEY").read_text())
+except OSError as error:
+    print("no key")
+print("key in the environment" if "localmaker:" in str(os.environ) else "none in the environment")
+"""
+
+
+def test_a_job_is_not_passed_on(local: Site, elsewhere: tuple[str, int]) -> None:
+    """It shares the shell's loopback in processes, but neither its key nor its environment."""
+    key = local.live.data_dir / "proxy.key"
+    proxy_key.ensure(local.live.data_dir)
+    job = local.run(JOB.replace("TARGET", f"{elsewhere[0]}:{elsewhere[1]}").replace("KEY", str(key)))
+    lines = local.lines(job["TrainingJobName"])
+    assert "answered 407" in lines
+    assert "none in the environment" in lines
+    if sandbox.best_mode() == "bwrap":
+        assert "no key" in lines
 
 
 def test_a_connect_that_comes_in_pieces_and_one_that_never_ends(server: LiveServer) -> None:
@@ -145,6 +292,28 @@ def test_the_ca_is_made_once_and_its_key_is_its_owners(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ca"]
 
 
+def test_an_older_ca_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = authority.ensure(tmp_path)
+    before = path.read_bytes()
+    assert authority.ensure(tmp_path).read_bytes() == before
+    path.with_name("names").unlink()  # it had none while it vouched for two suffixes only
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: authority.ensure(tmp_path).read_bytes(), range(8)))
+    assert len(made) == 1
+    assert made != {before}
+    assert [record.getMessage() for record in caplog.records if "is made anew" in record.getMessage()]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["ca"]
+
+
+@pytest.mark.parametrize("suffix", [*hosts.SUFFIXES, "on.aws", "app.aws", "experiments.sagemaker.aws"])
+def test_every_partition_is_answered_here_by_name_and_certificate(server: LiveServer, suffix: str) -> None:
+    name = f"anything.eu-west-1.{suffix}"
+    with closing(connected(server)) as connection:
+        connection.sendall(f"CONNECT {name}:443 HTTP/1.1\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        trusting(server).wrap_socket(connection, server_hostname=name).close()
+
+
 def test_the_ca_vouches_for_no_other_names(tmp_path: Path) -> None:
     """The client's own TLS library refuses such a certificate, even signed with the CA's key."""
     made = authority.Authority(tmp_path)
@@ -178,6 +347,10 @@ def shake(asking: ssl.SSLObject, answering: ssl.SSLObject) -> None:
         ("s3.amazonaws.com", "s3", "", ""),
         ("s3.cn-north-1.amazonaws.com.cn", "s3", "cn-north-1", ""),
         ("sqs.us-east-1.amazonaws.com", "", "us-east-1", ""),
+        ("s3.us-east-1.amazonaws.com.", "s3", "us-east-1", ""),
+        ("logs.us-iso-east-1.c2s.ic.gov", "logs", "us-iso-east-1", ""),
+        ("b.s3.eusc-de-east-1.amazonaws.eu", "s3", "eusc-de-east-1", "b"),
+        ("app.us-east-1.experiments.sagemaker.aws", "", "", ""),
     ],
 )
 def test_hosts_say_service_region_and_bucket(host: str, service: str, region: str, bucket: str) -> None:
@@ -202,7 +375,7 @@ def test_a_presigned_url_at_awss_host_has_that_hosts_region(server: LiveServer, 
 
 def test_env_leads_every_client_here(server: LiveServer) -> None:
     given = json.loads(localmaker(server, "env", "--json", AWS_REGION="eu-west-1", NO_PROXY="corp.example"))
-    assert given["AWS_ENDPOINT_URL"] == given["HTTPS_PROXY"] == server.url
+    assert given["AWS_ENDPOINT_URL"] == proxy_key.without(given["HTTPS_PROXY"]) == server.url
     assert given["AWS_DEFAULT_REGION"] == given["AWS_REGION"] == "eu-west-1"
     assert given["NO_PROXY"] == "127.0.0.1,localhost,::1,corp.example"
     assert "TelemetryOptOut: true" in Path(given["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"]).read_text()
