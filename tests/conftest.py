@@ -34,7 +34,20 @@ BASE_IMAGE = base_image()
 ACCOUNTS = itertools.count(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) * 1_000_000 + 1)
 
 
-LONGEST = ("tests/test_postgresql.py", "tests/sdk/test_flows.py")
+LONGEST = (
+    "tests/sdk/test_flows.py",
+    "tests/test_postgresql.py",
+    "tests/journeys/test_crash.py",
+    "tests/test_ci.py",
+    "tests/jobs/test_runner.py",
+    "tests/training/test_endings.py",
+    "tests/endpoints/test_lifecycle.py",
+    "tests/journeys/test_frameworks.py",
+    "tests/containers/test_frameworks.py",
+    "tests/sdk/test_aws_cli.py",
+    "tests/training/test_channels.py",
+    "tests/server/test_door.py",
+)
 """Files that take longest, the longest first: one worker would be busy with these alone at the end if they came later."""
 SECONDS: dict[str, list[float]] = {}
 """Per folder, how long each phase (set-up, call, tear-down) of each test took."""
