@@ -280,8 +280,14 @@ class _Job:
             transition(cx, TRAINING_JOB, row, "Stopping", **changes)
 
     def _sync_checkpoints(self, runner: Runner, handle: Handle) -> None:
-        if self.plan.checkpoint_uri is not None:
+        if self.plan.checkpoint_uri is None:
+            return
+        try:
             checkpoints.carry(self.run, self.as_role, runner, handle, self.plan.checkpoint_uri)
+        except errors.AwsError as error:  # its bucket is gone, or the role may not write there; Unverified: AWS's words
+            raise JobEnded(
+                Verdict("Failed", "Failed", f"ClientError: Checkpoint upload failed:{error.message}")
+            ) from error
 
     def end(self) -> None:
         """Bring home logs, checkpoints and artifacts, and write the last status."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +299,21 @@ time.sleep(300)
     resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
     job = site.ended(site.start(code, ResourceConfig=resources))
     assert job["FailureReason"] == "AlgorithmError: algo-2 gave up, exit code: 4"
+
+
+def test_checkpoints_that_cannot_be_stored_fail_the_job(local: Site) -> None:
+    bucket = f"gone-{uuid.uuid4().hex[:10]}"
+    local.s3.create_bucket(Bucket=bucket)
+    code = """
+import pathlib, time
+print("up", flush=True)
+time.sleep(1)
+pathlib.Path("/opt/ml/checkpoints/one").write_text("1")
+time.sleep(60)
+"""
+    name = local.start(code, CheckpointConfig={"S3Uri": f"s3://{bucket}/here"})
+    local.printed(name, "up")
+    local.s3.delete_bucket(Bucket=bucket)
+    job = local.ended(name)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: Checkpoint upload failed:")
