@@ -119,3 +119,15 @@ def test_jobs_start_and_are_removed_from_many_threads(lab: Lab) -> None:
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(one, range(40)))
     assert lab.runner.adopt() == []
+
+
+def test_modules_of_a_shown_package_are_the_jobs_own(lab: Lab, tmp_path: Path) -> None:
+    """Not through the shared environment, whose link may lead to another installation's package."""
+    if lab.kind == "docker":
+        pytest.skip("an image brings its own packages")
+    package = tmp_path / "shown"
+    (package / "modules").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "modules" / "of_the_image.py").write_text("print('imported')")
+    image = ImageRef(None, Path(sys.prefix), (package,))
+    assert lab.run("import of_the_image", image=image)[1] == ["imported"]

@@ -39,6 +39,8 @@ def layer(venv: Path, target: Path, base: Path, packages: Sequence[Path] = ()) -
     (own / "_localmaker_base.pth").write_text(f"import site; site.addsitedir({str(shared)!r})\n")
     for package in packages:
         (own / package.name).symlink_to(package)
+        if (package / "modules").is_dir():  # names of the images' own packages, through that link
+            (own / f"_localmaker_{package.name}.pth").write_text(f"{package.name}/modules\n")
     (target / "lib64").symlink_to("lib")
     return True
 
