@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -153,3 +155,31 @@ except OSError:
     before = Path(sys.prefix, "pyvenv.cfg").read_bytes()
     lab.run(code)
     assert Path(sys.prefix, "pyvenv.cfg").read_bytes() == before
+
+
+def test_no_variable_of_a_job_loads_anything_into_what_makes_its_sandbox(lab: Lab, tmp_path: Path) -> None:
+    if lab.kind in {"docker", "plain"}:
+        pytest.skip("the engine starts the container; a plain job is not kept from the machine's files")
+    outside, commands = tmp_path / "outside", tmp_path / "commands"
+    source, library = tmp_path / "library.c", tmp_path / "library.so"
+    source.write_text(
+        "#include <stdio.h>\n__attribute__((constructor)) static void loaded(void) {"
+        f'FILE *file = fopen("{outside}", "a"); if (file) fclose(file); }}\n'
+    )
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no compiler")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
+    commands.mkdir()
+    for name in ("mount", "hostname", "mkdir"):
+        (commands / name).write_text(f'#!/bin/sh\n: > {outside}\nPATH=/usr/bin:/bin exec {name} "$@"\n')
+        (commands / name).chmod(0o755)
+    given = {"LD_PRELOAD": str(library), "BASH_ENV": str(library), "LC_ALL": "C.UTF-8"}
+    if lab.kind == "unshare":  # which shows the job the library: what must not see it is the sandbox's own shell
+        given = {"PATH": f"{commands}:{os.environ['PATH']}"}
+    code = "print(' '.join(os.environ.get(name, '') for name in ('LD_PRELOAD', 'LC_ALL', 'PATH')))"
+    command = (sys.executable, *lab.spec(code).command[1:])
+    handle = lab.start(replace(lab.spec(code), command=command, environment=given))
+    assert lab.runner.wait(handle, WAIT_S).ok, lab.texts(handle)
+    assert all(value in lab.texts(handle)[-1] for name, value in given.items() if name != "BASH_ENV")
+    assert not outside.exists()

@@ -198,9 +198,10 @@ class ProcessRunner(SupervisedRunner):
             spec.volume_bytes,
             etc_files.folder(self._etc) if self.mode == "bwrap" else None,
         )
-        command = sandbox.command(box, argv)
         environment |= {"HOSTNAME": host.name, **spec.environment, **host.environment, **_port_environment(spec, ports)}
         environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, spec.gpus)), MARK: f"{spec.id}-{host.name}"}
+        environment, giving = sandbox.held_back(environment)
+        command = sandbox.command(box, (*giving, *argv))
         return {
             "name": host.name,
             "argv": list(command.argv),

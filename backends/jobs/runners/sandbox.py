@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Literal
 from backends.jobs.runners import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Mode = Literal["bwrap", "unshare", "plain"]
 
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _UNSHARE_SCRIPT = """
+own=$PATH; PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount --make-rprivate /
 mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys
 if [ ! -d /opt/ml ]; then
@@ -41,9 +42,17 @@ while [ "$1" != -- ]; do
     [ "$1" = ro ] && mount -o remount,bind,ro "$3"
     shift 3
 done
-shift; cd "$HOME"
+shift; cd "$HOME"; PATH=$own
 "$@" & wait $!
 """
+
+
+# What the dynamic loader, the C library and shells do as somebody's environment says (ld.so(8), glibc's unsecvars.h, bash(1)).
+_OBEYED = (
+    *("GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LANGUAGE", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE"),
+    *("NIS_PATH", "NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TZDIR", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "PS4"),
+)
+_OBEYED_PREFIXES = ("LD_", "DYLD_", "BASH_FUNC_", "LC_")
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,19 @@ def weaknesses(mode: Mode) -> list[str]:
     if os.geteuid() == 0 and (mode == "plain" or identity.job_users() is None):
         found.append("jobs run as root, without capabilities" if shutil.which("setpriv") else "jobs run as root")
     return found
+
+
+def held_back(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Split a job's environment: what its sandbox is started with, and the command that gives the job the rest.
+
+    What makes the sandbox is not yet in it, and is the server's user (root): a library that a job names in LD_PRELOAD would
+    be loaded there. The rest stands in a command line, which others may read: it has no secrets.
+    """
+    held = {name: value for name, value in environment.items() if name in _OBEYED or name.startswith(_OBEYED_PREFIXES)}
+    if not held:
+        return dict(environment), ()
+    given = {name: value for name, value in environment.items() if name not in held}
+    return given, (shutil.which("env") or "/usr/bin/env", *(f"{name}={value}" for name, value in held.items()))
 
 
 def _any_user() -> int | None:
