@@ -35,7 +35,15 @@ DATA = {
     "secretstring", "secretbinary", "detail", "item", "key", "expressionattributevalues", "environment", "data", "payload",
     "plaintext", "ciphertextblob", "comment",
 }  # fmt: skip
-VALUES = {"ssm": {"value"}, "secretsmanager": {"name"}}
+VALUES = {
+    "ssm": {"value"}, "secretsmanager": {"name"}, "kinesis": {"partitionkey", "explicithashkey"},
+    "dynamodb": {"keys", "exclusivestartkey", "keyconditions", "scanfilter", "queryfilter", "expected", "attributeupdates", "parameters"},
+    "events": {"eventpattern", "event", "resources", "input", "inputtemplate"}, "states": {"input", "output", "cause"},
+    "ec2": {"owner"},  # of images and snapshots: who searches for Amazon's names its account
+}  # fmt: skip
+"""What is data in one service's requests only; `owner` of EC2 is a filter."""
+INVOCATION = re.compile(r"/functions/[^/]+/(?:invocations|invoke-async|response-streaming-invocations)/?$")
+"""Of Lambda: all of the body is the function's event."""
 ACCOUNTS_ARE_ITS_BUSINESS = {"organizations", "ram", "sso", "controltower", "account"}
 ANYBODY = {"sts"}
 """Roles are assumed across accounts: their trust decides, not whose they are."""
@@ -70,7 +78,7 @@ def _texts(request: HttpRequest, data: set[str]) -> Iterator[tuple[str, str]]:
             yield name, value
     yield from _form(request.query_string, data)
     body = request.body
-    if not body:
+    if not body or INVOCATION.search(request.path):
         return
     try:
         yield from _walk("", json.loads(body), data, 0)

@@ -54,6 +54,26 @@ def test_what_only_speaks_of_another_account_passes(strict: LiveServer) -> None:
     ssm.put_parameter(Name="p", Type="String", Value=f"arn:aws:iam::{B}:role/r")
 
 
+def test_the_data_of_each_service_may_speak_of_another_account(strict: LiveServer) -> None:
+    there = f"arn:aws:sqs:us-east-1:{B}:q"
+    dynamodb, kinesis, events = client(strict, "dynamodb"), client(strict, "kinesis"), client(strict, "events")
+    key = {"k": {"S": there}}
+    dynamodb.create_table(
+        TableName="t", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+    )  # fmt: skip
+    dynamodb.put_item(TableName="t", Item=key)
+    assert dynamodb.batch_get_item(RequestItems={"t": {"Keys": [key]}})["Responses"]["t"] == [key]
+    kinesis.create_stream(StreamName="s", ShardCount=1)
+    kinesis.put_record(StreamName="s", Data=b"x", PartitionKey=there)
+    events.put_events(Entries=[{"Source": "s", "DetailType": "d", "Detail": "{}", "Resources": [there]}])
+    events.put_rule(Name="r", EventPattern=json.dumps({"account": [B], "resources": [there]}))
+    client(strict, "ec2").describe_images(Owners=[B])
+    event = json.dumps({"Records": [{"eventSourceARN": there}]})
+    with pytest.raises(Exception, match="ResourceNotFoundException"):  # and not AccessDenied: there is no function
+        client(strict, "lambda").invoke(FunctionName="none", Payload=event)
+
+
 def test_a_request_is_what_it_was_signed_for(strict: LiveServer) -> None:
     keys = (ACCESS, SECRET)
     status, text = ask(strict, keys, "POST", "/", b"{}", X__Amz__Target="TrentService.CreateKey", Content__Type=JSON)
