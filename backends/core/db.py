@@ -139,8 +139,8 @@ class Database:
             try:
                 return future.result(WAIT_S)
             except FutureTimeout:
-                if future.done():  # the work's own time-out
-                    raise
+                if future.done():  # it ended at that very moment, or in a time-out of its own
+                    return future.result()
                 if self._closed:  # the loop may have ended before it took the work up
                     raise RuntimeError(CLOSED) from None
 

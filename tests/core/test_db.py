@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import OperationalError
 
+from backends.core import db
 from backends.core.tables import clocks
 
 if TYPE_CHECKING:
@@ -174,5 +175,22 @@ def test_a_blocking_write_inside_a_transaction_of_the_loop_is_refused(with_kerne
         with pytest.raises(RuntimeError, match="inside a transaction"):
             await kernel.db.write(outer)
         assert await kernel.db.read(names) == []
+
+    with_kernel(work)
+
+
+def test_a_write_that_ends_at_the_moment_of_a_look_is_answered(
+    with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(db.Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            found = super().result(30)
+            if timeout is not None:  # as if the commit came between the end of the wait and the look
+                raise TimeoutError
+            return found
+
+    async def work(kernel: Kernel) -> None:
+        monkeypatch.setattr(db, "Future", Late)
+        assert await asyncio.to_thread(kernel.db.write_blocking, put("late")) == "late"
 
     with_kernel(work)
