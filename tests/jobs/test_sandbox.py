@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backends.jobs.runners import identity, sandbox
+from backends.jobs.spec import Mount
 from backends.jobs.supervisor import cgroup
 
 if TYPE_CHECKING:
@@ -101,6 +102,21 @@ time.sleep(60)
 """
     found, _ = lab.run(code, volume_bytes=128 << 20)
     assert found.reason == "killed"
+    assert found.message.startswith("ClientError: No space left on device: algo-1 has written more than its volume")
+
+
+def test_a_mount_that_a_job_may_write_to_is_of_its_volume(lab: Lab, tmp_path: Path) -> None:
+    if lab.kind == "plain":
+        pytest.skip("there are no mounts")
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    place.chmod(0o777)
+    code = """
+for number in range(20):
+    open(f'/ckpt/{number}', 'wb').write(b'x' * (10 << 20))
+time.sleep(60)
+"""
+    found, _ = lab.run(code, volume_bytes=128 << 20, mounts=(Mount(place, "/ckpt", read_only=False),))
     assert found.message.startswith("ClientError: No space left on device: algo-1 has written more than its volume")
 
 

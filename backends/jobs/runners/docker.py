@@ -242,7 +242,7 @@ class DockerRunner(SupervisedRunner):
             "container": f"localmaker-{self.installation}-{spec.id}-{host.name}",
             "create": create,
             "addressed": bool(spec.ports),
-            "writable": [str(host.opt_ml)],
+            "writable": [str(host.opt_ml), *(str(mount.source) for mount in host.mounts if not mount.read_only)],
         }
 
     def _host_config(self, spec: JobSpec, host: HostSpec, network: str) -> dict[str, Any]:

@@ -210,7 +210,11 @@ class ProcessRunner(SupervisedRunner):
             "status": command.status,
             "contained": command.contained,
             "limits": {"memory": spec.memory_mb, "cpu": spec.cpus, "pids": spec.processes},
-            "writable": [str(host.opt_ml), str(scratch)],
+            "writable": [
+                str(host.opt_ml),
+                str(scratch),
+                *(str(mount.source) for mount in host.mounts if not mount.read_only),
+            ],
         }
 
 

@@ -49,8 +49,28 @@ shift; cd "$HOME"; PATH=$own
 
 # What the dynamic loader, the C library and shells do as somebody's environment says (ld.so(8), glibc's unsecvars.h, bash(1)).
 _OBEYED = (
-    *("GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LANGUAGE", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE"),
-    *("NIS_PATH", "NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TZDIR", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "PS4"),
+    *(
+        "GLIBC_TUNABLES",
+        "GCONV_PATH",
+        "GETCONF_DIR",
+        "HOSTALIASES",
+        "LANGUAGE",
+        "LOCALDOMAIN",
+        "LOCPATH",
+        "MALLOC_TRACE",
+    ),
+    *(
+        "NIS_PATH",
+        "NLSPATH",
+        "RESOLV_HOST_CONF",
+        "RES_OPTIONS",
+        "TZDIR",
+        "ENV",
+        "BASH_ENV",
+        "BASHOPTS",
+        "SHELLOPTS",
+        "PS4",
+    ),
 )
 _OBEYED_PREFIXES = ("LD_", "DYLD_", "BASH_FUNC_", "LC_")
 
