@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 KEEP_ALIVE_S = 1.5  # less than gunicorn's 2 s and uvicorn's 5: whoever hangs up first must be us, or a request is lost
 MOST_WAITING_BYTES = 1 << 20
@@ -199,7 +199,7 @@ class Client:
 
     async def stream(
         self, address: tuple[str, int], path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[Reply, AsyncIterator[bytes]]:
+    ) -> tuple[Reply, AsyncGenerator[bytes]]:
         """Ask and give the answer's header, and its body as it comes: read it to its end, or close it."""
         connection = await self._connection(address)
         try:
@@ -209,7 +209,7 @@ class Client:
             raise
         return connection.reply, self._chunks(address, connection)
 
-    async def _chunks(self, address: tuple[str, int], connection: _Connection) -> AsyncIterator[bytes]:
+    async def _chunks(self, address: tuple[str, int], connection: _Connection) -> AsyncGenerator[bytes]:
         try:
             async for chunk in connection.chunks():
                 yield chunk

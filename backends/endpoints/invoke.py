@@ -7,6 +7,7 @@ answer; what it refuses comes back as ModelError with its status, its body and a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets
 from backends.endpoints.status import ENDPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from backends.core.context import Context
     from backends.core.kernel import Kernel
@@ -95,10 +96,26 @@ async def invoke_endpoint_with_response_stream(cx: Context, request: dict[str, A
 
 
 async def _check_streamed(
-    cx: Context, fleet: Fleet, container: Container, reply: http.Reply, chunks: AsyncIterator[bytes]
+    cx: Context, fleet: Fleet, container: Container, reply: http.Reply, chunks: AsyncGenerator[bytes]
 ) -> None:
-    if reply.status >= 300:
-        raise model_error(cx, fleet, container, reply.status, b"".join([chunk async for chunk in chunks]))
+    if reply.status < 300:
+        return
+    try:
+        body = await _whole(chunks)
+    except http.BrokenAnswerError as error:
+        raise model_error(cx, fleet, container, 0, f"The container's answer broke off: {error}.".encode()) from error
+    raise model_error(cx, fleet, container, reply.status, body)
+
+
+async def _whole(chunks: AsyncGenerator[bytes]) -> bytes:
+    """Read an answer to its end. BrokenAnswerError for one without end."""
+    body = bytearray()
+    async with contextlib.aclosing(chunks):
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise http.BrokenAnswerError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+    return bytes(body)
 
 
 async def _parts(chunks: AsyncIterator[bytes], instance: Instance) -> AsyncIterator[dict[str, Any]]:
@@ -213,7 +230,7 @@ async def _post(
 
 async def _stream(
     kernel: Kernel, container: Container, body: bytes, headers: dict[str, str]
-) -> tuple[http.Reply, AsyncIterator[bytes]]:
+) -> tuple[http.Reply, AsyncGenerator[bytes]]:
     """Ask a container for an answer that is read as it comes."""
     try:
         return await client(kernel).stream((container.host, container.port), "/invocations", headers, body)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backends.endpoints import http
+from backends.core.errors import AwsError
+from backends.endpoints import http, invoke
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 Address = tuple[str, int]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Who: Model\r\n\r\nok"
@@ -194,3 +196,25 @@ def test_an_answer_without_end_is_broken_off(framing: bytes) -> None:
 
     serve(server, work)
     assert server.connections == 2
+
+
+def test_a_streamed_refusal_that_is_endless_or_breaks_off_is_the_models_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invoke, "MAX_ANSWER_BYTES", 1000)
+    reply = http.Reply()
+    reply.status = 500
+    cx: Any = SimpleNamespace(region="us-east-1", account="000000000000")
+    fleet: Any = SimpleNamespace(endpoint="e")
+    container: Any = SimpleNamespace(name="c")
+
+    async def endless() -> AsyncGenerator[bytes]:
+        while True:
+            yield b"x" * 100
+
+    async def broken() -> AsyncGenerator[bytes]:
+        yield b"x"
+        raise http.BrokenAnswerError("the connection was closed")
+
+    for chunks, text in ((endless(), "longer than 1000 bytes"), (broken(), "the connection was closed")):
+        with pytest.raises(AwsError, match=text) as caught:
+            asyncio.run(invoke._check_streamed(cx, fleet, container, reply, chunks))
+        assert caught.value.code == "ModelError"
