@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_blocking_write_inside_a_transaction_of_the_loop_is_refused(with_kerne
 def test_a_write_that_ends_at_the_moment_of_a_look_is_answered(
     with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Late(db.Future[Any]):
+    class Late(Future[Any]):
         def result(self, timeout: float | None = None) -> Any:
             found = super().result(30)
             if timeout is not None:  # as if the commit came between the end of the wait and the look
