@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,17 @@ SERVER_IMAGE = "localmaker/server:suite"
 BUILD_S = 600
 PIP = ("PIP_FIND_LINKS", "PIP_TRUSTED_HOST", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def open_to_others(path: Path) -> None:
+    """Let ordinary users come to a path that lies in the folder of temporary files: `mktemp -d` makes folders for one user.
+
+    A checkout may lie there too, and pytest's own folders do.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for above in (path, *path.parents):
+        if temporary in above.parents and above.stat().st_uid == os.geteuid():
+            above.chmod(above.stat().st_mode | 0o011)
 
 
 @cache

@@ -57,7 +57,9 @@ def judge_client(settings: Settings, peer: str, head: bytes, target: str, others
         raise RefusedError(
             403, "Forbidden", f"LOCALMAKER_OFFLINE=1: no host but AWS's is connected to, and not {target}."
         )
-    if not _embedded(ipaddress.ip_address(peer.partition("%")[0])).is_loopback:
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    # Only the form that a socket of both families gives IPv4: whoever comes through 6to4 or NAT64 comes from elsewhere.
+    if not ((isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address).is_loopback:
         raise RefusedError(
             403, "Forbidden", f"Only this machine's own shells are connected to hosts that are not AWS's, as {target}."
         )

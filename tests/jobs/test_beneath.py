@@ -13,6 +13,7 @@ import pytest
 
 from backends.jobs.runners import docker
 from backends.jobs.supervisor import beneath, container, sync
+from tests.engine import open_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +62,7 @@ def folder(tmp_path: Path) -> Path:
     found.mkdir()
     found.chmod(0o777)
     if os.geteuid() == 0:
-        for above in (tmp_path, *tmp_path.parents[:2]):
-            above.chmod(above.stat().st_mode | 0o011)
+        open_to_others(tmp_path)
     return found
 
 

@@ -15,6 +15,7 @@ import pytest
 import backends
 from backends.jobs.runners import sandbox
 from backends.jobs.spec import ImageRef
+from tests.engine import open_to_others
 from tests.jobs.conftest import IMAGE, make
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def test_a_server_of_an_ordinary_user_can_read_and_remove_what_jobs_left(docker:
         groups = Path("/var/run/docker.sock").stat().st_gid
     elif sandbox.best_mode() != "bwrap":
         pytest.skip("bubblewrap is not installed or does not work here")
+    open_to_others(ROOT)
     base = Path("/tmp", f"localmaker-{uuid.uuid4().hex}")
     base.mkdir()
     os.chown(base, 1234, 1234)

@@ -105,19 +105,37 @@ time.sleep(60)
     assert found.message.startswith("ClientError: No space left on device: algo-1 has written more than its volume")
 
 
-def test_a_mount_that_a_job_may_write_to_is_of_its_volume(lab: Lab, tmp_path: Path) -> None:
+def test_what_a_job_prints_is_of_its_volume(lab: Lab) -> None:
+    if lab.kind in {"unshare", "plain"}:
+        pytest.skip("as in bubblewrap")
+    code = """
+line = 'x' * 8000
+while True:
+    print(line)
+"""
+    found, _ = lab.run(code, volume_bytes=64 << 20)
+    assert found.message.startswith("ClientError: No space left on device")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_jobs_own_mounts_are_of_its_volume_and_shared_ones_are_not(lab: Lab, tmp_path: Path, own: bool) -> None:
+    """A checkpoint directory outside of /opt/ml is the job's own; a file system (EFS) is not."""
     if lab.kind == "plain":
         pytest.skip("there are no mounts")
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    place.chmod(0o777)
     code = """
 for number in range(20):
-    open(f'/ckpt/{number}', 'wb').write(b'x' * (10 << 20))
-time.sleep(60)
+    open(f'/given/{number}', 'wb').write(b'x' * (10 << 20))
+time.sleep(2.5)
 """
-    found, _ = lab.run(code, volume_bytes=128 << 20, mounts=(Mount(place, "/ckpt", read_only=False),))
-    assert found.message.startswith("ClientError: No space left on device: algo-1 has written more than its volume")
+    spec = lab.spec(code, volume_bytes=128 << 20)
+    place = (spec.directory if own else tmp_path) / "given"
+    place.mkdir()
+    place.chmod(0o777)
+    host = replace(spec.hosts[0], mounts=(Mount(place, "/given", read_only=False),))
+    handle = lab.start(replace(spec, hosts=(host,)))
+    found = lab.runner.wait(handle, WAIT_S)
+    assert found is not None
+    assert (found.reason == "killed") == own, (found, lab.texts(handle))
 
 
 def test_one_file_cannot_pass_the_volume(lab: Lab) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import LiveServer
 from tests.endpoints.served import Served, variant
-from tests.engine import docker_reason
+from tests.engine import ROOT, docker_reason, open_to_others
 from tests.site import Site
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def ordinary(account: str) -> Iterator[Site]:
         group = SOCKET.stat().st_gid
         prefix = (setpriv, f"--reuid={ORDINARY}", f"--regid={ORDINARY}", f"--groups={group}")
         os.chown(folder, ORDINARY, ORDINARY)
+        open_to_others(ROOT)
     python = interpreter(prefix)
     found = {"HOME": str(folder), "PYTHONPATH": ":".join(entry for entry in sys.path if entry)}
     live = LiveServer(folder / "data", {"runner": "docker"}, found, prefix, python)

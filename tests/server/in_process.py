@@ -31,14 +31,22 @@ class Asker:
         sent: dict[str, Any] = {"headers": [], "status": 0, "body": b""}
         arrived = iter([{"type": "http.request", "body": request.body, "more_body": False}])
 
+        over = asyncio.Event()
+
         async def receive() -> dict[str, Any]:
-            return next(arrived, {"type": "http.disconnect"})
+            message = next(arrived, None)
+            if message is None:  # the client stays until it has its answer
+                await over.wait()
+                return {"type": "http.disconnect"}
+            return message
 
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
                 sent["status"], sent["headers"] = message["status"], message["headers"]
             else:
                 sent["body"] += message.get("body", b"")
+                if not message.get("more_body"):
+                    over.set()
 
         headers = {"host": "localhost", **request.headers, "content-length": str(len(request.body))}
         scope = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WAIT_S = 30.0
 BUCKET = "import boto3\nboto3.client('s3').create_bucket(Bucket='made-at-the-start')\nprint('bucket', 'made')\n"
 # STS at its real address, with its own CA: what both SageMaker SDKs do.
-STS = "aws = __import__('boto3').client('sts', endpoint_url='https://sts.eu-west-1.amazonaws.com')\nprint(aws.get_caller_identity()['Account'])\n"
+STS = "aws = __import__('boto3').client('sts', region_name='eu-west-1', endpoint_url='https://sts.eu-west-1.amazonaws.com')\nprint(aws.get_caller_identity()['Account'])\n"
 
 
 def ask(url: str, path: str) -> Any:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.jobs.runners import own_container
 from backends.jobs.runners.base import StartError
-from backends.jobs.runners.supervised import SupervisedRunner
+from backends.jobs.runners.supervised import SupervisedRunner, own_mounts
 from backends.jobs.supervisor import beneath, files
 from backends.jobs.supervisor.engine import Engine, EngineError
 
@@ -242,7 +242,7 @@ class DockerRunner(SupervisedRunner):
             "container": f"localmaker-{self.installation}-{spec.id}-{host.name}",
             "create": create,
             "addressed": bool(spec.ports),
-            "writable": [str(host.opt_ml), *(str(mount.source) for mount in host.mounts if not mount.read_only)],
+            "writable": [str(host.opt_ml), *own_mounts(spec, host)],
         }
 
     def _host_config(self, spec: JobSpec, host: HostSpec, network: str) -> dict[str, Any]:

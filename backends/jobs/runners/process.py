@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from backends.jobs.runners import etc as etc_files
 from backends.jobs.runners import identity, sandbox, venv
 from backends.jobs.runners.base import StartError
-from backends.jobs.runners.supervised import SupervisedRunner
+from backends.jobs.runners.supervised import SupervisedRunner, own_mounts
 from backends.jobs.supervisor import cgroup, files
 from backends.jobs.supervisor.process import MARK
 
@@ -213,7 +213,7 @@ class ProcessRunner(SupervisedRunner):
             "writable": [
                 str(host.opt_ml),
                 str(scratch),
-                *(str(mount.source) for mount in host.mounts if not mount.read_only),
+                *own_mounts(spec, host),
             ],
         }
 

@@ -25,7 +25,7 @@ from backends.jobs.supervisor import beneath, files, log, sync
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from backends.jobs.spec import ImageRef, JobSpec
+    from backends.jobs.spec import HostSpec, ImageRef, JobSpec
 
 _BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from supervisor.main import main; main()"
 _FOLDER = str(Path(files.__file__).parent.parent)
@@ -269,6 +269,12 @@ class SupervisedRunner:
         with contextlib.suppress(FileNotFoundError):
             message += " " + (handle.state / files.ERRORS).read_text(errors="replace")[-500:]
         return Exit({name: HostExit(None) for name in names}, "lost", message=message.strip())
+
+
+def own_mounts(spec: JobSpec, host: HostSpec) -> list[str]:
+    """Return what a host fills beside /opt/ml: its own mounts, and the log. File systems that it shares are not its own."""
+    own = [str(m.source) for m in host.mounts if not m.read_only and m.source.is_relative_to(spec.directory)]
+    return [*own, str(spec.directory / "supervisor" / files.LOG)]
 
 
 def _lock(fd: int) -> None:
