@@ -123,21 +123,37 @@ class ContainerHost:
     def _follow(self) -> None:
         """Copy the container's output to the log until it ends, behind what is already written."""
         stamp, count = self._written
-        since = f"{stamp // 10**9}.{stamp % 10**9:09d}"
-        query = f"follow=1&stdout=1&stderr=1&timestamps=1&since={since}"
         begun: dict[int, bytes] = {}  # a long line comes in pieces, and the other stream's lines may come between them
-        for kind, at, data in _lines(self._engine.stream(f"{self._path}/logs?{query}")):
+        newest, frames = stamp, 0
+        for kind, at, data in self._frames(stamp, follow=True):
+            newest, frames = (at, frames + 1) if at == newest else (at, 1)
             if at < stamp or (at == stamp and count > 0):
                 count -= at == stamp and data.endswith(b"\n")
                 continue
-            whole = begun.pop(kind, b"") + data
-            if whole.endswith(b"\n") or len(whole) > _LONG_LINE:
-                self._log.feed(self.name, whole, at)
-            else:
-                begun[kind] = whole
+            self._feed(begun, kind, at, data)
+        # A follower may be let go before the last line, if nothing ends it, is in the engine's log.
+        self._engine.call("POST", f"{self._path}/wait")
+        for kind, at, data in self._frames(newest, follow=False):
+            if at < newest or (at == newest and frames > 0):
+                frames -= at == newest
+                continue
+            self._feed(begun, kind, at, data)
+            newest = at
         for rest in begun.values():
-            self._log.feed(self.name, rest, at)
+            self._log.feed(self.name, rest, newest)
         self._log.end(self.name)
+
+    def _frames(self, since_ns: int, *, follow: bool) -> Iterator[tuple[int, int, bytes]]:
+        since = f"{since_ns // 10**9}.{since_ns % 10**9:09d}"
+        query = f"follow={int(follow)}&stdout=1&stderr=1&timestamps=1&since={since}"
+        return _lines(self._engine.stream(f"{self._path}/logs?{query}"))
+
+    def _feed(self, begun: dict[int, bytes], kind: int, at: int, data: bytes) -> None:
+        whole = begun.pop(kind, b"") + data
+        if whole.endswith(b"\n") or len(whole) > _LONG_LINE:
+            self._log.feed(self.name, whole, at)
+        else:
+            begun[kind] = whole
 
     def _outcome(self) -> dict[str, Any]:
         code = int(self._engine.call("POST", f"{self._path}/wait")["StatusCode"])
