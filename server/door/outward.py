@@ -135,7 +135,7 @@ class Tunnel(asyncio.Protocol):
         self.has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Tell the client that the far end is connected: before anything comes from there."""
+        """Announce to the client that the far end is connected, before anything comes from there."""
         self.transport = transport
         if self.other is not None:
             self.other.other = self

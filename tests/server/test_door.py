@@ -146,7 +146,7 @@ def test_a_name_with_any_forbidden_address_is_refused(addresses: list[str]) -> N
 
 @pytest.fixture
 def elsewhere() -> Iterator[tuple[str, int]]:
-    """Give another host, as far as the server can tell: it speaks first, then echoes, then says how much it heard."""
+    """Run another host, as far as the server can tell: it speaks first, then echoes, then says how much it heard."""
     found = [
         each.address for entries in psutil.net_if_addrs().values() for each in entries if each.family == socket.AF_INET
     ]

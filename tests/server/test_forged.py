@@ -82,7 +82,7 @@ SERVICES = [target.service for target in TARGETS]
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Give a server that enforces both, where another account has some of everything."""
+    """Yield a server that enforces both, where another account has some of everything."""
     folder = tmp_path_factory.mktemp("forged")
     (folder / "keys").write_text(KEYS)
     live = LiveServer(folder / "data", {"auth": "enforce", "iam": "enforce", "keys_file": folder / "keys"})

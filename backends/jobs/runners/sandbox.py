@@ -48,29 +48,27 @@ shift; cd "$HOME"; PATH=$own
 
 
 # What the dynamic loader, the C library and shells do as somebody's environment says (ld.so(8), glibc's unsecvars.h, bash(1)).
-_OBEYED = (
-    *(
-        "GLIBC_TUNABLES",
+_OBEYED = frozenset(
+    [
+        "BASHOPTS",
+        "BASH_ENV",
+        "ENV",
         "GCONV_PATH",
         "GETCONF_DIR",
+        "GLIBC_TUNABLES",
         "HOSTALIASES",
         "LANGUAGE",
         "LOCALDOMAIN",
         "LOCPATH",
         "MALLOC_TRACE",
-    ),
-    *(
         "NIS_PATH",
         "NLSPATH",
+        "PS4",
         "RESOLV_HOST_CONF",
         "RES_OPTIONS",
-        "TZDIR",
-        "ENV",
-        "BASH_ENV",
-        "BASHOPTS",
         "SHELLOPTS",
-        "PS4",
-    ),
+        "TZDIR",
+    ]
 )
 _OBEYED_PREFIXES = ("LD_", "DYLD_", "BASH_FUNC_", "LC_")
 

@@ -95,7 +95,7 @@ class Supervisor:
             )
 
     def _watch_volume(self) -> None:
-        if self._plan["volume_bytes"] is None:
+        if self._plan.get("volume_bytes") is None:  # a plan of an older version, whose job is taken over, has no limit
             return
         from . import volume
 
