@@ -34,6 +34,7 @@ assert dist.get_world_size() == 2 and total.item() == 3
 if dist.get_rank() == 0:
     with open(os.path.join(os.environ["SM_MODEL_DIR"], "total.txt"), "w") as file:
         file.write(str(total.item()))
+dist.destroy_process_group()
 """
 
 folder = pathlib.Path(tempfile.mkdtemp())
