@@ -36,6 +36,8 @@ def _without_the_reaper() -> Iterator[None]:
 @pytest.fixture
 def customer_image(tmp_path: Path) -> Iterator[str]:
     """Build a customer's own image: their script is `train` on its PATH."""
+    if engine.docker_reason():
+        pytest.skip(engine.docker_reason())
     tag = f"localmaker-suite:{uuid.uuid4().hex}"
     (tmp_path / "image").mkdir()
     (tmp_path / "image" / "train").write_text(f"#!/usr/bin/env python3\n{TRAIN}")
