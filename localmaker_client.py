@@ -29,12 +29,12 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the ser
 
 
 def command(*arguments: str) -> list[str]:
-    """Give the command line of `localmaker` as an argument list, whatever is on the PATH."""
+    """Return the command line of `localmaker` as an argument list, whatever is on the PATH."""
     return [sys.executable, "-P", "-c", BOOT, str(FOLDER), *arguments]
 
 
 def environment() -> dict[str, str]:
-    """Give the environment that commands run in."""
+    """Return the environment that commands run in."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     if folder := kept.get("LOCALMAKER_INIT_DIR"):  # they run in another folder than the tests
         kept["LOCALMAKER_INIT_DIR"] = str(Path(folder).absolute())
@@ -70,7 +70,7 @@ class LocalMaker:
         return [shlex.split(line) for line in asked.stdout.splitlines()]
 
     def env_of(self, account: str = ACCOUNT, region: str = REGION) -> dict[str, str]:
-        """Give all that `localmaker env` exports; any 12 digits are an account of their own."""
+        """Return all that `localmaker env` exports; any 12 digits are an account of their own."""
         given = dict(words[1].split("=", 1) for words in self._said if words[0] == "export")
         if account != ACCOUNT:
             given["AWS_ACCESS_KEY_ID"] = account
@@ -87,7 +87,7 @@ class LocalMaker:
         return self.env_of()
 
     def client(self, service: str, *, account: str = ACCOUNT, region: str = REGION, **options: Any) -> Any:
-        """Give a boto3 client; `options` go to boto3 as they are."""
+        """Return a boto3 client; `options` go to boto3 as they are."""
         import boto3
 
         keys = {"aws_access_key_id": account, "aws_secret_access_key": "localmaker"}  # any secret passes

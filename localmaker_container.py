@@ -95,11 +95,11 @@ class LocalMakerContainer(DockerContainer):
         return self.served.env
 
     def client(self, service: str, *, account: str = ACCOUNT, region: str = REGION, **options: Any) -> Any:
-        """Give a boto3 client; `options` go to boto3 as they are."""
+        """Return a boto3 client; `options` go to boto3 as they are."""
         return self.served.client(service, account=account, region=region, **options)
 
     def _published(self) -> str:
-        """Give the URL of the published port; on another machine, or from a container, Testcontainers knows the host."""
+        """Return the URL of the published port; on another machine, or from a container, Testcontainers knows the host."""
         if self._bind != LOOPBACK:
             return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(4566)}"
         container = self.get_wrapped_container()

@@ -61,7 +61,7 @@ def localmaker_env(localmaker: LocalMaker, monkeypatch: pytest.MonkeyPatch) -> L
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data_dir: Path) -> str:
-    """Give the URL that the server writes down once it listens; RuntimeError, with its log, when it does not come."""
+    """Return the URL that the server writes down once it listens; RuntimeError, with its log, when it does not come."""
     written = data_dir / "server.json"
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:

@@ -68,7 +68,7 @@ def _loader() -> Any:
 
 @cache
 def load_service(name: str) -> ServiceModel:
-    """Give botocore's model of one service with our corrections applied.
+    """Return botocore's model of one service with our corrections applied.
 
     Raises `botocore.exceptions.UnknownServiceError` for a name that botocore does not have.
     """
@@ -102,23 +102,23 @@ def _corrections(name: str) -> list[dict[str, Any]]:
 
 
 def service_names() -> list[str]:
-    """Give the name of every service that botocore has a model of."""
+    """Return the name of every service that botocore has a model of."""
     return list(_loader().list_available_services("service-2"))
 
 
 @cache
 def waiters(name: str) -> dict[str, Any]:
-    """Give a service's waiters by name, as botocore's waiters-2.json has them."""
+    """Return a service's waiters by name, as botocore's waiters-2.json has them."""
     return dict(_loader().load_service_model(name, "waiters-2")["waiters"])
 
 
 def target_prefix(service: str) -> str:
-    """Give what stands before the dot in `X-Amz-Target` (empty for services that route by path)."""
+    """Return what stands before the dot in `X-Amz-Target` (empty for services that route by path)."""
     return str(load_service(service).metadata.get("targetPrefix", ""))
 
 
 def operations(service: str = "sagemaker") -> tuple[str, ...]:
-    """Give the names of all operations of a service."""
+    """Return the names of all operations of a service."""
     return tuple(load_service(service).operation_names)
 
 
@@ -128,39 +128,39 @@ def _operation_set(service: str) -> frozenset[str]:
 
 
 def has_operation(name: str, service: str = "sagemaker") -> bool:
-    """Tell whether the service has this operation."""
+    """Return whether the service has this operation."""
     return name in _operation_set(service)
 
 
 @cache
 def operation(name: str, service: str = "sagemaker") -> OperationModel:
-    """Give one operation's model; always the same object, so that compiled code can be kept beside it."""
+    """Return one operation's model; always the same object, so that compiled code can be kept beside it."""
     return load_service(service).operation_model(name)
 
 
 def shape(name: str, service: str = "sagemaker") -> Shape:
-    """Give one shape by its name."""
+    """Return one shape by its name."""
     return load_service(service).shape_for(name)
 
 
 def shape_names(service: str = "sagemaker") -> tuple[str, ...]:
-    """Give the names of all shapes of a service."""
+    """Return the names of all shapes of a service."""
     return tuple(load_service(service).shape_names)
 
 
 @cache
 def declared_errors(operation_name: str, service: str = "sagemaker") -> frozenset[str]:
-    """Give the codes of the errors that an operation declares (query services: the code on the wire)."""
+    """Return the codes of the errors that an operation declares (query services: the code on the wire)."""
     return frozenset(error.error_code for error in operation(operation_name, service).error_shapes)
 
 
 def declares_error(operation_name: str, code: str, service: str = "sagemaker") -> bool:
-    """Tell whether the operation declares an error of this code."""
+    """Return whether the operation declares an error of this code."""
     return code in declared_errors(operation_name, service)
 
 
 def nouns(service: str = "sagemaker") -> tuple[str, ...]:
-    """Give the nouns that have both Create and Describe."""
+    """Return the nouns that have both Create and Describe."""
     names = _operation_set(service)
     return tuple(
         name.removeprefix("Create")
@@ -171,34 +171,34 @@ def nouns(service: str = "sagemaker") -> tuple[str, ...]:
 
 @cache
 def members(shape_name: str, service: str = "sagemaker") -> tuple[str, ...]:
-    """Give a structure's member names, in the model's order."""
+    """Return a structure's member names, in the model's order."""
     return tuple(load_service(service).shape_for(shape_name).members)
 
 
 @cache
 def input_members(operation_name: str, service: str = "sagemaker") -> tuple[str, ...]:
-    """Give the member names of an operation's request (empty when it takes none)."""
+    """Return the member names of an operation's request (empty when it takes none)."""
     taken = operation(operation_name, service).input_shape
     return () if taken is None else tuple(taken.members)
 
 
 @cache
 def output_members(operation_name: str, service: str = "sagemaker") -> tuple[str, ...]:
-    """Give the member names of an operation's result (empty when it has none)."""
+    """Return the member names of an operation's result (empty when it has none)."""
     given = operation(operation_name, service).output_shape
     return () if given is None else tuple(given.members)
 
 
 @cache
 def key_members(noun: str, service: str = "sagemaker") -> tuple[str, ...]:
-    """Give the members that name one resource: what Describe<noun> requires."""
+    """Return the members that name one resource: what Describe<noun> requires."""
     taken = operation(f"Describe{noun}", service).input_shape
     return tuple(taken.required_members)
 
 
 @cache
 def summary_shape(list_operation_name: str, service: str = "sagemaker") -> tuple[str, tuple[str, ...]]:
-    """Give the result field that holds a List's summaries, and their member names (none when they are plain values).
+    """Return the result field that holds a List's summaries, and their member names (none when they are plain values).
 
     Raises `LookupError` when the operation's result holds no list.
     """
@@ -213,7 +213,7 @@ def summary_shape(list_operation_name: str, service: str = "sagemaker") -> tuple
 
 @cache
 def list_operation(noun: str, service: str = "sagemaker") -> str | None:
-    """Give the operation that lists a noun's resources, or None."""
+    """Return the operation that lists a noun's resources, or None."""
     for plural in _plurals(noun):
         if has_operation(f"List{plural}", service):
             return f"List{plural}"

@@ -60,7 +60,7 @@ class UntranslatableError(ValueError):
 
 @cache
 def matcher(java: str) -> Callable[[str], bool]:
-    """Give a function that tells whether a whole value matches the pattern (Java's `matches()`)."""
+    """Return a function that tells whether a whole value matches the pattern (Java's `matches()`)."""
     in_ascii = re.compile(translate(java, ascii_only=True), re.ASCII).fullmatch
 
     def matches(value: str) -> bool:
@@ -77,7 +77,7 @@ def _in_unicode(java: str) -> Callable[[str], re.Match[str] | None]:
 
 
 def translate(java: str, *, ascii_only: bool) -> str:
-    """Give the Python pattern; with `ascii_only` it is right for ASCII values only, and much smaller."""
+    """Return the Python pattern; with `ascii_only` it is right for ASCII values only, and much smaller."""
     if java in EQUIVALENTS:
         return EQUIVALENTS[java]
     source = re.sub(r"\\u(D[89AB][0-9A-F]{2})\\u(D[C-F][0-9A-F]{2})", _join_surrogates, java, flags=re.IGNORECASE)
@@ -205,7 +205,7 @@ def _range(low: int, high: int) -> str:
 
 @cache
 def _categories() -> frozenset[str]:
-    """Give the general categories of Unicode and their groups, as the patterns name them."""
+    """Return the general categories of Unicode and their groups, as the patterns name them."""
     groups = {"L": "ultmo", "M": "nce", "N": "dlo", "P": "cdseifo", "S": "mcko", "Z": "slp"}
     return frozenset(groups) | {group + kind for group, kinds in groups.items() for kind in kinds}
 

@@ -29,7 +29,7 @@ the model take cubic time, which only their short maximum makes harmless."""
 
 
 def violations(shape: Shape, value: Any) -> list[str]:
-    """Give one phrase per violated constraint of the shape, in the model's order; none when the value is good.
+    """Return one phrase per violated constraint of the shape, in the model's order; none when the value is good.
 
     `value` is a parsed request: wrong types were refused before, unknown members are ignored.
     """
@@ -47,7 +47,7 @@ def sentence(found: list[str]) -> str:
 
 
 def operation_checker(operation: OperationModel) -> Check | None:
-    """Give the compiled check of an operation's input, None when nothing is constrained."""
+    """Return the compiled check of an operation's input, None when nothing is constrained."""
     return None if operation.input_shape is None else checker(operation.input_shape)
 
 

@@ -52,7 +52,7 @@ def fill(peer: Peer, prefix: str, count: int) -> None:
 
 
 def cost(peer: Peer, request: bytes, connections: int) -> tuple[float, float]:
-    """Give requests per second, and the server's CPU µs for one."""
+    """Return requests per second, and the server's CPU µs for one."""
     before = peer.cpu_s()
     found = load.run(peer.url, lambda _: request, connections, SECONDS)
     assert found.errors == 0, (peer.name, found)
@@ -90,13 +90,13 @@ def creates(table: Table, peers: tuple[Peer, ...], rounds: int = 3, goals: tuple
 
 
 def page_rate(peer: Peer) -> float:
-    """Give pages of ListModels per second."""
+    """Return pages of ListModels per second."""
     page = call("ListModels", {"MaxResults": 100})
     return load.run(peer.url, lambda _: page, 1, SECONDS).rate
 
 
 def client_rate(peer: Peer) -> float:
-    """Give DescribeModel calls per second of one boto3 client."""
+    """Return DescribeModel calls per second of one boto3 client."""
     client = boto3.client(
         "sagemaker", endpoint_url=peer.url, region_name="us-east-1", aws_access_key_id=ACCOUNT,
         aws_secret_access_key="secret", config=Config(retries={"total_max_attempts": 1}),

@@ -35,7 +35,7 @@ HEADERS = {"Content-Type": "application/json", "Authorization": SCOPE}
 
 
 def client(peer: Peer, service: str) -> Any:
-    """Give a boto3 client of one of our servers."""
+    """Return a boto3 client of one of our servers."""
     return boto3.client(
         service, endpoint_url=peer.url, region_name="us-east-1", aws_access_key_id=ACCOUNT,
         aws_secret_access_key="secret", config=Config(retries={"total_max_attempts": 1}),
@@ -118,7 +118,7 @@ def raw_p50_ms() -> float:
 
 
 def measure(peers: list[tuple[Peer, bytes]], connections: int) -> list[tuple[float, float, float]]:
-    """Give, for each, the best p50 in ms and the best rate of some rounds by turns, and the least CPU µs for one."""
+    """Return, for each, the best p50 in ms and the best rate of some rounds by turns, and the least CPU µs for one."""
     found: list[list[tuple[float, float, float]]] = []
     for _ in range(ROUNDS):
         turn = []

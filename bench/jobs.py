@@ -37,7 +37,7 @@ model.save_model(sys.argv[2])
 
 
 def table_bytes() -> bytes:
-    """Give [1000, 21] of CSV, label first."""
+    """Return [1000, 21] of CSV, label first."""
     import numpy as np
 
     values = np.random.default_rng(0).random((ROWS, COLUMNS))
@@ -54,7 +54,7 @@ def prepare(peer: Peer) -> None:
 
 
 def channel(name: str, content_type: str = "text/csv") -> dict[str, Any]:
-    """Give an input channel of the bucket's folder of this name."""
+    """Return an input channel of the bucket's folder of this name."""
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://bench/{name}/"}
     return {"ChannelName": name, "ContentType": content_type, "DataSource": {"S3DataSource": source}}
 

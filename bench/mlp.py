@@ -49,7 +49,7 @@ def _value(name: str, columns: int) -> bytes:
 
 
 def model() -> bytes:
-    """Give the `.onnx` file: `x` [n, 20] float32 to `y` [n, 1]."""
+    """Return the `.onnx` file: `x` [n, 20] float32 to `y` [n, 1]."""
     source = random.Random(SEED)
     graph, last = b"", "x"
     tensors = b""
@@ -69,11 +69,11 @@ def model() -> bytes:
 
 
 def row() -> list[float]:
-    """Give one row of input."""
+    """Return one row of input."""
     source = random.Random(SEED + 1)
     return [round(source.uniform(-1, 1), 4) for _ in range(SIZES[0])]
 
 
 def question() -> bytes:
-    """Give a JSON request for one row."""
+    """Return a JSON request for one row."""
     return json.dumps({"instances": [row()]}).encode()

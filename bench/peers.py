@@ -54,12 +54,12 @@ class Peer:
         return [self.process, *self.process.children(recursive=True)]
 
     def cpu_s(self) -> float:
-        """Give the CPU time that it and its processes have used so far."""
+        """Return the CPU time that it and its processes have used so far."""
         found = [process.cpu_times() for process in self._family()]
         return float(sum(times.user + times.system for times in found))
 
     def pss_mib(self) -> float:
-        """Give its memory, shared pages counted by their share, in MiB."""
+        """Return its memory, shared pages counted by their share, in MiB."""
         return float(sum(process.memory_full_info().pss for process in self._family())) / 2**20
 
 

@@ -46,7 +46,7 @@ class Table:
         print(f"  {self.title}: {_line(self.rows[-1])}", flush=True)
 
     def markdown(self) -> str:
-        """Give the table as Markdown."""
+        """Return the table as Markdown."""
         head = f"**{self.title}**\n\n| | {self.peer} | {self.mine} | better by | goal | |\n|---|---|---|---|---|---|\n"
         return head + "\n".join(_line(row) for row in self.rows) + "\n"
 

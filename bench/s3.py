@@ -48,7 +48,7 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
 
 
 def rate(make: Callable[[int], bytes], connections: int) -> Callable[[Peer], float]:
-    """Give what measures a peer's requests per second; errors count as a failure of the bench."""
+    """Return what measures a peer's requests per second; errors count as a failure of the bench."""
 
     def measure(peer: Peer) -> float:
         found = load.run(peer.url, make, connections, SECONDS)
@@ -125,7 +125,7 @@ def limits(put_mb_s: float, get_mb_s: float) -> Table:
 
 
 def sendfile_mb_s(body: bytes) -> float:
-    """Give the MB/s at which our reader reads what a process does nothing but sendfile: no server gives it more."""
+    """Return the MB/s at which our reader reads what a process does nothing but sendfile: no server gives it more."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file"
         file.write_bytes(body)
@@ -135,7 +135,7 @@ def sendfile_mb_s(body: bytes) -> float:
 
 
 def growth(peer: Peer) -> float:
-    """Give how many MiB of memory a server takes on when it stores 1 GiB in ten objects."""
+    """Return how many MiB of memory a server takes on when it stores 1 GiB in ten objects."""
     body = memoryview(os.urandom(MIB) * LARGE_MIB)
     before = peer.pss_mib()
     for number in range(10):

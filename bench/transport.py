@@ -37,7 +37,7 @@ REQUEST = call("DescribeModel", {"ModelName": "stored-1"})
 
 
 def trusting(peer: Peer) -> ssl.SSLContext:
-    """Give a client's context that trusts the peer's CA."""
+    """Return a client's context that trusts the peer's CA."""
     return ssl.create_default_context(cafile=authority.ensure(Path(peer.data_dir)))
 
 
@@ -50,7 +50,7 @@ def tunnelled(host: str, port: int) -> socket.socket:
 
 
 def opener(peer: Peer, way: str) -> Callable[..., object]:
-    """Give what opens the load generator's connections."""
+    """Return what opens the load generator's connections."""
     context = trusting(peer)
 
     async def connect(protocol: Callable[[], asyncio.Protocol], host: str, port: int) -> object:
@@ -65,7 +65,7 @@ def opener(peer: Peer, way: str) -> Callable[..., object]:
 
 
 def rate(peer: Peer, way: str, connections: int, costs: list[float] | None = None) -> float:
-    """Give DescribeModel's requests per second; append the server's CPU µs for one."""
+    """Return DescribeModel's requests per second; append the server's CPU µs for one."""
     before = peer.cpu_s()
     found = load.run(peer.url, lambda _: REQUEST, connections, SECONDS, connect=opener(peer, way))  # type: ignore[arg-type]
     assert found.errors == 0, found
@@ -75,7 +75,7 @@ def rate(peer: Peer, way: str, connections: int, costs: list[float] | None = Non
 
 
 def new_connections(peer: Peer, way: str) -> float:
-    """Give how many requests a second one client makes that connects anew for each."""
+    """Return how many requests a second one client makes that connects anew for each."""
     place, context = urlsplit(peer.url), trusting(peer)
     host, port = place.hostname or "", place.port or 0
     began = time.perf_counter()

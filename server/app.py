@@ -51,7 +51,7 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
     @app.get("/_localmaker/health")
     @app.get("/_localstack/health")
     async def health() -> dict[str, Any]:
-        """Tell that the server is ready, which services it answers, where jobs run, and what is parked."""
+        """Return that the server is ready, which services it answers, where jobs run, and what is parked."""
         services = dict.fromkeys(sorted({service for service, _ in kernel.operations}), "running")
         return {
             "status": "ready",
@@ -67,12 +67,12 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
     @app.get("/_localmaker/init")
     @app.get("/_localstack/init")
     async def init() -> dict[str, Any]:
-        """Tell which init scripts there are, what became of each, and whether all have ended."""
+        """Return which init scripts there are, what became of each, and whether all have ended."""
         return init_hooks.of(kernel).shown()
 
     @app.get("/_localmaker/info")
     async def info() -> dict[str, Any]:
-        """Tell what this installation is: settings, operations, rooms."""
+        """Return what this installation is: settings, operations, components."""
         operations: dict[str, list[str]] = {}
         for service, name in sorted(kernel.operations):
             operations.setdefault(service, []).append(name)
@@ -90,7 +90,7 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
 
     @app.get("/_localmaker/ca.pem", response_class=FileResponse)
     async def certificate() -> FileResponse:
-        """Give the certificate of this installation's CA, for clients on other machines or outside of a container."""
+        """Return the certificate of this installation's CA, for clients on other machines or outside of a container."""
         path = await asyncio.to_thread(authority.ensure, kernel.settings.data_dir)
         return FileResponse(path, media_type="application/x-pem-file")
 

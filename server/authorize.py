@@ -134,7 +134,7 @@ async def _evaluate(exchange: Exchange, cx: Context, asked: Asked) -> None:
 
 
 def _code(exchange: Exchange) -> str:
-    """Give the code by which the asked service refuses: of several protocols the one that was spoken."""
+    """Return the code by which the asked service refuses: of several protocols the one that was spoken."""
     form = "form-urlencoded" in exchange.request.headers.get("content-type", "")
     return "AccessDenied" if form or exchange.service == "s3" else "AccessDeniedException"
 
@@ -159,7 +159,7 @@ def _check_roles(cx: Context, passed: list[str]) -> None:
 
 
 def _asker(cx: Context, asked: Asked, key: Key | None) -> Asker:
-    """Say who asks, and what that one has."""
+    """Return who asks, and what that one has."""
     if key is None:
         if asked.service == "s3" and not cx.caller.access_key:
             return NOBODY

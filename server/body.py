@@ -81,7 +81,7 @@ class BodyStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Give the next chunk."""
+        """Return the next chunk."""
         self.started = True
         while not self._ended:
             message = await self._receive()
@@ -95,7 +95,7 @@ class BodyStream:
 
 
 def stream(receive: Receive) -> BodyStream:
-    """Give a request's body as a stream."""
+    """Return a request's body as a stream."""
     return BodyStream(receive)
 
 

@@ -66,7 +66,7 @@ def check_host(host: str, settings: Settings) -> None:
 
 
 def is_foreign(headers: Mapping[str, str], host: str) -> bool:
-    """Tell whether a browser sends a request for a page of another origin than this server's."""
+    """Return whether a browser sends a request for a page of another origin than this server's."""
     origin = headers.get("origin")
     if origin is not None:
         return origin.partition("://")[2].lower() != host.lower()
@@ -74,7 +74,7 @@ def is_foreign(headers: Mapping[str, str], host: str) -> bool:
 
 
 def refusal() -> AwsError:
-    """Give the error that a page of another origin gets."""
+    """Return the error that a page of another origin gets."""
     return AwsError(
         "AccessDenied", "LocalMaker takes no requests from pages of another origin. To let one in, start the server with "
         "LOCALMAKER_ALLOWED_ORIGINS, or give the S3 bucket CORS rules.", 403,
@@ -82,7 +82,7 @@ def refusal() -> AwsError:
 
 
 def _is_link(exchange: Exchange) -> bool:
-    """Tell whether somebody followed a link to a presigned URL: it changes nothing, and the page cannot read it."""
+    """Return whether somebody followed a link to a presigned URL: it changes nothing, and the page cannot read it."""
     request = exchange.request
     return (
         request.method in {"GET", "HEAD"}

@@ -26,7 +26,7 @@ def settings_of(data_dir: Path | None = None, **given: Any) -> Settings:
 
 
 def stop_with(message: str, code: int = 1) -> NoReturn:
-    """Say what is wrong and end."""
+    """Return what is wrong and end."""
     typer.secho(message, fg=typer.colors.RED, err=True)
     raise typer.Exit(code)
 

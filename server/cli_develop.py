@@ -28,7 +28,7 @@ def declared() -> dict[tuple[str, str], Operation]:
 
 
 def place_of(found: Operation) -> str:
-    """Give `file:line` of a handler; of a derived one the line in `resource.py` that every noun shares."""
+    """Return `file:line` of a handler; of a derived one the line in `resource.py` that every noun shares."""
     handler: Any = inspect.unwrap(found.handler)
     line = inspect.getsourcelines(handler)[1]
     noun = getattr(getattr(handler, "__self__", None), "noun", None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def of_exchange(exchange: Exchange, cx: Context) -> dict[str, Any]:
-    """Give the keys that every request has."""
+    """Return the keys that every request has."""
     headers, now = exchange.request.headers, cx.clock.now()
     client = exchange.scope.get("client")
     return {
@@ -34,7 +34,7 @@ def of_exchange(exchange: Exchange, cx: Context) -> dict[str, Any]:
 
 
 def of_principal(arn: str, own: str, account: str, grants: Grants) -> dict[str, Any]:
-    """Give the keys of who asks: the ARN that asks, that of its user or role, its account, what it has."""
+    """Return the keys of who asks: the ARN that asks, that of its user or role, its account, what it has."""
     if not arn:
         return {"aws:PrincipalType": "Anonymous"}
     found: dict[str, Any] = {
@@ -52,7 +52,7 @@ def of_principal(arn: str, own: str, account: str, grants: Grants) -> dict[str, 
 
 
 def of_request(cx: Context, asked: Asked, asks: list[Ask]) -> dict[str, Any]:
-    """Give the tags that a request carries, and those of the SageMaker resource that it names."""
+    """Return the tags that a request carries, and those of the SageMaker resource that it names."""
     found: dict[str, Any] = {}
     given = asked.input.get("Tags")
     if isinstance(given, list) and all(isinstance(tag, dict) and "Key" in tag for tag in given):

@@ -74,7 +74,7 @@ def running(settings: Settings) -> Running | None:
 
 
 def credentials(found: Running | None, account: str) -> tuple[str, str]:
-    """Give access key and secret of an account: any pass, unless the server verifies keys. Raises LookupError."""
+    """Return access key and secret of an account: any pass, unless the server verifies keys. Raises LookupError."""
     if found is None or not found.keys_file:
         return account, "localmaker"
     from server.authentication import keyring

@@ -81,7 +81,7 @@ def unset(inherited: Mapping[str, str]) -> list[str]:
 
 
 def applied(inherited: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Give a whole environment: the inherited one with the variables set and what misleads taken away."""
+    """Return a whole environment: the inherited one with the variables set and what misleads taken away."""
     gone = set(unset(inherited))
     return {name: value for name, value in inherited.items() if name not in gone} | dict(given)
 
@@ -164,7 +164,7 @@ def of_installation(
 
 
 def of_other(data_dir: Path, url: str, credentials: tuple[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables for a server at any URL, whose certificate is asked from it. Raises OSError."""
+    """Return the variables for a server at any URL, whose certificate is asked from it. Raises OSError."""
     place = urlsplit(url)
     folder = data_dir / "client" / f"{place.hostname}_{place.port or 80}"
     return variables(folder, url, credentials, fetched_certificate(folder, url), inherited)

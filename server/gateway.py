@@ -90,7 +90,7 @@ class Exchange:
         )  # fmt: skip
 
     def _told(self) -> dict[str, str]:
-        """Give the headers, and what bucket policies ask beside them, under names that no header can have."""
+        """Return the headers, and what bucket policies ask beside them, under names that no header can have."""
         client = self.scope.get("client")
         return {
             **self.request.headers,
@@ -149,7 +149,7 @@ async def route_operation(exchange: Exchange) -> None:
 
 
 def has_body(request: HttpRequest) -> bool:
-    """Tell whether a body follows the headers."""
+    """Return whether a body follows the headers."""
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
@@ -212,7 +212,7 @@ STEPS = (
 
 
 def validation_code(service: str, found: list[str]) -> str:
-    """Give the code of a constraint failure: IAM, STS and the runtime's model call it ValidationError."""
+    """Return the code of a constraint failure: IAM, STS and the runtime's model call it ValidationError."""
     if service == "s3":  # it has no ValidationException; only its XML documents are nested
         paths = [each.partition("' failed ")[0].rpartition(" at '")[2] for each in found]
         return "MalformedXML" if any("." in path for path in paths) else "InvalidArgument"
@@ -321,7 +321,7 @@ class Gateway:
 
 
 def _is_key(scope: Scope) -> bool:
-    """Tell whether a path of ours is an object's key: at AWS's names there is nothing of ours, but buckets are."""
+    """Return whether a path of ours is an object's key: at AWS's names there is nothing of ours, but buckets are."""
     return hosts.aws_host(request_of(scope).host) is not None
 
 

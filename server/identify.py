@@ -65,6 +65,6 @@ def identify_signer(kernel: Kernel, request: HttpRequest, signer: credentials.Cr
 
 @lru_cache(1024)
 def _plain(key: str, region: str, name: str) -> Identity:
-    """Give who signs with a key of their own: the same few, request after request."""
+    """Return who signs with a key of their own: the same few, request after request."""
     account = key if len(key) == ACCOUNT_DIGITS and key.isascii() and key.isdigit() else DEFAULT_ACCOUNT
     return Identity(Caller(key), account, region, name)

@@ -43,7 +43,7 @@ class Script:
     reason: str = ""
 
     def shown(self) -> dict[str, str]:
-        """Give its entry in the admin API."""
+        """Return its entry in the admin API."""
         entry = {"stage": STAGE, "name": self.path.name, "state": self.state}
         return entry | ({"reason": self.reason} if self.reason else {})
 
@@ -62,7 +62,7 @@ class Hooks:
         return [script.path.name for script in self.scripts if script.state == ERROR]
 
     def shown(self) -> dict[str, Any]:
-        """Give the answer of `/_localmaker/init`."""
+        """Return the answer of `/_localmaker/init`."""
         return {"completed": {STAGE: self.completed}, "scripts": [script.shown() for script in self.scripts]}
 
     async def run(self, given: dict[str, str]) -> None:
@@ -90,7 +90,7 @@ class Hooks:
 
 
 def folder_of(settings: Settings) -> Path:
-    """Give the folder in which the scripts lie."""
+    """Return the folder in which the scripts lie."""
     return (settings.init_dir or settings.data_dir / "init") / "ready.d"
 
 
@@ -103,7 +103,7 @@ def found(settings: Settings) -> Hooks:
 
 
 def of(kernel: Kernel) -> Hooks:
-    """Give the scripts of this run of the server."""
+    """Return the scripts of this run of the server."""
     hooks: Hooks = kernel.state["init_hooks"]
     return hooks
 

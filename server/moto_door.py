@@ -74,7 +74,7 @@ def _unknown() -> errors.AwsError:
 
 
 def _headers(request: HttpRequest, identity: Identity) -> dict[str, str]:
-    """Tell moto of the service, region and key that were verified and judged: it would read them its own way."""
+    """Return the request's headers with the service, region and key that were verified: moto reads them its own way."""
     headers = dict(request.headers)
     headers["user-agent"] = headers.get("user-agent", "").replace(
         "region/", "region:"
@@ -89,7 +89,7 @@ def _headers(request: HttpRequest, identity: Identity) -> dict[str, str]:
 
 
 def _query(request: HttpRequest, identity: Identity) -> str:
-    """Give the query with which moto does the operation that was judged, however many a request names.
+    """Return the query with which moto does the operation that was judged, however many a request names.
 
     Moto takes `Action`, from a form, the query or anything that looks like a form, before a target, and both before the path.
     """

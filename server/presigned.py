@@ -65,7 +65,7 @@ def _ends_v4(query: dict[str, str]) -> float:
 
 
 def _is_number(text: str) -> bool:
-    """Tell whether a text is ASCII digits and nothing else: `isdigit` takes "²" too, which int() does not."""
+    """Return whether a text is ASCII digits and nothing else: `isdigit` takes "²" too, which int() does not."""
     return text.isascii() and text.isdigit()
 
 

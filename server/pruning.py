@@ -18,14 +18,14 @@ DOCKER = "docker:"
 
 
 def environment_of(settings: Settings, name: str, *, cuda: bool) -> Path:
-    """Give the folder of a recipe's environment, made or not."""
+    """Return the folder of a recipe's environment, made or not."""
     kind = "cuda" if cuda else "cpu"
     number = recipes.lock_hash(images.RECIPES[name], cuda=cuda)
     return settings.cache_dir / "environments" / f"{name}-{kind}-{number}"
 
 
 def recipes_made(settings: Settings) -> list[dict[str, Any]]:
-    """Give every recipe with the images it stands for and what is made of it."""
+    """Return every recipe with the images it stands for and what is made of it."""
     stands: dict[str, list[str]] = {name: [] for name in images.RECIPES}
     for repository, name in (*images.REPOSITORIES.items(), *images.LOCAL_IMAGES.items()):
         stands[name].append(repository)
@@ -66,7 +66,7 @@ def build(settings: Settings, name: str, *, runner: str, cuda: bool, say: Callab
 
 
 def superfluous(settings: Settings) -> list[str]:
-    """Give the environments and images that no recipe of this version names."""
+    """Return the environments and images that no recipe of this version names."""
     known = {environment_of(settings, name, cuda=cuda).name for name in images.RECIPES for cuda in (False, True)}
     folder = settings.cache_dir / "environments"
     stale = (
@@ -95,7 +95,7 @@ def remove(found: list[str]) -> list[str]:
 
 
 def _docker_images() -> list[str]:
-    """Give the tags of the images that recipes were built into; none without an engine."""
+    """Return the tags of the images that recipes were built into; none without an engine."""
     import docker
     from docker.errors import DockerException
 

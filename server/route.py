@@ -128,7 +128,7 @@ def operation_of(service: str, request: HttpRequest) -> OperationModel:
 
 
 def spoken_like(request: HttpRequest) -> str:
-    """Give a service of ours that speaks as the asked one does, for errors before the service is known or of moto's."""
+    """Return a service of ours that speaks as the asked one does, for errors before the service is known or of moto's."""
     if credentials.of(request).signing_name == "s3":
         return "s3"
     if rpc_v2_cbor.HEADER[0] in request.headers:

@@ -33,7 +33,7 @@ NOT_HEADERS = {"key", "policy", "signature", "awsaccesskeyid", "success_action_s
 
 
 def is_form(request: HttpRequest) -> bool:
-    """Tell whether a request is a form with a file, which only S3 takes."""
+    """Return whether a request is a form with a file, which only S3 takes."""
     return request.method == "POST" and request.headers.get("content-type", "").startswith(FORM)
 
 

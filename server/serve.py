@@ -50,7 +50,7 @@ def make_gateway(kernel: Kernel) -> Gateway:
 
 
 def make_door(authority: Authority, settings: Settings) -> Any:
-    """Give what uvicorn makes of every connection: a door that looks at its first bytes, with HTTP behind it."""
+    """Return what uvicorn makes of every connection: a door that looks at its first bytes, with HTTP behind it."""
 
     def make(config: uvicorn.Config, server_state: Any, app_state: Any, _loop: Any = None) -> Door:
         def make_http() -> HttpToolsProtocol:

@@ -37,14 +37,14 @@ RECHECK_S = 1.0  # another server on the same database wakes nobody here
 
 
 def is_waiter(user_agent: str) -> bool:
-    """Tell whether botocore made the call from a waiter."""
+    """Return whether botocore made the call from a waiter."""
     found = FEATURES.search(user_agent)
     return found is not None and WAITER in found[1].split(",")
 
 
 @cache
 def acceptors(service: str, operation: str) -> tuple[tuple[str, Any, str], ...]:
-    """Give (matcher argument or '', expected, state) of every acceptor of the operation's waiters that ends a wait."""
+    """Return (matcher argument or '', expected, state) of every acceptor of the operation's waiters that ends a wait."""
     return tuple(
         (entry.get("argument", ""), entry["expected"], entry["state"])
         for waiter in model.waiters(service).values()
@@ -54,7 +54,7 @@ def acceptors(service: str, operation: str) -> tuple[tuple[str, Any, str], ...]:
 
 
 def ends(service: str, operation: str, answer: dict[str, Any]) -> bool:
-    """Tell whether a waiter of the operation would stop on this answer."""
+    """Return whether a waiter of the operation would stop on this answer."""
     return any(
         argument and state != "retry" and jmespath.search(argument, answer) == expected
         for argument, expected, state in acceptors(service, operation)
@@ -62,7 +62,7 @@ def ends(service: str, operation: str, answer: dict[str, Any]) -> bool:
 
 
 def awaits_deletion(answer: dict[str, Any]) -> bool:
-    """Tell whether the resource is on its way out: what ends that wait is an error."""
+    """Return whether the resource is on its way out: what ends that wait is an error."""
     return any(value == "Deleting" for key, value in answer.items() if key.endswith("Status"))
 
 
@@ -85,12 +85,12 @@ async def read_held(exchange: Exchange, cx: Context, handler: Callable[[Context]
 
 
 def acceptors_known(service: str, operation: str) -> bool:
-    """Tell whether the service has a waiter on this operation."""
+    """Return whether the service has a waiter on this operation."""
     return service == "sagemaker" and bool(acceptors(service, operation))
 
 
 def done(service: str, operation: str, output: Any, held_s: float) -> bool:
-    """Tell whether an answer need not be held any longer."""
+    """Return whether an answer need not be held any longer."""
     answer = orjson.loads(output) if isinstance(output, bytes) else output
     if ends(service, operation, answer):
         return True

@@ -167,7 +167,7 @@ class LiveServer:
             time.sleep(0.05)  # another process: there is nothing to wait on
 
     def client(self, service: str, account: str, region: str = REGION, **options: Any) -> Any:
-        """Give a boto3 client of an account, without retries."""
+        """Return a boto3 client of an account, without retries."""
         settings = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 60, **options}
         session = boto3.session.Session(aws_access_key_id=account, aws_secret_access_key="test", region_name=region)
         return session.client(service, endpoint_url=self.url, config=Config(**settings))
@@ -175,7 +175,7 @@ class LiveServer:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Give the server that all tests of the session share."""
+    """Yield the server that all tests of the session share."""
     live = LiveServer(tmp_path_factory.mktemp("server") / "data")
     live.start()
     yield live
@@ -185,7 +185,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="session", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
 def runner(request: pytest.FixtureRequest) -> str:
-    """Give each runner in turn; the reason why Docker cannot be used is printed."""
+    """Return each runner in turn; the reason why Docker cannot be used is printed."""
     name: str = request.param
     if name == "docker" and docker_reason():
         pytest.skip(docker_reason())
@@ -196,7 +196,7 @@ def runner(request: pytest.FixtureRequest) -> str:
 def running(
     runner: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    """Give the session's server of a runner."""
+    """Yield the session's server of a runner."""
     if runner == "process":
         yield request.getfixturevalue("server")
         return
@@ -209,7 +209,7 @@ def running(
 
 @pytest.fixture
 def site(running: LiveServer, runner: str, account: str) -> Iterator[Site]:
-    """Give a fresh account on each runner's server."""
+    """Yield a fresh account on each runner's server."""
     made = Site(running, account, runner)
     yield made
     made.close()
@@ -217,7 +217,7 @@ def site(running: LiveServer, runner: str, account: str) -> Iterator[Site]:
 
 @pytest.fixture
 def local(server: LiveServer, account: str) -> Iterator[Site]:
-    """Give a fresh account on the shared server, for what does not depend on the runner."""
+    """Yield a fresh account on the shared server, for what does not depend on the runner."""
     made = Site(server, account, "process")
     yield made
     made.close()
@@ -225,13 +225,13 @@ def local(server: LiveServer, account: str) -> Iterator[Site]:
 
 @pytest.fixture
 def account() -> str:
-    """Give a 12-digit account that no other test uses."""
+    """Return a 12-digit account that no other test uses."""
     return f"{next(ACCOUNTS):012d}"
 
 
 @pytest.fixture
 def aws(server: LiveServer, account: str) -> Iterator[Callable[..., Any]]:
-    """Give `aws("s3")`: a boto3 client of the test's account; `region` and botocore options may follow."""
+    """Yield `aws("s3")`: a boto3 client of the test's account; `region` and botocore options may follow."""
     made = []
 
     def client(service: str, region: str = REGION, **options: Any) -> Any:

@@ -29,7 +29,7 @@ def open_to_others(path: Path) -> None:
 
 @cache
 def docker_reason() -> str:
-    """Say why Docker cannot be used; empty when it can."""
+    """Return why Docker cannot be used; empty when it can."""
     try:
         asked = subprocess.run(
             ["docker", "version", "--format", "{{.Server.Version}}"],
@@ -45,7 +45,7 @@ def docker_reason() -> str:
 
 @cache
 def has_image(reference: str) -> bool:
-    """Tell whether the engine has an image."""
+    """Return whether the engine has an image."""
     if docker_reason():
         return False
     asked = subprocess.run(["docker", "image", "inspect", reference], capture_output=True, timeout=ASK_S, check=False)
@@ -53,7 +53,7 @@ def has_image(reference: str) -> bool:
 
 
 def base_image() -> dict[str, str]:
-    """Give LOCALMAKER_BASE_IMAGE for a server: what the environment says, else the base made without a registry."""
+    """Return LOCALMAKER_BASE_IMAGE for a server: what the environment says, else the base made without a registry."""
     if "LOCALMAKER_BASE_IMAGE" in os.environ or not has_image(LOCAL_BASE):
         return {}
     return {"LOCALMAKER_BASE_IMAGE": LOCAL_BASE}

@@ -20,7 +20,7 @@ USER = "postgres"
 
 
 def is_wanted() -> bool:
-    """Tell whether this run of the tests is one on PostgreSQL."""
+    """Return whether this run of the tests is one on PostgreSQL."""
     return os.environ.get(VARIABLE) == "1"
 
 
@@ -33,7 +33,7 @@ def programs() -> Path | None:
 
 
 def database_for(place: Path) -> str:
-    """Give the URL of the database that belongs to a data directory; made when it is first asked for."""
+    """Return the URL of the database that belongs to a data directory; made when it is first asked for."""
     name = "lm_" + hashlib.sha256(str(place).encode()).hexdigest()[:24]
     folder, port = cluster()
     ask = ["psql", "-h", str(folder), "-p", str(port), "-U", USER, "-d", "postgres", "-tAc"]

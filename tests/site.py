@@ -37,7 +37,7 @@ class Site:
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """Give a client, made once; a restarted server has another URL, so then it is made again."""
+        """Return a client, made once; a restarted server has another URL, so then it is made again."""
         key = f"{service} {self.live.url}"
         if key not in self.clients:
             self.clients[key] = self.live.client(service, self.account)
@@ -85,7 +85,7 @@ class Site:
         return f"s3://{self.bucket}/{prefix}/"
 
     def request(self, **members: Any) -> dict[str, Any]:
-        """Give a CreateTrainingJob request of one host; members given replace whole members."""
+        """Return a CreateTrainingJob request of one host; members given replace whole members."""
         return {
             "TrainingJobName": f"job-{uuid.uuid4().hex[:10]}",
             "RoleArn": self.role,
@@ -128,7 +128,7 @@ class Site:
         raise AssertionError(f"{name} did not end: {self.lines(name)}")
 
     def streams(self, prefix: str, group: str = LOG_GROUP) -> list[str]:
-        """Give the names of log streams; none where the group is not there yet."""
+        """Return the names of log streams; none where the group is not there yet."""
         logs = self.client("logs")
         try:
             given = {"logStreamNamePrefix": prefix} if prefix else {}
@@ -138,7 +138,7 @@ class Site:
         return [stream["logStreamName"] for stream in found]
 
     def lines(self, job: str, host: str = "algo-1", group: str = LOG_GROUP) -> list[str]:
-        """Give what a host has printed, from its log stream, page by page."""
+        """Return what a host has printed, from its log stream, page by page."""
         logs = self.client("logs")
         texts: list[str] = []
         for stream in self.streams(f"{job}/{host}", group):
@@ -159,7 +159,7 @@ class Site:
             time.sleep(0.05)
 
     def keys(self, uri: str) -> list[str]:
-        """Give the keys below a URI, relative to it."""
+        """Return the keys below a URI, relative to it."""
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [entry["Key"][len(prefix) :] for page in pages for entry in page.get("Contents", [])]
@@ -196,7 +196,7 @@ class Site:
 
 
 def channel(name: str, uri: str, **members: Any) -> dict[str, Any]:
-    """Give an entry of InputDataConfig; S3DataSource's members may be given too."""
+    """Return an entry of InputDataConfig; S3DataSource's members may be given too."""
     known = ("S3DataType", "S3DataDistributionType", "AttributeNames", "InstanceGroupNames")
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, **{key: members.pop(key) for key in known if key in members}}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}, **members}

@@ -29,7 +29,7 @@ ACCOUNT = "111122223333"
 
 @pytest.fixture
 def github(tmp_path: Path) -> Iterator[Runner]:
-    """Give a runner whose Python has boto3 and LocalMaker already: `pip` does nothing."""
+    """Yield a runner whose Python has boto3 and LocalMaker already: `pip` does nothing."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pip").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "pip").chmod(0o755)

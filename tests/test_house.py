@@ -28,12 +28,12 @@ CORE, JOBS, ROOM, SERVER = 1, 2, 3, 4
 
 
 def sources(*packages: str) -> list[Path]:
-    """Give every Python file of some packages."""
+    """Return every Python file of some packages."""
     return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
 
 
 def module_of(path: Path) -> str:
-    """Give a file's module name."""
+    """Return a file's module name."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -42,7 +42,7 @@ MODULES = {module_of(path): path for path in sources(*PACKAGES)}
 
 
 def floor_of(module: str) -> tuple[int, str]:
-    """Give a module's floor and its room."""
+    """Return a module's floor and its room."""
     parts = module.split(".")
     if parts[0] == "api_specs":
         return 0, "api_specs"
@@ -54,7 +54,7 @@ def floor_of(module: str) -> tuple[int, str]:
 
 @cache
 def imports(module: str) -> tuple[tuple[str, bool], ...]:
-    """Give the modules of ours that a module imports, each with whether that happens while it is being imported."""
+    """Return the modules of ours that a module imports, each with whether that happens while it is being imported."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
     return tuple(_imports(tree, package, at_once=True))

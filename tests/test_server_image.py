@@ -109,7 +109,7 @@ def server(engine: Any) -> Iterator[Any]:
 
 
 def url_of(container: Any) -> str:
-    """Give the published URL, once the server answers there."""
+    """Return the published URL, once the server answers there."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         container.reload()

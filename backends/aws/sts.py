@@ -34,7 +34,7 @@ TOKEN_S = 43_200
 
 @operation("GetCallerIdentity", service="sts")
 def get_caller_identity(cx: Context, _request: dict[str, Any]) -> dict[str, Any]:
-    """Say who signed: whom an issued key stands for, else a session of the account's seeded role.
+    """Return who signed: whom an issued key stands for, else a session of the account's seeded role.
 
     An assumed role and not a user, because the SDK's get_execution_role() insists on one.
     """
@@ -95,7 +95,7 @@ def get_federation_token(cx: Context, request: dict[str, Any]) -> dict[str, Any]
 
 @operation("GetAccessKeyInfo", service="sts", reads=True)
 def get_access_key_info(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the account of an access key. ValidationError for one that this server did not issue and that names none."""
+    """Return the account of an access key. ValidationError for one that this server did not issue and that names none."""
     wanted = request["AccessKeyId"]
     key = keys.find(cx.transaction, wanted)
     if key is not None:
@@ -173,7 +173,7 @@ def _session(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _packed(session: Mapping[str, Any]) -> int:
-    """Give how full the session is, in percent of the plain text's limit (AWS's own packing is not published)."""
+    """Return how full the session is, in percent of the plain text's limit (AWS's own packing is not published)."""
     return min(100, 100 * len(orjson.dumps(session)) // LONGEST_POLICY) if session else 0
 
 
@@ -192,7 +192,7 @@ def assumed_role_arn(account: str, role: str, session: str) -> str:
 
 
 def user_id(arn: str) -> str:
-    """Give the id of who an ARN stands for, as IAM gives it to the role or user."""
+    """Return the id of who an ARN stands for, as IAM gives it to the role or user."""
     parts = arn.split(":", 5)
     account, (kind, *names) = parts[4], parts[5].split("/")
     if kind == "assumed-role":

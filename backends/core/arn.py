@@ -19,7 +19,7 @@ class Arn(NamedTuple):
 
 
 def partition_of(region: str) -> str:
-    """Give the partition a region belongs to (IAM user guide, 'ARNs')."""
+    """Return the partition a region belongs to (IAM user guide, 'ARNs')."""
     if region.startswith("cn-"):
         return "aws-cn"
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"

@@ -33,7 +33,7 @@ class Clocks:
         self._offsets = offsets if replace else {**self._offsets, **offsets}
 
     def offset_s(self, account: str) -> float:
-        """Give how far an account's clock is ahead of real time."""
+        """Return how far an account's clock is ahead of real time."""
         return self._offsets.get(account, 0.0)
 
     def set_offset(self, tx: Transaction, account: str, offset_s: float) -> None:
@@ -44,11 +44,11 @@ class Clocks:
         tx.after_commit.append(lambda: self._offsets.__setitem__(account, offset_s))
 
     def now(self, account: str) -> float:
-        """Give an account's time: epoch seconds, UTC."""
+        """Return an account's time: epoch seconds, UTC."""
         return time.time() + self._offsets.get(account, 0.0)
 
     def of(self, account: str) -> Clock:
-        """Give the clock of one account."""
+        """Return the clock of one account."""
         return Clock(self, account)
 
 
@@ -60,5 +60,5 @@ class Clock:
     account: str
 
     def now(self) -> float:
-        """Give the time in epoch seconds (UTC), to the millisecond, as AWS's timestamps are."""
+        """Return the time in epoch seconds (UTC), to the millisecond, as AWS's timestamps are."""
         return round(self.clocks.now(self.account), 3)

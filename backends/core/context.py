@@ -74,7 +74,7 @@ class Context:
         return self.kernel.call(self, service, operation, request)
 
     def inside(self, tx: Transaction) -> Context:
-        """Give this context in a transaction; by hand, since `dataclasses.replace` takes three times as long."""
+        """Return this context in a transaction; by hand, since `dataclasses.replace` takes three times as long."""
         return Context(self.kernel, self.account, self.region, self.caller, self.request_id, tx, self.headers)
 
     async def transact(self, work: Callable[[Context], T]) -> T:

@@ -92,7 +92,7 @@ def insert_or_update(
 
 
 def begins(column: Any, prefix: str) -> ColumnElement[bool]:
-    """Tell whether a text column begins with a text; LIKE would fold case on SQLite."""
+    """Return whether a text column begins with a text; LIKE would fold case on SQLite."""
     found: ColumnElement[bool] = func.substr(column, 1, len(prefix)) == prefix
     return found
 

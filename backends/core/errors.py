@@ -27,51 +27,51 @@ class AwsError(Exception):
 
 
 def validation(message: str) -> AwsError:
-    """Give the code for bad input, and for what is missing or duplicate among the older resources."""
+    """Return the code for bad input, and for what is missing or duplicate among the older resources."""
     return AwsError("ValidationException", message)
 
 
 def not_found(message: str = "Requested resource not found.") -> AwsError:
-    """Give `ResourceNotFound`, as jobs and the newer resources answer."""
+    """Return `ResourceNotFound`, as jobs and the newer resources answer."""
     return AwsError("ResourceNotFound", message)
 
 
 def in_use(message: str) -> AwsError:
-    """Give `ResourceInUse`: a duplicate job name, or a change while the resource is busy."""
+    """Return `ResourceInUse`: a duplicate job name, or a change while the resource is busy."""
     return AwsError("ResourceInUse", message)
 
 
 def limit_exceeded(message: str) -> AwsError:
-    """Give `ResourceLimitExceeded`."""
+    """Return `ResourceLimitExceeded`."""
     return AwsError("ResourceLimitExceeded", message)
 
 
 def conflict(message: str) -> AwsError:
-    """Give `ConflictException`: somebody else changed the resource in between."""
+    """Return `ConflictException`: somebody else changed the resource in between."""
     return AwsError("ConflictException", message)
 
 
 def not_implemented(what: str) -> AwsError:
-    """Give the one 5xx of this server: an operation or option that is not built yet, named in the ledger."""
+    """Return the one 5xx of this server: an operation or option that is not built yet, named in the ledger."""
     return AwsError(
         "NotImplemented", f"LocalMaker does not implement {what} yet (see api_specs/coverage.toml).", status=501
     )
 
 
 def disk_full() -> AwsError:
-    """Give the error of a full disk; nothing of the request was kept."""
+    """Return the error of a full disk; nothing of the request was kept."""
     return limit_exceeded(
         "The disk that holds LocalMaker's data directory is full; nothing of this request was stored."
     )
 
 
 def is_nul(error: BaseException) -> bool:
-    """Tell whether PostgreSQL was given text with a NUL in it, which it keeps in no column; SQLite does."""
+    """Return whether PostgreSQL was given text with a NUL in it, which it keeps in no column; SQLite does."""
     return type(error).__name__ == "DataError" and "cannot contain NUL" in str(error)
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an exception (or what caused it) means that the disk is full."""
+    """Return whether an exception (or what caused it) means that the disk is full."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT}:

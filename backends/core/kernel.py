@@ -177,7 +177,7 @@ class Kernel:
         self._tasks += [loop.create_task(loops.run(self, found), name=found.name) for found in (own, *self.loops)]
 
     async def listening(self) -> None:
-        """Tell the rooms that requests are answered: what runs in jobs can reach this server from now on."""
+        """Notify the components that requests are answered: what runs in jobs can reach this server from now on."""
         for module in self.modules:
             hear = getattr(module, "listening", None)
             if hear is not None:

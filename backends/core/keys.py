@@ -118,7 +118,7 @@ def _changed(cx: Context, access_key: str) -> None:
 
 
 def unique_id(prefix: str, text: str) -> str:
-    """Give IAM's kind of id: a prefix and 17 letters or digits, always the same for the same text."""
+    """Return IAM's kind of id: a prefix and 17 letters or digits, always the same for the same text."""
     number = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
     letters = []
     for _ in range(17):

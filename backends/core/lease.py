@@ -58,7 +58,7 @@ class Lease:
         self._file = held
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         if self._connection is not None:
             self._connection.invalidate()  # back in the pool it would keep the lock
             self._connection.close()

@@ -26,11 +26,11 @@ class Machine:
         return frozenset(self.moves).union(*self.moves.values())
 
     def allows(self, old: str, new: str) -> bool:
-        """Tell whether `old` may become `new`."""
+        """Return whether `old` may become `new`."""
         return new in self.moves.get(old, frozenset())
 
     def is_terminal(self, status: str) -> bool:
-        """Tell whether nothing follows a status."""
+        """Return whether nothing follows a status."""
         return not self.moves.get(status)
 
 

@@ -113,7 +113,7 @@ def write_token(cx: Context, mark: list[Any], binding: bytes) -> str:
 
 
 def read_token(cx: Context, token: str, binding: bytes) -> list[Any]:
-    """Give back where the last page ended; raise ValidationException for a token that this request did not get."""
+    """Return where the last page ended; raise ValidationException for a token that this request did not get."""
     try:
         raw = base64.urlsafe_b64decode(token)
         if hmac.compare_digest(raw[:16], _signature(cx, raw[16:], binding)):

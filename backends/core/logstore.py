@@ -40,7 +40,7 @@ def ensure_group(cx: Context, group: str) -> None:
 
 
 def ensure_stream(cx: Context, group: str, stream: str) -> int:
-    """Give the id of a stream; make it, and its group, unless they are there."""
+    """Return the id of a stream; make it, and its group, unless they are there."""
     mine = (
         (log_streams.c.account == cx.account)
         & (log_streams.c.region == cx.region)

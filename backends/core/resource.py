@@ -94,7 +94,7 @@ class Resource:
         return f"{self.noun}Arn"
 
     def arn_of(self, cx: Context, name: str) -> str:
-        """Give the ARN of a name in the caller's account and region."""
+        """Return the ARN of a name in the caller's account and region."""
         path = f"{self.arn_path}/{name.lower() if self.lower_arn else name}"
         return arns.make("sagemaker", cx.region, cx.account, path)
 
@@ -104,7 +104,7 @@ class Resource:
         return errors.AwsError(known["code"], known["text"].format(arn=self.arn_of(cx, name), name=name))
 
     def duplicate(self, row_arn: str, name: str) -> errors.AwsError:
-        """Give the error of a name that is taken, by the code its Create declares."""
+        """Return the error of a name that is taken, by the code its Create declares."""
         text = self.exists.format(arn=row_arn, name=name)
         if model.declares_error(f"Create{self.noun}", "ResourceInUse"):
             return errors.in_use(text)

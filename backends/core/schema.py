@@ -17,7 +17,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def head() -> str:
-    """Give the newest revision: migrations are named `<number>_<what>.py`."""
+    """Return the newest revision: migrations are named `<number>_<what>.py`."""
     return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 

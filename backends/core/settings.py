@@ -21,13 +21,13 @@ CHOICES = {
 
 
 def default_data_dir() -> Path:
-    """Give `$XDG_DATA_HOME/localmaker`, or `~/.local/share/localmaker`."""
+    """Return `$XDG_DATA_HOME/localmaker`, or `~/.local/share/localmaker`."""
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "localmaker"
 
 
 def default_cache_dir() -> Path:
-    """Give `$XDG_CACHE_HOME/localmaker`, or `~/.cache/localmaker`."""
+    """Return `$XDG_CACHE_HOME/localmaker`, or `~/.cache/localmaker`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "localmaker"
 
@@ -108,12 +108,12 @@ class Settings:
 
 
 def variable_of(name: str) -> str:
-    """Give the environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return f"LOCALMAKER_{name.upper()}"
 
 
 def manual() -> dict[str, str]:
-    """Give every setting's variable and its sentence, for the documentation and its test."""
+    """Return every setting's variable and its sentence, for the documentation and its test."""
     hints = get_type_hints(Settings, include_extras=True)
     return {variable_of(entry.name): hints[entry.name].__metadata__[0] for entry in fields(Settings)}
 

@@ -85,7 +85,7 @@ async def invoke_endpoint_async(cx: Context, request: dict[str, Any]) -> dict[st
 
 
 def _places(config: dict[str, Any], request: dict[str, Any], inference_id: str) -> tuple[str, str | None]:
-    """Give the S3 URIs of the answer and of a failure."""
+    """Return the S3 URIs of the answer and of a failure."""
     base = config.get("S3OutputPath")
     if base is None:
         raise _invalid("The endpoint configuration has no S3OutputPath.")
@@ -138,7 +138,7 @@ def _look_now(kernel: Kernel) -> None:
 
 
 async def _answer_all(kernel: Kernel) -> None:
-    """Hand rows to their endpoints, in order, as many at once as each has room for; and expire what nobody takes."""
+    """Send rows to their endpoints, in order, as many at once as each has room for; and expire what nobody takes."""
     bell: asyncio.Event = kernel.state["async_bell"]
     running: dict[int, tuple[str, asyncio.Task[None]]] = {}
     while True:
@@ -159,7 +159,7 @@ async def _answer_all(kernel: Kernel) -> None:
 
 
 async def _due(kernel: Kernel, endpoint: Any, running: Mapping[int, tuple[str, Any]]) -> Sequence[Any]:
-    """Give the rows of an endpoint that are to be taken now: what it has room for, and what has expired."""
+    """Return the rows of an endpoint that are to be taken now: what it has room for, and what has expired."""
     mine = [row_id for row_id, (arn, _) in running.items() if arn == endpoint.arn]
     waiting = select(async_invocations).where(COLUMNS.arn == endpoint.arn, COLUMNS.id.not_in(mine)).order_by(COLUMNS.id)
     now = kernel.context(endpoint.account, endpoint.region).clock.now()
@@ -207,7 +207,7 @@ async def _patiently(row: Any, step: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> _Answer | None:
-    """Give what becomes an object; None when there is nobody to ask. AwsError when the container cannot be reached."""
+    """Return what becomes an object; None when there is nobody to ask. AwsError when the container cannot be reached."""
     if cx.clock.now() > row.expires:
         return _failure(kept, "The request expired before it was processed.")
     there, stored = await cx.read(lambda inside: (_is_there(inside, row), _input(inside, row.endpoint, kept)))
@@ -243,7 +243,7 @@ def _failure(kept: dict[str, Any], text: str) -> _Answer:
 
 
 def _is_there(cx: Context, row: Any) -> bool:
-    """Tell whether a row is still there: its endpoint may have been deleted, and made anew."""
+    """Return whether a row is still there: its endpoint may have been deleted, and made anew."""
     query = select(COLUMNS.id).where(COLUMNS.id == row.id)
     return cx.db.execute(query).first() is not None
 

@@ -66,7 +66,7 @@ class Deployment:
         return name
 
     def variants(self) -> list[dict[str, Any]]:
-        """Give the configuration's production variants."""
+        """Return the configuration's production variants."""
         found: list[dict[str, Any]] = self.state["variants"]
         return found
 
@@ -210,7 +210,7 @@ class Deployment:
                     self._found.append(instance)
 
     def dead(self) -> list[dict[str, Any]]:
-        """Give the instances of which a container has ended."""
+        """Return the instances of which a container has ended."""
         return [
             instance
             for instance in self.state["instances"]
@@ -250,7 +250,7 @@ class Deployment:
         self.state["surplus"].extend(surplus)
 
     def has_surplus(self) -> bool:
-        """Tell whether scaling put instances aside."""
+        """Return whether scaling put instances aside."""
         return bool(self.state["surplus"])
 
     def stop_surplus(self) -> None:
@@ -293,7 +293,7 @@ class Deployment:
         self.state["weights"][variant_name] = weight
 
     def weight(self, variant_name: str) -> float:
-        """Give a variant's weight."""
+        """Return a variant's weight."""
         return float(self.state["weights"][variant_name])
 
     def count(self, variant_name: str) -> int:
@@ -301,7 +301,7 @@ class Deployment:
         return sum(i["variant"] == variant_name for i in self.state["instances"])
 
     def images(self, variant_name: str, now: float) -> list[dict[str, Any]]:
-        """Give DeployedImages of a variant."""
+        """Return DeployedImages of a variant."""
         instance = next((i for i in self.state["instances"] if i["variant"] == variant_name), None)
         if instance is None:  # written by an earlier version, which let a variant be scaled to nothing
             return []
@@ -315,7 +315,7 @@ class Deployment:
         ]
 
     def fleet(self) -> Fleet:
-        """Give the containers that serve, with their addresses."""
+        """Return the containers that serve, with their addresses."""
         variants = []
         for variant in self.variants():
             name = variant["VariantName"]

@@ -37,7 +37,7 @@ RESTART_PAUSE_S = 5.0
 
 @on("Endpoint", name="endpoints.engine.enqueue", to=("Creating",))
 def enqueue(cx: Context, event: Event) -> None:
-    """Give a new endpoint its driver."""
+    """Queue the driver of a new endpoint."""
     queue.add(cx, "endpoint", event.arn, {"name": event.detail["name"]})
 
 
@@ -123,7 +123,7 @@ class _Endpoint:
             self._publish(current)
 
     def _serves(self, config: str) -> bool:
-        """Tell whether a configuration has arrived already: the server was killed before it could write so."""
+        """Return whether a configuration has arrived already: the server was killed before it could write so."""
         current = self._deployment("current")
         return current is not None and current.config == config
 
@@ -288,7 +288,7 @@ class _Endpoint:
 
 
 def reason_of(error: Exception) -> str:
-    """Give the sentence that FailureReason shows; what nobody expected is a fault of ours, and is logged."""
+    """Return the sentence that FailureReason shows; what nobody expected is a fault of ours, and is logged."""
     if isinstance(error, errors.AwsError):
         return error.message
     if isinstance(error, DeploymentError):

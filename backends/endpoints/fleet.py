@@ -77,6 +77,6 @@ class Fleet:
 
 
 def fleets(kernel: Kernel) -> dict[tuple[str, str, str], Fleet]:
-    """Give the published fleets, by account, region and endpoint name."""
+    """Return the published fleets, by account, region and endpoint name."""
     found: dict[tuple[str, str, str], Fleet] = kernel.state.setdefault("fleets", {})
     return found

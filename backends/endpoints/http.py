@@ -159,7 +159,7 @@ class _Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body of a streamed answer as it comes. Raises BrokenAnswerError."""
+        """Yield the body of a streamed answer as it comes. Raises BrokenAnswerError."""
         while True:
             while self._chunks:
                 chunk = self._chunks.popleft()

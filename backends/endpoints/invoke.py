@@ -175,7 +175,7 @@ def serving_instance(fleet: Fleet, variant: Variant) -> Instance:
 
 
 def container_headers(request: dict[str, Any]) -> dict[str, str]:
-    """Give the headers that a container gets."""
+    """Return the headers that a container gets."""
     return {header: request[member] for member, header in FORWARDED.items() if member in request}
 
 
@@ -243,7 +243,7 @@ def _unreachable(error: Exception) -> AwsError:
 
 
 def client(kernel: Kernel) -> http.Client:
-    """Give the loop's HTTP client, with its open connections to all containers."""
+    """Return the loop's HTTP client, with its open connections to all containers."""
     found: http.Client | None = kernel.state.get("http")
     if found is None:
         found = kernel.state["http"] = http.Client()
@@ -263,7 +263,7 @@ def _timed_out(cx: Context, fleet: Fleet, container: Container) -> AwsError:
 
 
 def model_error(cx: Context, fleet: Fleet, container: Container, status: int, body: bytes) -> AwsError:
-    """Give ModelError (424) in AWS's words, with the container's status and body (examples issues 235, 1809)."""
+    """Return ModelError (424) in AWS's words, with the container's status and body (examples issues 235, 1809)."""
     text = body.decode("utf-8", errors="replace")
     side = "client" if 400 <= status < 500 else "server"
     group = f"/aws/sagemaker/Endpoints/{fleet.endpoint}"

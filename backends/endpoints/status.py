@@ -31,13 +31,13 @@ ENDPOINT = resource(
 
 
 def variants_of(cx: Context, config_name: str) -> list[dict[str, Any]]:
-    """Give the production variants of a stored endpoint configuration."""
+    """Return the production variants of a stored endpoint configuration."""
     found: list[dict[str, Any]] = ENDPOINT_CONFIG.get(cx, config_name).document["ProductionVariants"]
     return found
 
 
 def summary(variant: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Give a variant as DescribeEndpoint shows it (shape ProductionVariantSummary)."""
+    """Return a variant as DescribeEndpoint shows it (shape ProductionVariantSummary)."""
     weight, count = variant.get("InitialVariantWeight", 1.0), variant.get("InitialInstanceCount", 1)
     return {
         "VariantName": variant["VariantName"],

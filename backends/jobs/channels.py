@@ -50,7 +50,7 @@ class Channel:
 
     @property
     def is_sharded(self) -> bool:
-        """Tell whether each host gets its share of the objects."""
+        """Return whether each host gets its share of the objects."""
         return self.distribution == "ShardedByS3Key"
 
 
@@ -98,7 +98,7 @@ def check_exists(cx: Context, channel: Channel, role: str) -> None:
 
 
 def objects_of(cx: Context, channel: Channel) -> list[Delivery]:
-    """Give a channel's objects in the order of their keys (or of the manifest). DataError for a broken manifest."""
+    """Return a channel's objects in the order of their keys (or of the manifest). DataError for a broken manifest."""
     bucket, prefix = parse_uri(channel.uri)
     if channel.data_type == "ManifestFile":
         return _manifest(cx, bucket, prefix, channel.uri)
@@ -115,7 +115,7 @@ def objects_of(cx: Context, channel: Channel) -> list[Delivery]:
 
 
 def relative_path(prefix: str, key: str) -> str:
-    """Give the path of a key below its channel: what follows the prefix, taken as a folder where it is one."""
+    """Return the path of a key below its channel: what follows the prefix, taken as a folder where it is one."""
     if key == prefix:
         rest = key.rpartition("/")[2]
     elif prefix.endswith("/") or not prefix:
@@ -150,7 +150,7 @@ def _manifest(cx: Context, bucket: str, key: str, uri: str) -> list[Delivery]:
 
 
 def lines_of(cx: Context, channel: Channel) -> list[tuple[StoredObject | str, ...]]:
-    """Give an augmented manifest's lines: per line the named attributes, an object for `-ref`, its text otherwise."""
+    """Return an augmented manifest's lines: per line the named attributes, an object for `-ref`, its text otherwise."""
     bucket, key = parse_uri(channel.uri)
     lines = []
     for number, text in enumerate(_read(cx, bucket, key).splitlines(), 1):
@@ -208,7 +208,7 @@ def _read(cx: Context, bucket: str, key: str) -> bytes:
 
 
 def share(items: Sequence[T], channel: Channel, host: int, hosts: int) -> list[T]:
-    """Give one host's items: all of them, or every n-th. A sharded shuffle mixes the items over the hosts first."""
+    """Return one host's items: all of them, or every n-th. A sharded shuffle mixes the items over the hosts first."""
     if not channel.is_sharded:
         return list(items)
     mixed = list(items)

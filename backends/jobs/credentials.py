@@ -34,7 +34,7 @@ class Access:
 
 
 def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> Access:
-    """Give what an AWS SDK inside a job needs to sign with the job's role and to come back to this server.
+    """Return what an AWS SDK inside a job needs to sign with the job's role and to come back to this server.
 
     The keys end with the job: its component calls `keys.end_sessions` with the same `session`.
     Both SageMaker SDKs ask STS at AWS's own host, whatever the variables say; they find that host in botocore's list, of
@@ -60,7 +60,7 @@ def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> Access:
 
 
 def server_url(cx: Context, runner: Runner) -> str:
-    """Give the URL at which jobs of a runner reach this server; listens on that address first where it must."""
+    """Return the URL at which jobs of a runner reach this server; listens on that address first where it must."""
     host = runner.endpoint_host()
     state = cx.kernel.state
     if host == cx.settings.host == "127.0.0.1":

@@ -141,6 +141,6 @@ def _store(
 
 
 def final_metrics(run: Run) -> list[dict[str, Any]]:
-    """Give FinalMetricDataList: the last value of each metric."""
+    """Return FinalMetricDataList: the last value of each metric."""
     found = run.state.get("metrics", {})
     return [{"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in found.items()]

@@ -138,7 +138,7 @@ def _deliver(
     pipes: list[Pipe],
     check: Callable[[], None],
 ) -> None:
-    """Give one host one channel, by its mode."""
+    """Deliver one channel to one host, by its mode."""
     host = plan.hosts[index]
     data = plan.directory / host.name / "ml" / "input" / "data"
     if channel.file_system is not None:
@@ -177,7 +177,7 @@ def bring(cx: Context, stored: StoredObject, path: Path, above: Path, *, link: b
 
 
 def _place_among(plan: Plan, channel: Channel, index: int) -> tuple[int, int]:
-    """Give a host's number among those that get the channel, and how many they are."""
+    """Return a host's number among those that get the channel, and how many they are."""
     sharing = [n for n, host in enumerate(plan.hosts) if not channel.groups or host.group in channel.groups]
     return sharing.index(index), len(sharing)
 

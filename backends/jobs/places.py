@@ -66,7 +66,7 @@ class Limits:
 
 
 def limits_of(kind: Instance, say: Say) -> Limits:
-    """Give an instance type's limits, capped to this machine; a cap is said in the log."""
+    """Return an instance type's limits, capped to this machine; a cap is said in the log."""
     cpus, memory = min(kind.vcpus, machine_cpus()), min(kind.memory_mb, int(machine_memory_mb() * MEMORY_SHARE))
     if cpus < kind.vcpus or memory < kind.memory_mb:
         say(
@@ -77,7 +77,7 @@ def limits_of(kind: Instance, say: Say) -> Limits:
 
 
 def runner(kernel: Kernel, name: str) -> Runner:
-    """Give a runner by name; made once per server."""
+    """Return a runner by name; made once per server."""
     made: dict[str, Any] = kernel.state.setdefault("runners", {})
     with _MAKING:
         if name not in made:
@@ -96,7 +96,7 @@ def runner(kernel: Kernel, name: str) -> Runner:
 
 
 def describe(kernel: Kernel) -> dict[str, str | None]:
-    """Tell which runners there are, each with the reason why it cannot be used (None when it can)."""
+    """Return which runners there are, each with the reason why it cannot be used (None when it can)."""
     chosen = RUNNERS if kernel.settings.runner == "auto" else (kernel.settings.runner,)
     return {name: runner(kernel, name).available() for name in chosen}
 
@@ -110,14 +110,14 @@ def weaknesses(kernel: Kernel) -> list[str]:
 
 
 def is_started(kernel: Kernel, handle: Handle) -> bool:
-    """Tell whether a job's runner has it already: the server was killed between the start and its record."""
+    """Return whether a job's runner has it already: the server was killed between the start and its record."""
     if not handle.runner:
         return False
     return any(known.job == handle.job for known in runner(kernel, handle.runner).adopt())
 
 
 def runner_of(kernel: Kernel, job: str) -> str:
-    """Give the name of the runner that has a job, empty when none has."""
+    """Return the name of the runner that has a job, empty when none has."""
     for name in RUNNERS:
         if any(known.job == job for known in runner(kernel, name).adopt()):
             return name

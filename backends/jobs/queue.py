@@ -87,7 +87,7 @@ class Run:
         self.check()
 
     def take_ring(self) -> bool:
-        """Tell whether somebody rang since the last look."""
+        """Return whether somebody rang since the last look."""
         rung = self._bell.is_set()
         self._bell.clear()
         return rung
@@ -102,7 +102,7 @@ class Run:
         self._bell.set()
 
     def close(self) -> None:
-        """Tell the driver that the server goes down."""
+        """Notify the driver that the server goes down."""
         self._closing.set()
         self._bell.set()
 
@@ -180,7 +180,7 @@ class Queue:
             self.take_up_all(arn)
 
     def overview(self) -> list[dict[str, str]]:
-        """Give the jobs being driven, for the command line."""
+        """Return the jobs being driven, for the command line."""
         runs = [run for run, _ in list(self._runs.values()) if run is not None]
         return [
             {"id": run.id, "kind": run.kind, "arn": run.arn, "phase": run.phase, "runner": run.state.get("runner", "")}
@@ -252,7 +252,7 @@ def _row(tx: Transaction, job_id: str) -> Any:
 
 
 def of(kernel: Kernel) -> Queue:
-    """Give the server's queue."""
+    """Return the server's queue."""
     found: Queue = kernel.state["queue"]
     return found
 

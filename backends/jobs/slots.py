@@ -26,7 +26,7 @@ class Ask:
 
 @cache
 def gpu_indexes() -> tuple[int, ...]:
-    """Give this machine's NVIDIA GPUs, as nvidia-smi numbers them."""
+    """Return this machine's NVIDIA GPUs, as nvidia-smi numbers them."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
@@ -38,13 +38,13 @@ def gpu_indexes() -> tuple[int, ...]:
 
 @cache
 def machine_memory_mb() -> int:
-    """Give this machine's memory in MiB."""
+    """Return this machine's memory in MiB."""
     return int(psutil.virtual_memory().total // (1024 * 1024))
 
 
 @cache
 def machine_cpus() -> int:
-    """Give the CPUs this process may use."""
+    """Return the CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -85,7 +85,7 @@ class Slots:
             self._free = [index for index in self._free if index not in gpus]
 
     def release(self, job: str) -> None:
-        """Give back what a job holds, or its place in the queue. Idempotent."""
+        """Return what a job holds, or its place in the queue. Idempotent."""
         with self._changed:
             _, gpus = self._held.pop(job, (0, ()))
             self._free = sorted({*self._free, *gpus})

@@ -121,7 +121,7 @@ class JobSpec:
     failure_grace_s: float = 30.0
 
     def to_json(self) -> dict[str, Any]:
-        """Give the spec as JSON values."""
+        """Return the spec as JSON values."""
         document = _plain(dataclasses.asdict(self))
         document["pipes"] = [
             {**_plain(dataclasses.asdict(pipe)), "entries": [[_part(p) for p in entry] for entry in pipe.entries]}
@@ -180,11 +180,11 @@ class Exit:
 
     @property
     def ok(self) -> bool:
-        """Tell whether every host exited with 0."""
+        """Return whether every host exited with 0."""
         return bool(self.hosts) and all(host.code == 0 for host in self.hosts.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Give the exit as JSON values."""
+        """Return the exit as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod

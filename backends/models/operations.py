@@ -52,7 +52,7 @@ def create_model(cx: Context, request: CreateModelInputTypeDef) -> dict[str, str
 
 
 def containers_of(request: CreateModelInputTypeDef) -> Sequence[Container]:
-    """Give a model's containers, in the order in which a request passes them."""
+    """Return a model's containers, in the order in which a request passes them."""
     primary, several = request.get("PrimaryContainer"), request.get("Containers")
     if primary is not None and several:
         raise errors.validation("Only one of PrimaryContainer and Containers may be given.")

@@ -119,7 +119,7 @@ def list_training_jobs(cx: Context, request: ListTrainingJobsRequestTypeDef) -> 
 
 
 def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the request with the defaults that Describe shows."""
+    """Return the request with the defaults that Describe shows."""
     document = {
         "EnableNetworkIsolation": False,
         "EnableInterContainerTrafficEncryption": False,

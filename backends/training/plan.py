@@ -48,7 +48,7 @@ class TrainingPlan:
     volume_bytes: int | None
 
     def ask(self, *, use_gpus: bool) -> Ask:
-        """Give what the job needs of this machine."""
+        """Return what the job needs of this machine."""
         return Ask(len(self.hosts), sum(one.gpus for one in self.instances) if use_gpus else 0)
 
 
@@ -98,7 +98,7 @@ def hosts_of(resources: dict[str, Any]) -> tuple[HostPlan, ...]:
 
 
 def destination_of(row: Row) -> Destination:
-    """Say where the job's lines and metrics go. The streams carry the second of creation, as AWS's do."""
+    """Return where the job's lines and metrics go. The streams carry the second of creation, as AWS's do."""
     document = row.document
     epoch = int(row.created)
     streams = {host.name: f"{row.key}/{host.name}-{epoch}" for host in hosts_of(document["ResourceConfig"])}
@@ -112,7 +112,7 @@ def destination_of(row: Row) -> Destination:
 
 
 def model_uri(plan: TrainingPlan) -> str | None:
-    """Give where the model goes: `<S3OutputPath>/<job>/output/model.tar.gz`, or a prefix when uncompressed."""
+    """Return where the model goes: `<S3OutputPath>/<job>/output/model.tar.gz`, or a prefix when uncompressed."""
     if plan.output_uri is None:
         return None
     base = f"{plan.output_uri.rstrip('/')}/{plan.name}/output"
@@ -122,7 +122,7 @@ def model_uri(plan: TrainingPlan) -> str | None:
 def job_environment(
     plan: TrainingPlan, arn: str, region: str, access: Mapping[str, str], gpus: int = 0
 ) -> dict[str, str]:
-    """Give the variables of every host: the service's own, the way back to this server, then the request's."""
+    """Return the variables of every host: the service's own, the way back to this server, then the request's."""
     return {
         **QUIET,
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": opt_ml.SDK_DEFAULTS,
@@ -138,5 +138,5 @@ def job_environment(
 
 
 def job_directory(data_dir: Path, job_id: str, attempt: int) -> Path:
-    """Give the directory of one attempt of a job."""
+    """Return the directory of one attempt of a job."""
     return data_dir / "jobs" / job_id / f"attempt-{attempt}"

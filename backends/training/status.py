@@ -45,7 +45,7 @@ MESSAGES = {
 
 
 def with_secondary(document: dict[str, Any], status: str, now: float, message: str = "") -> dict[str, Any]:
-    """Give the document with another secondary status: the current transition ends, a new one begins. Pure."""
+    """Return the document with another secondary status: the current transition ends, a new one begins. Pure."""
     passed = [dict(entry) for entry in document.get("SecondaryStatusTransitions", ())]
     if passed and "EndTime" not in passed[-1]:
         passed[-1]["EndTime"] = now

@@ -27,7 +27,7 @@ class Verdict:
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether the service failed and not the job: only then is it retried."""
+        """Return whether the service failed and not the job: only then is it retried."""
         return self.reason.startswith("InternalServerError")
 
 
@@ -50,7 +50,7 @@ def verdict(end: Exit, stop_cause: str | None, failure_text: str) -> Verdict:
 
 
 def _failed_host(end: Exit) -> tuple[int, bool]:
-    """Give the code of the host that failed, and whether it lacked memory; others may have been ended because it did."""
+    """Return the code of the host that failed, and whether it lacked memory; others may have been ended because it did."""
     failed = [host for host in end.hosts.values() if host.code]
     cause = next((host for host in failed if host.signal is None or host.oom), failed[0] if failed else None)
     return (cause.code or 1, cause.oom) if cause is not None else (1, False)

@@ -27,7 +27,7 @@ SERVICES: dict[str, Callable[[Context, Asked], list[Ask]]] = {
 
 
 def asks(cx: Context, asked: Asked) -> list[Ask]:
-    """Give what a request needs to be allowed, all of it; reads where an ARN does not follow from the request."""
+    """Return what a request needs to be allowed, all of it; reads where an ARN does not follow from the request."""
     if asked.service.startswith("sagemaker"):
         return sagemaker.asks(cx, asked)
     return SERVICES.get(asked.service, aws.other)(cx, asked)

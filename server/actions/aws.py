@@ -36,7 +36,7 @@ NAMED = {
 
 
 def iam(cx: Context, asked: Asked) -> list[Ask]:
-    """Give `iam:<Operation>` on the entity that the request names, with its path when it is there."""
+    """Return `iam:<Operation>` on the entity that the request names, with its path when it is there."""
     given = asked.input
     context = {key: str(given[member]) for key, member in IAM_KEYS.items() if member in given}
     resource = given.get("PolicySourceArn", "*")
@@ -58,7 +58,7 @@ def iam(cx: Context, asked: Asked) -> list[Ask]:
 
 
 def sts(cx: Context, asked: Asked) -> list[Ask]:
-    """Give what an STS request needs; a role's trust must open it."""
+    """Return what an STS request needs; a role's trust must open it."""
     given = asked.input
     if asked.operation in FREE:
         return []
@@ -83,7 +83,7 @@ def sts(cx: Context, asked: Asked) -> list[Ask]:
 
 
 def logs(cx: Context, asked: Asked) -> list[Ask]:
-    """Give `logs:<Operation>` on the group, or on the stream where one is named."""
+    """Return `logs:<Operation>` on the group, or on the stream where one is named."""
     given = asked.input
     named = given.get("logGroupName") or given.get("logGroupIdentifier") or given.get("resourceArn")
     if named is None:
@@ -95,7 +95,7 @@ def logs(cx: Context, asked: Asked) -> list[Ask]:
 
 
 def other(cx: Context, asked: Asked) -> list[Ask]:
-    """Give `<service>:<Operation>` on the resources whose ARN follows from the request."""
+    """Return `<service>:<Operation>` on the resources whose ARN follows from the request."""
     prefix = PREFIXES.get(asked.service, asked.service)
     action = ACTIONS.get((asked.service, asked.operation), asked.operation)
     return [Ask(f"{prefix}:{action}", resource) for resource in _resources(cx, prefix, asked.input) or ["*"]]

@@ -67,7 +67,7 @@ OTHERS = {
 
 
 def asks(cx: Context, asked: Asked) -> list[Ask]:
-    """Give what an S3 request needs: its action, and s3:GetObject on what it copies."""
+    """Return what an S3 request needs: its action, and s3:GetObject on what it copies."""
     name, given = asked.operation, asked.input
     bucket, key = given.get("Bucket"), given.get("Key")
     if bucket is None:

@@ -49,7 +49,7 @@ CONTEXT = {
 
 
 def asks(cx: Context, asked: Asked) -> list[Ask]:
-    """Give what a SageMaker request needs: the operation itself, tags for what is made, roles that are passed."""
+    """Return what a SageMaker request needs: the operation itself, tags for what is made, roles that are passed."""
     given, context = asked.input, context_of(asked.input)
     resources = list(_resources(cx, asked)) or ["*"]
     made = [Ask(f"sagemaker:{asked.operation}", resource, context) for resource in resources]
@@ -63,7 +63,7 @@ def asks(cx: Context, asked: Asked) -> list[Ask]:
 
 
 def roles_of(asked: Asked) -> list[str]:
-    """Give the ARNs of the roles that a request hands to SageMaker."""
+    """Return the ARNs of the roles that a request hands to SageMaker."""
     if not asked.operation.startswith(MAKING):
         return []
     found = (value for member in ROLE_MEMBERS for value in values_of(asked.input, member))
@@ -93,7 +93,7 @@ def _role_arns(shape: Shape, given: Any) -> Iterator[str]:
 
 
 def context_of(given: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Give the condition keys that a request's members set."""
+    """Return the condition keys that a request's members set."""
     context = {}
     for key, members in CONTEXT.items():
         values = [value for member in members for value in values_of(given, member)]

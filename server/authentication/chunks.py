@@ -36,7 +36,7 @@ class Body(Protocol):
 
 
 def verified(receive: Receive, body: Body) -> Receive:
-    """Give a `receive` that passes a request's body on while it is verified."""
+    """Return a `receive` that passes a request's body on while it is verified."""
 
     async def checked() -> Any:
         message = await receive()

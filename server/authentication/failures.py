@@ -76,7 +76,7 @@ WORDS: dict[str, dict[str, tuple[str, int, str]]] = {
 
 
 def family_of(service: str) -> str:
-    """Give the family of a service; moto's speak JSON or the query protocol, and are told by what they send."""
+    """Return the family of a service; moto's speak JSON or the query protocol, and are told by what they send."""
     if service == "s3":
         return "s3"
     if not service:
@@ -85,7 +85,7 @@ def family_of(service: str) -> str:
 
 
 def refused(kind: str, service: str, access_key: str, message: str = "", **members: Any) -> AwsError:
-    """Give the error of a kind in the words of a service; a message replaces the usual sentence."""
+    """Return the error of a kind in the words of a service; a message replaces the usual sentence."""
     code, status, sentence = WORDS[kind][family_of(service)]
     if service == "s3" and access_key and kind in {"unknown", "mismatch"}:
         members = {"AWSAccessKeyId": access_key, **members}

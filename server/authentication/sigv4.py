@@ -79,7 +79,7 @@ def _claim(request: HttpRequest, service: str) -> Claim:
 
 
 def _date_of(request: HttpRequest, service: str) -> str:
-    """Give the time of signing: X-Amz-Date, or Date in any of HTTP's forms."""
+    """Return the time of signing: X-Amz-Date, or Date in any of HTTP's forms."""
     if "x-amz-date" in request.headers:
         return request.headers["x-amz-date"]
     try:
@@ -177,7 +177,7 @@ def _check_signed(claim: Claim, request: HttpRequest, service: str) -> None:
 
 
 def _payload_hash(exchange: Exchange, claim: Claim) -> str:
-    """Give what the signature says of the body; outside S3 the body is there already and is hashed."""
+    """Return what the signature says of the body; outside S3 the body is there already and is hashed."""
     stated = exchange.request.headers.get("x-amz-content-sha256", "")
     if exchange.service == "s3":
         if stated or claim.presigned:

@@ -167,7 +167,7 @@ class Authority:
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def context(self, address: str) -> ssl.SSLContext:
-        """Give the context that a handshake on one of this machine's addresses begins with.
+        """Return the context that a handshake on one of this machine's addresses begins with.
 
         A host that the client names then chooses its own; a client that connects to an address names none.
         """

@@ -88,7 +88,7 @@ def aws_host(host: str) -> AwsHost | None:
 
 @lru_cache(1024)
 def bucket_of(host: str) -> str:
-    """Give the bucket that a Host header names (virtual-host style, at AWS's names or at localhost), or nothing."""
+    """Return the bucket that a Host header names (virtual-host style, at AWS's names or at localhost), or nothing."""
     known = aws_host(host)
     if known is not None:
         return known.bucket
@@ -98,13 +98,13 @@ def bucket_of(host: str) -> str:
 
 @lru_cache(1024)
 def registry_of(host: str) -> tuple[str, str] | None:
-    """Give account and region of an ECR registry's own host name; None for any other."""
+    """Return account and region of an ECR registry's own host name; None for any other."""
     found = REGISTRY.fullmatch(name_of(host))
     return (found["account"], found["region"]) if found is not None else None
 
 
 def is_loopback(name: str) -> bool:
-    """Tell whether a name is this machine's for sure: localhost, 127.0.0.0/8, ::1."""
+    """Return whether a name is this machine's for sure: localhost, 127.0.0.0/8, ::1."""
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
@@ -113,7 +113,7 @@ def is_loopback(name: str) -> bool:
 
 @lru_cache(1024)
 def is_ours(host: str, also: tuple[str, ...] = ()) -> bool:
-    """Tell whether a Host header can be meant for this server, or else comes from a page whose name was rebound to us.
+    """Return whether a Host header can be meant for this server, or else comes from a page whose name was rebound to us.
 
     Nobody else can make these names lead here: addresses, names of one label, names that no public DNS serves, AWS's
     own (which lead here only through our proxy), and those the user listed (`also`).

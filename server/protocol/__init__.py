@@ -38,7 +38,7 @@ PROTOCOLS: dict[str, WireProtocol] = {
 
 
 def protocol_of(service: ServiceModel, request: HttpRequest | None = None) -> WireProtocol:
-    """Give the protocol that a request is in, or that a service's clients speak by default."""
+    """Return the protocol that a request is in, or that a service's clients speak by default."""
     return PROTOCOLS[name_of(service, request)]
 
 

@@ -24,7 +24,7 @@ HEADER_TYPES = {"byte": (2, ">b"), "short": (3, ">h"), "integer": (4, ">i"), "lo
 
 
 def frame(headers: Mapping[str, str | bytes], payload: bytes) -> bytes:
-    """Give one frame. Header values: `str` is written as a string, `bytes` as an already typed value."""
+    """Return one frame. Header values: `str` is written as a string, `bytes` as an already typed value."""
     block = b"".join(_header(name, value) for name, value in headers.items())
     prelude = struct.pack(">II", 16 + len(block) + len(payload), len(block))
     message = prelude + struct.pack(">I", crc32(prelude)) + block + payload
@@ -40,7 +40,7 @@ def _header(name: str, value: str | bytes) -> bytes:
 
 
 def _typed(shape: Shape, value: Any) -> str | bytes:
-    """Give a header value: a string as it is, anything else with its type's number in front."""
+    """Return a header value: a string as it is, anything else with its type's number in front."""
     kind = shape.type_name
     if kind == "boolean":
         return b"\x00" if value else b"\x01"
@@ -55,7 +55,7 @@ def _typed(shape: Shape, value: Any) -> str | bytes:
 
 
 def encode_event(operation: OperationModel, stream: Shape, event: Mapping[str, Any]) -> bytes:
-    """Give the frame of one modelled event, e.g. `{"PayloadPart": {"Bytes": b"..."}}`."""
+    """Return the frame of one modelled event, e.g. `{"PayloadPart": {"Bytes": b"..."}}`."""
     ((name, value),) = event.items()
     shape = stream.members[name]
     headers: dict[str, str | bytes] = {":message-type": "event", ":event-type": name}
@@ -90,7 +90,7 @@ def _document(operation: OperationModel, shape: Shape, name: str, value: Any) ->
 
 
 def encode_exception(operation: OperationModel, stream: Shape, error: AwsError) -> bytes:
-    """Give the frame that ends a stream with an error: a modelled exception where the stream declares it."""
+    """Return the frame that ends a stream with an error: a modelled exception where the stream declares it."""
     for name, shape in stream.members.items():
         if error.code in {name, shape.name} and shape.metadata.get("exception"):
             value = {message_member(shape, "Message"): error.message, **error.members}
@@ -108,7 +108,7 @@ async def encode(
     *,
     initial: bytes | None = None,
 ) -> AsyncIterator[bytes]:
-    """Give the frames of a stream of modelled events (`bytes` are frames already).
+    """Yield the frames of a stream of modelled events (`bytes` are frames already).
 
     `initial` is the JSON of the members beside the stream, which awsJson sends as a first `initial-response` event.
     An `AwsError` from the iterator becomes the stream's last frame.

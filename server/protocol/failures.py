@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def refuse(message: str) -> AwsError:
-    """Give the error for a request that cannot be read: malformed, not UTF-8, or of the wrong type."""
+    """Return the error for a request that cannot be read: malformed, not UTF-8, or of the wrong type."""
     return AwsError("SerializationException", message)
 
 
@@ -23,12 +23,12 @@ def _error_shapes(service: ServiceModel) -> dict[str, Shape]:
 
 
 def error_shape(service: ServiceModel, error: AwsError) -> Shape | None:
-    """Give the modelled error of this code (a shape's name or its code on the wire), None for an unmodelled one."""
+    """Return the modelled error of this code (a shape's name or its code on the wire), None for an unmodelled one."""
     return _error_shapes(service).get(error.code)
 
 
 def status_of(shape: Shape | None, error: AwsError) -> int:
-    """Give the HTTP status: the model's own where it has one, else what the raiser said (400 unless told)."""
+    """Return the HTTP status: the model's own where it has one, else what the raiser said (400 unless told)."""
     if shape is None:
         return error.status
     modelled = shape.metadata.get("error", {}).get("httpStatusCode")
@@ -38,7 +38,7 @@ def status_of(shape: Shape | None, error: AwsError) -> int:
 
 
 def message_member(shape: Shape | None, default: str) -> str:
-    """Give the name of the member that carries the sentence: the model says `Message` or `message`."""
+    """Return the name of the member that carries the sentence: the model says `Message` or `message`."""
     if shape is not None:
         for name in shape.members:
             if name.lower() == "message":
@@ -47,7 +47,7 @@ def message_member(shape: Shape | None, default: str) -> str:
 
 
 def query_error(service: ServiceModel, shape: Shape | None, error: AwsError, status: int) -> list[tuple[str, str]]:
-    """Give the header by which clients of a service that once spoke query still see query's code; mostly none."""
+    """Return the header by which clients of a service that once spoke query still see query's code; mostly none."""
     if "awsQueryCompatible" not in service.metadata:
         return []
     code = error.code if shape is None else shape.error_code

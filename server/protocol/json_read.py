@@ -67,7 +67,7 @@ def _depth(document: Any) -> int:
 
 
 def reader(service: ServiceModel, shape: Shape) -> Convert:
-    """Give a function that turns a parsed JSON value of this shape into an internal value."""
+    """Return a function that turns a parsed JSON value of this shape into an internal value."""
     expected, convert, otherwise = _rule(shape, _structures(service))
 
     def read(value: Any) -> Any:

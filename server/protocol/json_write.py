@@ -33,7 +33,7 @@ def dump(document: Any) -> bytes:
 
 
 def writer(service: ServiceModel, shape: Shape) -> Convert | None:
-    """Give what turns an internal value of this shape into a JSON value; None when the value is one already."""
+    """Return what turns an internal value of this shape into a JSON value; None when the value is one already."""
     return _writer(shape, _structures(service))
 
 
@@ -72,7 +72,7 @@ def _is_epoch(shape: Shape) -> bool:
 
 
 def _converts(shape: Shape, seen: set[str]) -> bool:
-    """Tell whether a value of this shape can hold something that must be converted."""
+    """Return whether a value of this shape can hold something that must be converted."""
     if shape.type_name == "structure":
         if shape.name in seen or shape.is_document_type:
             return False

@@ -121,7 +121,7 @@ def _field_name(shape: Shape, name: str) -> str:
 
 
 def _numbered(node: Node) -> list[Node]:
-    """Give the parts `1`, `2`, ... in order."""
+    """Return the parts `1`, `2`, ... in order."""
     numbers = [name for name in node if name != TEXT]
     if not all(name.isascii() and name.isdigit() and len(name) < 10 for name in numbers):
         raise refuse("Unexpected list member")

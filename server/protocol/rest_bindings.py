@@ -43,7 +43,7 @@ class _Plan:
 
 
 def read(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
-    """Give the members of a request that stand outside its body. Raises SerializationException."""
+    """Return the members of a request that stand outside its body. Raises SerializationException."""
     result: dict[str, Any] = {}
     plan = _plan(operation)
     if request.matched is not None and request.matched[0] is operation:
@@ -199,7 +199,7 @@ def write(shape: Shape, result: Mapping[str, Any], headers: list[tuple[str, str]
 
 @cache
 def header_names(shape: Shape) -> frozenset[str]:
-    """Give the headers, in lower case, that members of a result can fill."""
+    """Return the headers, in lower case, that members of a result can fill."""
     return frozenset(
         member.serialization.get("name", name).lower()
         for name, member in shape.members.items()
@@ -246,7 +246,7 @@ def one_line(value: Any) -> str:
 
 
 def _speller(shape: Shape) -> Callable[[Any], str]:
-    """Give what writes a header's value by its shape."""
+    """Return what writes a header's value by its shape."""
     kind = shape.type_name
     if kind == "list":
         spell = _speller(shape.member)

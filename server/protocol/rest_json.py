@@ -36,7 +36,7 @@ def parse(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
 
 @cache
 def _reader(operation: OperationModel) -> tuple[str | None, bool, json_read.Convert | None]:
-    """Give the payload member, whether it is raw, and what reads the JSON body."""
+    """Return the payload member, whether it is raw, and what reads the JSON body."""
     shape = operation.input_shape
     if shape is None:
         return None, False, None

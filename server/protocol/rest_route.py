@@ -48,11 +48,11 @@ class Route:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """Say how much the route asks for: the largest is tried first."""
+        """Return how much the route asks for: the largest is tried first."""
         return len(self.literals), len(self.needs), 0 if self.header is None else 1
 
     def accepts(self, query: dict[str, list[str]], headers: Mapping[str, str]) -> bool:
-        """Tell whether the request fulfils the conditions."""
+        """Return whether the request fulfils the conditions."""
         if not self.needs <= query.keys() or (self.header is not None and self.header not in headers):
             return False
         return not self.literals or all(value is None or value in query[name] for name, value in self.literals)
@@ -66,7 +66,7 @@ class PathTemplate:
     labels: tuple[str, ...]
 
     def match(self, raw_path: str) -> dict[str, str] | None:
-        """Give the labels' decoded values, None for another path. Raises SerializationException for non-UTF-8."""
+        """Return the labels' decoded values, None for another path. Raises SerializationException for non-UTF-8."""
         found = self.regex.fullmatch(raw_path)
         if found is None:
             return None
@@ -123,7 +123,7 @@ class Matcher:
             self._by_method.setdefault(method, []).append(PathRoutes(template(path), routes, bare))
 
     def match(self, request: HttpRequest) -> tuple[OperationModel, dict[str, str]] | None:
-        """Give the operation that a request means and its path labels (decoded), None when there is none."""
+        """Return the operation that a request means and its path labels (decoded), None when there is none."""
         raw_path = request.raw_path.decode("latin-1").partition("?")[0]
         for candidates in self._by_method.get(request.method, ()):
             labels = candidates.path.match(raw_path)
@@ -138,7 +138,7 @@ class Matcher:
 
 @cache
 def matcher(service: ServiceModel) -> Matcher:
-    """Give the service's matcher, compiled once."""
+    """Return the service's matcher, compiled once."""
     return Matcher(service)
 
 

@@ -44,7 +44,7 @@ def parse(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
 
 @cache
 def _reader(operation: OperationModel) -> tuple[str | None, bool, xml_read.Read | None]:
-    """Give the payload member, whether it is raw, and what reads the XML body."""
+    """Return the payload member, whether it is raw, and what reads the XML body."""
     shape = operation.input_shape
     if shape is None:
         return None, False, None

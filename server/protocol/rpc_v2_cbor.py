@@ -34,13 +34,13 @@ REFUSED_TAGS = (0, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258
 
 
 def operation_name(path: str) -> str:
-    """Give the operation that a path names; empty when it names none."""
+    """Return the operation that a path names; empty when it names none."""
     parts = path.split("/")
     return parts[4] if len(parts) == 5 and parts[1] == "service" and parts[3] == "operation" else ""
 
 
 def target(path: str) -> str:
-    """Give the service's target prefix that a path names; empty when it names none."""
+    """Return the service's target prefix that a path names; empty when it names none."""
     return path.split("/")[2] if operation_name(path) else ""
 
 
@@ -120,7 +120,7 @@ def serialize_error(
 
 @cache
 def writer(service: ServiceModel, shape: Shape) -> Convert:
-    """Give what turns an internal value of this shape into what cbor2 writes."""
+    """Return what turns an internal value of this shape into what cbor2 writes."""
     return _writer(shape, _structures(service)) or _same
 
 

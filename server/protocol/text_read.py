@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def scalar(shape: Shape, failure: Callable[[], AwsError] | None = None) -> Callable[[str], Any]:
-    """Give a function that reads a scalar of this shape from text.
+    """Return a function that reads a scalar of this shape from text.
 
     `failure` makes the error for text that is not such a value
     (SerializationException when not given).

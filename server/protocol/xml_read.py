@@ -20,7 +20,7 @@ MALFORMED = "The XML you provided was not well-formed or did not validate agains
 
 
 def malformed() -> AwsError:
-    """Give S3's error for a body that is not the XML it should be."""
+    """Return S3's error for a body that is not the XML it should be."""
     return AwsError("MalformedXML", MALFORMED)
 
 
@@ -36,7 +36,7 @@ def load(body: bytes) -> ET.Element:
 
 
 def reader(service: ServiceModel, shape: Shape) -> Read:
-    """Give a function that turns an element into an internal value of this shape."""
+    """Return a function that turns an element into an internal value of this shape."""
     return _reader(shape, _structures(service))
 
 
@@ -46,7 +46,7 @@ def _structures(service: ServiceModel) -> dict[str, Read]:  # noqa: ARG001 - the
 
 
 def local_name(tag: str) -> str:
-    """Give an element's name without its namespace."""
+    """Return an element's name without its namespace."""
     return tag.rpartition("}")[2]
 
 

@@ -34,7 +34,7 @@ def escape(text: str) -> str:
 
 
 def document(service: ServiceModel, shape: Shape, name: str, value: Any, namespace: str = "") -> bytes:
-    """Give a whole document whose root element is `name` and holds the members of a structure."""
+    """Return a whole document whose root element is `name` and holds the members of a structure."""
     out = ['<?xml version="1.0" encoding="UTF-8"?>\n']
     out.append(f'<{name} xmlns="{namespace}">' if namespace else f"<{name}>")
     members(service, shape)(value, out)
@@ -43,7 +43,7 @@ def document(service: ServiceModel, shape: Shape, name: str, value: Any, namespa
 
 
 def members(service: ServiceModel, shape: Shape) -> Write:
-    """Give what writes the members of a structure, without an element around them."""
+    """Return what writes the members of a structure, without an element around them."""
     return _members(shape, _structures(service))
 
 

@@ -58,7 +58,7 @@ ROUTES: tuple[tuple[re.Pattern[str], dict[str, tuple[str, Route]]], ...] = (
 
 
 def is_asked(request: HttpRequest) -> bool:
-    """Tell whether a request is for the registry: Docker signs nothing in AWS's way, and no bucket is named `v2`."""
+    """Return whether a request is for the registry: Docker signs nothing in AWS's way, and no bucket is named `v2`."""
     if not request.path.startswith(BASE) or request.path[len(BASE) :][:1] not in {"", "/"}:
         return False
     if request.headers.get("authorization", "").startswith("AWS") or b"X-Amz-" in request.query_string:

@@ -57,7 +57,7 @@ def _sent(exchange: Exchange) -> Token | None:
 
 
 def _is_good(kernel: Kernel, token: Token) -> bool:
-    """Tell whether the key that asked for a token is still good; the server's own tokens have none."""
+    """Return whether the key that asked for a token is still good; the server's own tokens have none."""
     if not token.access_key:
         return True
     if kernel.settings.auth == "off" and not token.access_key.startswith(keys.PREFIXES):

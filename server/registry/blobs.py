@@ -21,7 +21,7 @@ BLOCK_BYTES = 1 << 20
 
 
 async def get(visit: Visit, digest: str) -> HttpResponse:
-    """Give a layer, or what it would be."""
+    """Return a layer, or what it would be."""
     check_digest(digest)
     row = await visit.cx.read(lambda cx: layers.find(cx, visit.repository, digest))
     if row is None:
@@ -54,7 +54,7 @@ def check_digest(digest: str) -> None:
 
 
 def unknown(digest: str) -> RegistryError:
-    """Give BLOB_UNKNOWN."""
+    """Return BLOB_UNKNOWN."""
     return RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry", detail={"digest": digest})
 
 

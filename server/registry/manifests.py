@@ -27,7 +27,7 @@ MOST_TAGS = 1000
 
 
 async def get(visit: Visit, reference: str) -> HttpResponse:
-    """Give a manifest as it was pushed."""
+    """Return a manifest as it was pushed."""
     row = await visit.cx.read(lambda cx: _find(cx, visit.repository, reference))
     headers = ("Content-Type", row.media_type), ("Docker-Content-Digest", row.digest), ("ETag", f'"{row.digest}"')
     content = bytes(row.manifest)

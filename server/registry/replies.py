@@ -48,7 +48,7 @@ class Visit:
         return self.exchange.request
 
     def query(self, name: str) -> str:
-        """Give a parameter of the query, or nothing."""
+        """Return a parameter of the query, or nothing."""
         found = parse_qs(self.request.query_string.decode("latin-1"), keep_blank_values=True)
         return found.get(name, [""])[0]
 

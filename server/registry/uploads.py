@@ -54,7 +54,7 @@ async def _mount(visit: Visit, digest: str, name: str) -> bool:
 
 
 async def status(visit: Visit, upload: str) -> HttpResponse:
-    """Say how much has arrived."""
+    """Return how much has arrived."""
     await _known(visit, upload)
     return _progress(visit, upload, 204)
 

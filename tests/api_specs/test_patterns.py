@@ -20,7 +20,7 @@ SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs")
 
 
 def _all() -> dict[str, float]:
-    """Give every pattern with the longest value that is matched against it (infinity: no maximum)."""
+    """Return every pattern with the longest value that is matched against it (infinity: no maximum)."""
     found: dict[str, float] = {}
     for service in map(model.load_service, SERVICES):
         for name in service.shape_names:

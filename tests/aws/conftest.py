@@ -47,7 +47,7 @@ def clock(server: LiveServer, account: str) -> AccountClock:
 
 @pytest.fixture
 def cloudwatch(aws: Callable[..., Any]) -> Any:
-    """Give a boto3 client, which speaks CBOR."""
+    """Return a boto3 client, which speaks CBOR."""
     return aws("cloudwatch")
 
 

@@ -33,7 +33,7 @@ def allow(action: Any, resource: Any = "*", **more: Any) -> str:
 
 
 def refused(call: Callable[[], Any]) -> tuple[str, str, int]:
-    """Give code, message and status of the error that a call must raise."""
+    """Return code, message and status of the error that a call must raise."""
     with pytest.raises(ClientError) as found:
         call()
     response = found.value.response
@@ -45,7 +45,7 @@ def refused(call: Callable[[], Any]) -> tuple[str, str, int]:
 
 
 def signed_by(server: LiveServer, key: dict[str, Any], service: str, token: str | None = None) -> Any:
-    """Give a client that signs with an issued key."""
+    """Return a client that signs with an issued key."""
     session = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"], token, region_name="us-east-1")
     return session.client(service, endpoint_url=server.url)
 

@@ -30,13 +30,13 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def iam(enforced: LiveServer, account: str) -> Any:
-    """Give IAM as the account's owner, who may do everything."""
+    """Return IAM as the account's owner, who may do everything."""
     return enforced.client("iam", account)
 
 
 @pytest.fixture
 def user(enforced: LiveServer, iam: Any) -> Callable[..., Any]:
-    """Give `user(policy, ...)("s3")`: a client of a user who has these inline policies and nothing else."""
+    """Return `user(policy, ...)("s3")`: a client of a user who has these inline policies and nothing else."""
 
     def make(*documents: str, name: str = "ann") -> Callable[[str], Any]:
         iam.create_user(UserName=name)

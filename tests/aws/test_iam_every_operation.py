@@ -37,7 +37,7 @@ ANSWERED = {"GetCallerIdentity", "GetSessionToken"}
 
 
 def minimal(shape: Shape) -> Any:
-    """Give the smallest value that a shape allows, as far as a few texts fit its patterns."""
+    """Return the smallest value that a shape allows, as far as a few texts fit its patterns."""
     kind, least = shape.type_name, shape.metadata.get("min", 0)
     if kind == "structure":
         names = shape.required_members or list(shape.members)[:1] * bool(shape.is_tagged_union)

@@ -22,7 +22,7 @@ REGION = "us-east-1"
 
 @pytest.fixture
 def with_kernel(tmp_path: Path) -> Callable[..., Any]:
-    """Give `with_kernel(work, *modules)`: run `await work(kernel)` on a started kernel that is stopped afterwards."""
+    """Return `with_kernel(work, *modules)`: run `await work(kernel)` on a started kernel that is stopped afterwards."""
 
     def run(work: Callable[[Kernel], Awaitable[Any]], *modules: ModuleType) -> Any:
         async def main() -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def shared(running: LiveServer, runner: str) -> Iterator[Served]:
-    """Give an endpoint in service: variants `a` (weight 3) and `b` (weight 1)."""
+    """Yield an endpoint in service: variants `a` (weight 3) and `b` (weight 1)."""
     site = Site(running, f"{next(ACCOUNTS):012d}", runner)
     served = Served(site)
     variants = [
@@ -31,7 +31,7 @@ def shared(running: LiveServer, runner: str) -> Iterator[Served]:
 
 @pytest.fixture
 def served(site: Site) -> Iterator[Served]:
-    """Give a place to deploy to on each runner; the endpoint is deleted in the end."""
+    """Yield a place to deploy to on each runner; the endpoint is deleted in the end."""
     made = Served(site)
     yield made
     _take_away(made)
@@ -39,7 +39,7 @@ def served(site: Site) -> Iterator[Served]:
 
 @pytest.fixture
 def served_here(local: Site) -> Iterator[Served]:
-    """Give a place to deploy to on the process runner, for what does not depend on the runner."""
+    """Yield a place to deploy to on the process runner, for what does not depend on the runner."""
     made = Served(local)
     yield made
     _take_away(made)

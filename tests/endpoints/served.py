@@ -43,7 +43,7 @@ class Served:
     name: str = field(default_factory=lambda: f"endpoint-{uuid.uuid4().hex[:8]}")
 
     def container(self, who: str, script: str = SCRIPT, **members: Any) -> dict[str, Any]:
-        """Give a ContainerDefinition that serves a script."""
+        """Return a ContainerDefinition that serves a script."""
         uri = self.site.upload({"model.tar.gz": packed({"name": who, "code/inference.py": script})})
         return {
             "Image": SCIKIT_LEARN,
@@ -96,7 +96,7 @@ class Served:
         return text
 
     def lines(self, stream: str = "") -> list[str]:
-        """Give what the endpoint's containers have printed."""
+        """Return what the endpoint's containers have printed."""
         group = f"/aws/sagemaker/Endpoints/{self.name}"
         logs = self.site.client("logs")
         return [
@@ -112,7 +112,7 @@ class Served:
 
 
 def variant(model: str, name: str = "AllTraffic", **members: Any) -> dict[str, Any]:
-    """Give a production variant."""
+    """Return a production variant."""
     return {
         "VariantName": name,
         "ModelName": model,

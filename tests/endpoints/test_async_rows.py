@@ -26,7 +26,7 @@ ACCOUNT, REGION = "111122223333", "us-east-1"
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    """Give a kernel without a server."""
+    """Yield a kernel without a server."""
     made = Kernel(Settings.read({}, data_dir=tmp_path / "data"), backends.load_components())
     made.open()
     yield made
@@ -50,7 +50,7 @@ def serve(kernel: Kernel, name: str) -> None:
 
 
 def due(kernel: Kernel, *asked: tuple[str, dict[int, tuple[str, Any]]]) -> list[list[int]]:
-    """Give the ids of the rows that are to be taken, for each endpoint and what is running."""
+    """Return the ids of the rows that are to be taken, for each endpoint and what is running."""
 
     async def main() -> list[list[int]]:
         kernel.db.bind(asyncio.get_running_loop())

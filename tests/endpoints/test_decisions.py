@@ -15,7 +15,7 @@ DRAWS = 4000
 
 
 def variant(name: str, weight: float, instances: int = 1) -> Variant:
-    """Give a variant of instances without requests under way."""
+    """Return a variant of instances without requests under way."""
     return Variant(name, weight, tuple(Instance(f"{name}-{n}", (Container("c", "h", 1),)) for n in range(instances)))
 
 

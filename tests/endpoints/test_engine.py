@@ -29,7 +29,7 @@ ACCOUNT, REGION = "111122223333", "us-east-1"
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    """Give a kernel without a server, whose queue drives nothing."""
+    """Yield a kernel without a server, whose queue drives nothing."""
     made = Kernel(Settings.read({}, data_dir=tmp_path / "data"), backends.load_components())
     made.open()
     queue.start(made)
@@ -53,7 +53,7 @@ def endpoint(kernel: Kernel, monkeypatch: pytest.MonkeyPatch, status: str) -> Ru
 
 
 def instance(name: str, runner: str) -> dict[str, Any]:
-    """Give the state of an instance of one container."""
+    """Return the state of an instance of one container."""
     entry = {"job": f"{name}-1", "name": "primary", "host": "h", "runner": runner}
     return {"id": name, "variant": "v", "type": "ml.g5.xlarge", "startup_s": 1, "containers": [entry]}
 

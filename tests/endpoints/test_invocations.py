@@ -19,7 +19,7 @@ CONCURRENCY = 16
 
 
 def error_of(served: Served, body: str, **members: Any) -> dict[str, Any]:
-    """Give the error's whole response."""
+    """Return the error's whole response."""
     with pytest.raises(ClientError) as caught:
         served.ask(body, **members)
     response: dict[str, Any] = caught.value.response

@@ -38,7 +38,7 @@ class Lab:
     handles: list[Handle] = field(default_factory=list)
 
     def spec(self, code: str | tuple[str, ...], hosts: int = 1, **options: Any) -> JobSpec:
-        """Give a job that runs Python `code` (or a command) on `hosts` hosts."""
+        """Return a job that runs Python `code` (or a command) on `hosts` hosts."""
         job = f"job-{uuid.uuid4().hex[:10]}"
         made = []
         for index in range(1, hosts + 1):
@@ -65,7 +65,7 @@ class Lab:
         return found, self.texts(handle)
 
     def texts(self, handle: Handle) -> list[str]:
-        """Give what the job has printed so far, without lines of our own."""
+        """Return what the job has printed so far, without lines of our own."""
         return [line.text for line in self.runner.logs(handle) if not line.text.startswith("LocalMaker:")]
 
     def wait_for(self, handle: Handle, text: str) -> None:
@@ -77,7 +77,7 @@ class Lab:
 
 
 def make(kind: str, base: Path) -> Any:
-    """Give a runner whose data directory is `base`; two of the same directory are one installation."""
+    """Return a runner whose data directory is `base`; two of the same directory are one installation."""
     if kind == "docker":
         return DockerRunner(base / "runners", f"suite-{zlib.crc32(str(base).encode())}")
     return ProcessRunner(base / "runners", cast("sandbox.Mode", kind))

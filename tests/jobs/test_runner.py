@@ -131,7 +131,7 @@ def test_two_hosts_find_each_other_by_name(lab: Lab, isolated: bool) -> None:
 
 
 def machine_addresses() -> list[str]:
-    """Give every IPv4 address of this machine."""
+    """Return every IPv4 address of this machine."""
     shown = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
     return ["127.0.0.1", *(address for address in shown if "." in address)]
 

@@ -13,7 +13,7 @@ TEST_SHARE = 0.3
 
 @cache
 def split() -> tuple[list[list[str]], list[list[str]]]:
-    """Give (train, test) rows, label first."""
+    """Return (train, test) rows, label first."""
     with FILE.open(encoding="utf-8") as file:
         rows = [[row[-1], *row[:-1]] for row in list(csv.reader(file))[1:]]
     random.Random(7).shuffle(rows)
@@ -32,11 +32,11 @@ def as_libsvm(rows: list[list[str]]) -> str:
 
 
 def features(rows: list[list[str]]) -> list[list[float]]:
-    """Give what a model is asked."""
+    """Return what a model is asked."""
     return [[float(value) for value in row[1:]] for row in rows]
 
 
 def accuracy(scores: list[float], rows: list[list[str]]) -> float:
-    """Give the share of patients whose score is on the right side of one half."""
+    """Return the share of patients whose score is on the right side of one half."""
     assert len(scores) == len(rows)
     return sum((score > 0.5) == (row[0] == "1") for score, row in zip(scores, rows, strict=True)) / len(rows)

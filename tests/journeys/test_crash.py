@@ -56,7 +56,7 @@ WAIT_S = 60.0
 
 @pytest.fixture
 def crashing(tmp_path: Path, account: str, runner: str) -> Iterator[Site]:
-    """Give an account on a server of its own, which may be killed."""
+    """Yield an account on a server of its own, which may be killed."""
     live = LiveServer(tmp_path / "data", {"runner": runner})
     live.start()
     site = Site(live, account, runner)
@@ -184,5 +184,5 @@ def test_an_update_that_was_under_way_arrives(crashing: Site) -> None:
 
 
 def running_models(site: Site) -> list[Any]:
-    """Give the containers of endpoints that there are: their job directories."""
+    """Return the containers of endpoints that there are: their job directories."""
     return list((site.live.data_dir / "jobs").glob("endpoint-*/endpoint-*/supervisor"))

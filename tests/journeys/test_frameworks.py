@@ -71,7 +71,7 @@ torch.jit.script(net.eval()).save(os.path.join(os.environ["SM_MODEL_DIR"], "mode
 
 @pytest.fixture
 def data(site: Site) -> dict[str, str]:
-    """Give the URIs of the data, by format."""
+    """Return the URIs of the data, by format."""
     train, test = patients.split()
     return {
         "train": site.upload({"train.csv": patients.as_csv(train)}),
@@ -82,7 +82,7 @@ def data(site: Site) -> dict[str, str]:
 
 @pytest.fixture
 def served(site: Site) -> Iterator[Served]:
-    """Give a place to deploy to."""
+    """Yield a place to deploy to."""
     made = Served(site)
     yield made
     if made.site.sagemaker.list_endpoints(NameContains=made.name)["Endpoints"]:
@@ -100,7 +100,7 @@ def train(site: Site, image: str, channels: list[dict[str, Any]], **members: Any
 
 
 def script_mode(site: Site, script: str, **hyperparameters: Any) -> dict[str, str]:
-    """Give the hyperparameters by which the SDKs submit a script: every value is JSON."""
+    """Return the hyperparameters by which the SDKs submit a script: every value is JSON."""
     code = site.upload({"sourcedir.tar.gz": packed({"train.py": script})})
     given = {"sagemaker_program": "train.py", "sagemaker_submit_directory": f"{code}sourcedir.tar.gz"}
     return {name: json.dumps(value) for name, value in {**given, **hyperparameters}.items()}

@@ -53,7 +53,7 @@ def interpreter(prefix: tuple[str, ...]) -> str:
 
 @pytest.fixture
 def ordinary(account: str) -> Iterator[Site]:
-    """Give an account on a server that runs as an ordinary user with access to Docker."""
+    """Yield an account on a server that runs as an ordinary user with access to Docker."""
     if docker_reason():
         pytest.skip(docker_reason())
     folder = Path(tempfile.mkdtemp(prefix="localmaker-ordinary-"))

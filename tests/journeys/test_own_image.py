@@ -70,7 +70,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def docker_site(image: str, account: str, tmp_path: Path) -> Iterator[Site]:
-    """Give an account on a server that may use Docker (LOCALMAKER_RUNNER=auto)."""
+    """Yield an account on a server that may use Docker (LOCALMAKER_RUNNER=auto)."""
     assert image
     live = LiveServer(tmp_path / "data", {"runner": "auto"})
     live.start()

@@ -42,7 +42,7 @@ def cut_off() -> Iterator[Isolation]:
 
 @pytest.fixture(scope="module")
 def closed_server(runner: str, cut_off: Isolation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Give a server of each runner that cannot send anything out."""
+    """Yield a server of each runner that cannot send anything out."""
     folder = tmp_path_factory.mktemp(f"closed-{runner}")
     settings = {"runner": runner, "host": isolation.NEAR, "offline": "1"}
     # An SDK under @remote has pip look for a newer one; this is how anybody tells pip that there is no index.
@@ -89,7 +89,7 @@ class Clients:
         return kept | {"HOME": str(self.live.data_dir), "LOCALMAKER_DATA_DIR": str(self.live.data_dir)}
 
     def exported(self, account: str) -> dict[str, str]:
-        """Give the environment that `localmaker env` makes, for many short commands."""
+        """Return the environment that `localmaker env` makes, for many short commands."""
         shown = self._run("env", "--json", "--account", account, timeout_s=60)
         given: dict[str, str] = json.loads(shown.stdout)
         return self.own_environment | given
@@ -123,7 +123,7 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def clients(closed_server: LiveServer, cut_off: Isolation) -> Iterator[Clients]:
-    """Give clients of a closed server."""
+    """Yield clients of a closed server."""
     made = Clients(closed_server, cut_off)
     yield made
     made.pool.shutdown(cancel_futures=True)

@@ -16,7 +16,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loca
 
 
 def environment(name: str) -> Path:
-    """Give the folder of an environment's programs, making it if need be; processes that ask at once wait for the first."""
+    """Return the folder of an environment's programs, making it if need be; processes that ask at once wait for the first."""
     lock_file = HERE / f"requirements.{name}.txt"
     digest = hashlib.sha256(lock_file.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = CACHE / f"{name}-{digest}"

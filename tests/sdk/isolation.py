@@ -24,7 +24,7 @@ TOOLS = ("ip", "iptables", "setpriv")
 
 
 def reason() -> str:
-    """Say why clients cannot be cut off here; empty when they can."""
+    """Return why clients cannot be cut off here; empty when they can."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if os.geteuid() != 0:
         return "only root can make network namespaces"

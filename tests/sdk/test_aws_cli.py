@@ -31,7 +31,7 @@ def runner() -> str:
 
 
 def program(version: str) -> str:
-    """Give the command line of a major version: 1 is PyPI's, 2 the distribution's."""
+    """Return the command line of a major version: 1 is PyPI's, 2 the distribution's."""
     if version == "v1":
         return str(environment("cli") / "aws")
     for found in filter(None, ("/usr/bin/aws", shutil.which("aws"))):
@@ -44,7 +44,7 @@ def program(version: str) -> str:
 
 @pytest.fixture
 def aws_cli(clients: Clients, account: str, request: pytest.FixtureRequest) -> Callable[..., str]:
-    """Give `aws_cli("s3", "ls")`: what the command printed; it must succeed."""
+    """Return `aws_cli("s3", "ls")`: what the command printed; it must succeed."""
     name, given = program(request.param), clients.exported(account) | {"AWS_PAGER": ""}
 
     def run(*arguments: str) -> str:

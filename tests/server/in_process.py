@@ -78,6 +78,6 @@ def with_gateway(data_dir: Path, work: Callable[[Asker], Awaitable[Any]], **sett
 
 
 def signed(service: str, account: str = "123456789012") -> dict[str, str]:
-    """Give the header by which a request says for which service it is."""
+    """Return the header by which a request says for which service it is."""
     scope = f"{account}/20261123/us-east-1/{service}/aws4_request"
     return {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}

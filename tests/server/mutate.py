@@ -35,7 +35,7 @@ ODD_BYTES = (
 
 
 def mutate(request: HttpRequest, random_source: random.Random) -> HttpRequest:
-    """Give a copy of the request with one to three things wrong."""
+    """Return a copy of the request with one to three things wrong."""
     for _ in range(random_source.randint(1, 3)):
         request = random_source.choice(MUTATIONS)(request, random_source)
     return request

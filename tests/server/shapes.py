@@ -109,7 +109,7 @@ def _draw_structure(draw: DrawFn, shape: Shape, wire: Wire, depth: int) -> dict[
 
 
 def values(shape: Shape, wire: Wire) -> SearchStrategy[Any]:
-    """Give a strategy for values of a shape."""
+    """Return a strategy for values of a shape."""
 
     @st.composite
     def drawn(draw: DrawFn) -> Any:

@@ -149,7 +149,7 @@ REFUSALS = {
 
 
 def answered(call: Any, made: Any) -> str:
-    """Give the code of an answer; nothing for a success."""
+    """Return the code of an answer; nothing for a success."""
     try:
         call(made)
     except ClientError as error:

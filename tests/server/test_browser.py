@@ -152,7 +152,7 @@ class Attacker:
     reports: queue.Queue[dict[str, str]] = field(default_factory=queue.Queue)
 
     def handler(self) -> type[http.server.BaseHTTPRequestHandler]:
-        """Give what answers the site's requests."""
+        """Return what answers the site's requests."""
         attacker = self
 
         class Handler(http.server.BaseHTTPRequestHandler):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def localmaker(tmp_path: Path) -> Iterator[Command]:
-    """Give `localmaker("status", "--json")`: the command on a data directory of its own."""
+    """Yield `localmaker("status", "--json")`: the command on a data directory of its own."""
     environment = {
         **os.environ,
         "LOCALMAKER_DATA_DIR": str(tmp_path / "data"),

@@ -65,7 +65,7 @@ def connected(live: LiveServer) -> socket.socket:
 
 
 def through_proxy(live: LiveServer, service: str, account: str, url: str | None = None, **options: Any) -> Any:
-    """Give a client that knows AWS's real address only, and the way of a proxy to it."""
+    """Return a client that knows AWS's real address only, and the way of a proxy to it."""
     config = Config(proxies={"https": live.url}, retries={"total_max_attempts": 1})
     return boto3.client(
         service, config=config, verify=str(authority.ensure(live.data_dir)), endpoint_url=url,

@@ -40,7 +40,7 @@ def completed(server: LiveServer) -> Any:
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process has ended, if nobody has asked for its exit status yet either."""
+    """Return whether a process has ended, if nobody has asked for its exit status yet either."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

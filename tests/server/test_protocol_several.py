@@ -32,7 +32,7 @@ ANSWERS: list[tuple[str, str]] = distinct(OLDER, lambda item: (item[0], form(SHA
 
 @cache
 def older(protocol: str) -> ServiceModel:
-    """Give the model as botocore had it while this protocol was the default one."""
+    """Return the model as botocore had it while this protocol was the default one."""
     document = copy.deepcopy(Loader().load_service_model("cloudwatch", "service-2"))
     document["metadata"]["protocol"] = protocol
     if protocol == "query":

@@ -28,7 +28,7 @@ def _parser(protocol: str) -> Any:
 
 
 def request_from_botocore(operation: OperationModel, params: dict[str, Any]) -> HttpRequest:
-    """Give the HTTP request that boto3 would send (unsigned)."""
+    """Return the HTTP request that boto3 would send (unsigned)."""
     made = _serializer(operation.metadata["protocol"]).serialize_to_request(params, operation)
     made.pop("host_prefix", None)
     prepare_request_dict(made, endpoint_url="http://localhost:4566")
@@ -58,7 +58,7 @@ class Payload:
 
 
 def body_of(response: HttpResponse) -> bytes:
-    """Give the whole body of an answer, also of a streamed one."""
+    """Return the whole body of an answer, also of a streamed one."""
     if isinstance(response.body, bytes):
         return response.body
     stream = response.body
@@ -70,7 +70,7 @@ def body_of(response: HttpResponse) -> bytes:
 
 
 def parsed_by_botocore(operation: OperationModel, response: HttpResponse, shape: Shape | None = None) -> dict[str, Any]:
-    """Give what boto3 would return; `shape` is another shape than the output's, e.g. an error's."""
+    """Return what boto3 would return; `shape` is another shape than the output's, e.g. an error's."""
     read_as = shape if shape is not None else operation.output_shape
     body: Any = body_of(response)
     if operation.has_streaming_output and response.status < 300:

@@ -44,12 +44,12 @@ MAGIC = 0xCED7230A
 
 
 def framed(payload: bytes) -> bytes:
-    """Give one RecordIO record."""
+    """Return one RecordIO record."""
     return struct.pack("<II", MAGIC, len(payload)) + payload + b"\0" * (-len(payload) % 4)
 
 
 def seen(site: Site, job: dict[str, Any], host: str = "algo-1") -> dict[str, str]:
-    """Give the files that a host of WALK found, without the channel `code`."""
+    """Return the files that a host of WALK found, without the channel `code`."""
     found: dict[str, str] = json.loads(site.artifact(job)[f"{host}.json"])
     return found
 

@@ -31,7 +31,7 @@ DOCUMENT: dict[str, Any] = {
 
 
 def ended(*codes: int | None, **members: Any) -> Exit:
-    """Give an exit whose hosts ended with `codes`."""
+    """Return an exit whose hosts ended with `codes`."""
     hosts = {
         f"algo-{n}": HostExit(code, code - 128 if code is not None and code > 128 else None)
         for n, code in enumerate(codes, 1)

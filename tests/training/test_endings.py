@@ -30,7 +30,7 @@ while True:
 
 
 def secondary(job: dict[str, Any]) -> list[str]:
-    """Give the secondary statuses that a job has passed, without waiting for capacity."""
+    """Return the secondary statuses that a job has passed, without waiting for capacity."""
     return [entry["Status"] for entry in job["SecondaryStatusTransitions"] if entry["Status"] != "Pending"]
 
 

@@ -24,7 +24,7 @@ SLEEP = "import time; print('up', flush=True); time.sleep({})"
 
 
 def refused(site: Site, request: dict[str, Any]) -> tuple[str, str]:
-    """Give the code and message with which a request is refused."""
+    """Return the code and message with which a request is refused."""
     with pytest.raises(ClientError) as caught:
         site.sagemaker.create_training_job(**request)
     error = caught.value.response["Error"]

@@ -105,7 +105,7 @@ def _trigger(body: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def region_name(region: str) -> str:
-    """Give a region's name for people, from botocore's endpoints; the region itself when it has none."""
+    """Return a region's name for people, from botocore's endpoints; the region itself when it has none."""
     for partition in Loader().load_data("endpoints")["partitions"]:
         if region in partition["regions"]:
             return str(partition["regions"][region]["description"])

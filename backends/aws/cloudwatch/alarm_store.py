@@ -22,12 +22,12 @@ METRIC, COMPOSITE = "MetricAlarm", "CompositeAlarm"
 
 
 def arn_of(cx: Context, name: str) -> str:
-    """Give an alarm's ARN."""
+    """Return an alarm's ARN."""
     return arns.make("cloudwatch", cx.region, cx.account, f"alarm:{name}")
 
 
 def type_of(body: dict[str, Any]) -> str:
-    """Tell whether an alarm watches a metric or other alarms."""
+    """Return whether an alarm watches a metric or other alarms."""
     return COMPOSITE if "AlarmRule" in body else METRIC
 
 

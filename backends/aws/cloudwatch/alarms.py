@@ -99,7 +99,7 @@ def _check_settings(request: dict[str, Any]) -> None:
 
 
 def period_of(body: dict[str, Any]) -> int:
-    """Give the period that an alarm evaluates by: its metric's, or the longest of its queries'."""
+    """Return the period that an alarm evaluates by: its metric's, or the longest of its queries'."""
     if "Period" in body:
         return int(body["Period"])
     queries_of = body["Metrics"]
@@ -226,7 +226,7 @@ def untag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("ListTagsForResource", service="cloudwatch")
 def list_tags_for_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give an alarm's tags."""
+    """Return an alarm's tags."""
     return {"Tags": tags.as_list(tags.of(cx, _tagged(cx, request)))}
 
 

@@ -22,7 +22,7 @@ PAGE = 1000
 
 
 def arn_of(cx: Context, name: str) -> str:
-    """Give a dashboard's ARN, which names no region."""
+    """Return a dashboard's ARN, which names no region."""
     return f"arn:{arns.partition_of(cx.region)}:cloudwatch::{cx.account}:dashboard/{name}"
 
 
@@ -54,7 +54,7 @@ def _missing(name: str) -> errors.AwsError:
 
 @operation("GetDashboard", service="cloudwatch")
 def get_dashboard(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a dashboard's body as it was put."""
+    """Return a dashboard's body as it was put."""
     name = request["DashboardName"]
     found = DASHBOARDS.find(cx, name)
     if found is None:

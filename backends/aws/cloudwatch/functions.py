@@ -88,7 +88,7 @@ def _with(series: Series, points: dict[float, float]) -> Series:
 
 
 def _summary(name: str, value: Any) -> Any:
-    """Give a number for one time series; for an array, at each time, over the series (AVG: those without a value count 0)."""
+    """Return a number for one time series; for an array, at each time, over the series (AVG: those without a value count 0)."""
     work = SUMMARIES[name]
     if isinstance(value, Series):
         return float(work([*value.points.values()])) if value.points else 0.0

@@ -100,7 +100,7 @@ def parse(expression: str) -> Node:
 
 
 def names_in(tree: Node) -> set[str]:
-    """Give the ids that an expression names itself (METRICS() names every metric)."""
+    """Return the ids that an expression names itself (METRICS() names every metric)."""
     found, level = set(), [tree]
     while level:
         found |= {part.value for part in level if part.kind == "name"}
@@ -109,7 +109,7 @@ def names_in(tree: Node) -> set[str]:
 
 
 def functions_in(tree: Node) -> set[str]:
-    """Give the functions that an expression calls."""
+    """Return the functions that an expression calls."""
     found, level = set(), [tree]
     while level:
         found |= {part.value for part in level if part.kind == "call"}

@@ -33,7 +33,7 @@ class Rule:
 
 
 def judge(breaching: Sequence[bool | None], rule: Rule, current: str) -> str:
-    """Give the new state. `breaching`: the periods of the evaluation range, oldest first; None for one without data."""
+    """Return the new state. `breaching`: the periods of the evaluation range, oldest first; None for one without data."""
     real = [found for found in breaching if found is not None]
     if len(real) >= rule.periods:
         return _count(sum(real[-rule.periods :]), rule)

@@ -44,7 +44,7 @@ class Scope:
     """Finds metrics: (what, statistic, period) -> their series."""
 
     def grid(self, period: int) -> list[float]:
-        """Give every time of the range at which a period begins."""
+        """Return every time of the range at which a period begins."""
         steps = int(-(-(self.end - self.start) // period))
         if steps > MAX_STEPS:
             raise fail(f"The range holds more than {MAX_STEPS:,} periods.")
@@ -52,7 +52,7 @@ class Scope:
 
 
 def fail(message: str) -> Exception:
-    """Give the error of an expression that cannot be computed."""
+    """Return the error of an expression that cannot be computed."""
     return refusals.validation(message)
 
 
@@ -88,7 +88,7 @@ def evaluate(tree: Node, scope: Scope) -> Any:
 
 
 def as_array(value: Any, what: str) -> list[Series]:
-    """Give time series as a list; an error for a number or a word."""
+    """Return time series as a list; an error for a number or a word."""
     if isinstance(value, Series):
         return [value]
     if isinstance(value, list):

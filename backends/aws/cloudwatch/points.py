@@ -32,7 +32,7 @@ class Metric:
 
 
 def is_period(period: int) -> bool:
-    """Tell whether this is a period: 1, 5, 10, 20, 30 or a multiple of 60 seconds."""
+    """Return whether this is a period: 1, 5, 10, 20, 30 or a multiple of 60 seconds."""
     return period in SHORT_PERIODS or (period > 0 and period % 60 == 0)
 
 
@@ -54,7 +54,7 @@ def rounded(start: float, period: int, now: float) -> float:
 
 
 def read(cx: Context, metric: Metric, start: float, end: float, period: int) -> dict[str, dict[float, Period]]:
-    """Give the periods from `start` on, by unit and by the time at which each begins."""
+    """Return the periods from `start` on, by unit and by the time at which each begins."""
     table = metric_points.c
     query = select(table.time, table.unit, table.value, table.samples, table.total, table.minimum, table.maximum).where(
         table.account == cx.account,
@@ -75,7 +75,7 @@ def read(cx: Context, metric: Metric, start: float, end: float, period: int) -> 
 
 
 def series(cx: Context, metric: Metric, start: float, end: float, period: int) -> dict[float, Period]:
-    """Give the periods of all units together."""
+    """Return the periods of all units together."""
     merged: dict[float, Period] = {}
     for periods in read(cx, metric, start, end, period).values():
         for begins, period_found in periods.items():

@@ -63,7 +63,7 @@ def _check_stat(stat: dict[str, Any], where: str) -> None:
 
 
 def _order(queries: Sequence[Query]) -> list[Query]:
-    """Give metrics first, then each expression after those that it names. ValidationError for a circle."""
+    """Return metrics first, then each expression after those that it names. ValidationError for a circle."""
     waiting = {query["Id"]: query for query in queries}
     ordered = [query for query in queries if "MetricStat" in query]
     for query in ordered:
@@ -78,7 +78,7 @@ def _order(queries: Sequence[Query]) -> list[Query]:
 
 
 def compute(cx: Context, queries: Sequence[Query], start: float, end: float) -> dict[str, Result]:
-    """Give every query's result by its id."""
+    """Return every query's result by its id."""
     known: dict[str, Result] = {}
     metrics = frozenset(query["Id"] for query in queries if "MetricStat" in query)
     periods = [query["MetricStat"]["Period"] for query in queries if "MetricStat" in query]
@@ -98,7 +98,7 @@ def compute(cx: Context, queries: Sequence[Query], start: float, end: float) -> 
 
 
 def _search(cx: Context, start: float, end: float, text: str, stat: str, period: int) -> list[mathematics.Series]:
-    """Give the series of the metrics that a search finds, at most as many as AWS gives."""
+    """Return the series of the metrics that a search finds, at most as many as AWS gives."""
     holds = search.parse(text)
     _check_stat({"Stat": stat, "Period": period, "Metric": {"MetricName": "", "Namespace": ""}}, "SEARCH")
     found: list[mathematics.Series] = []

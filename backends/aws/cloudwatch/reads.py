@@ -24,7 +24,7 @@ MAX_DATAPOINTS = 1440
 
 @operation("GetMetricStatistics", service="cloudwatch")
 async def get_metric_statistics(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give one metric's periods, each unit's for themselves."""
+    """Return one metric's periods, each unit's for themselves."""
     _check_statistics(request)
     return await asyncio.to_thread(cx.look, lambda inside: _statistics(inside, request))
 
@@ -81,7 +81,7 @@ def _datapoint(period: statistics.Period, request: dict[str, Any]) -> dict[str, 
 
 @operation("GetMetricData", service="cloudwatch")
 async def get_metric_data(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give metrics and expressions over them, in pages of MaxDatapoints."""
+    """Return metrics and expressions over them, in pages of MaxDatapoints."""
     queries.check(cx, request["MetricDataQueries"])
     if request["StartTime"] >= request["EndTime"]:
         raise refusals.validation("The parameter StartTime must be less than the parameter EndTime.")
@@ -126,7 +126,7 @@ def _shown(query: dict[str, Any], series: Series, found: Any) -> dict[str, Any]:
 
 
 def _cut(results: list[dict[str, Any]], begin: int, end: int) -> list[dict[str, Any]]:
-    """Give the data points from `begin` up to `end`, counted through all results; a cut result says PartialData."""
+    """Return the data points from `begin` up to `end`, counted through all results; a cut result says PartialData."""
     kept, passed = [], 0
     for result in results:
         size = len(result["Values"])

@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 def value(message: str) -> AwsError:
-    """Give InvalidParameterValue."""
+    """Return InvalidParameterValue."""
     return AwsError("InvalidParameterValueException", message)
 
 
 def combination(message: str) -> AwsError:
-    """Give InvalidParameterCombination."""
+    """Return InvalidParameterCombination."""
     return AwsError("InvalidParameterCombinationException", message)
 
 
 def missing(message: str) -> AwsError:
-    """Give MissingParameter."""
+    """Return MissingParameter."""
     return AwsError("MissingRequiredParameterException", message)
 
 
 def validation(message: str) -> AwsError:
-    """Give ValidationError."""
+    """Return ValidationError."""
     return AwsError("ValidationException", message)
 
 
 def not_found(message: str = "") -> AwsError:
-    """Give ResourceNotFound."""
+    """Return ResourceNotFound."""
     return AwsError("ResourceNotFound", message)
 
 
 def dimensions(given: Sequence[dict[str, str]]) -> dict[str, str]:
-    """Give dimensions by name; InvalidParameterValue for a name that comes twice."""
+    """Return dimensions by name; InvalidParameterValue for a name that comes twice."""
     found = {entry["Name"]: entry["Value"] for entry in given}
     if len(found) != len(given):
         raise value("No Metric may specify the same dimension name twice.")
@@ -47,7 +47,7 @@ def dimensions(given: Sequence[dict[str, str]]) -> dict[str, str]:
 
 
 def read_token(cx: Context, token: str, binding: bytes) -> list[Any]:
-    """Give back where the last page ended; InvalidNextToken for a token that this request did not get."""
+    """Return where the last page ended; InvalidNextToken for a token that this request did not get."""
     try:
         return listing.read_token(cx, token, binding)
     except AwsError as error:

@@ -48,7 +48,7 @@ class Candidate:
     dimensions: dict[str, str]
 
     def of(self, designator: str) -> list[str]:
-        """Give what stands under `Namespace`, `MetricName`, or a dimension's name."""
+        """Return what stands under `Namespace`, `MetricName`, or a dimension's name."""
         if designator == "MetricName":
             return [self.name]
         if designator == "Namespace":
@@ -56,7 +56,7 @@ class Candidate:
         return [self.dimensions[designator]] if designator in self.dimensions else []
 
     def everything(self) -> list[str]:
-        """Give every text of it."""
+        """Return every text of it."""
         return [self.namespace, self.name, *self.dimensions, *self.dimensions.values()]
 
 

@@ -65,7 +65,7 @@ def plain(name: str, period: Period) -> float:
 
 @lru_cache(256)
 def reader(name: str) -> Callable[[Period], float | None] | None:
-    """Give the function of a statistic by its name; None for a name that is none. It gives None where it has no value."""
+    """Return the function of a statistic by its name; None for a name that is none. It gives None where it has no value."""
     if name in PLAIN:
         return lambda period: plain(name, period)
     compute = _extended(name)
@@ -113,7 +113,7 @@ def _ranged(
 
 
 def percentile(weighted: Weighted, samples: float, share: float) -> float:
-    """Give the smallest value that `share` percent of the samples do not exceed."""
+    """Return the smallest value that `share` percent of the samples do not exceed."""
     passed = 0.0
     for value, weight in weighted:
         passed += weight

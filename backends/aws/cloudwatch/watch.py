@@ -58,7 +58,7 @@ def _evaluate_metric(cx: Context, alarm: Document, slots: dict[tuple[str, str, s
 
 
 def values_at(cx: Context, body: dict[str, Any], end: float, period: int) -> list[float | None]:
-    """Give the values of the evaluation range that ends at a time, oldest first; None for a period without data."""
+    """Return the values of the evaluation range that ends at a time, oldest first; None for a period without data."""
     count = body["EvaluationPeriods"] + EXTRA_PERIODS
     start = end - count * period
     if "Metrics" in body:
@@ -78,7 +78,7 @@ def values_at(cx: Context, body: dict[str, Any], end: float, period: int) -> lis
 def decide(
     body: dict[str, Any], current: str, values: list[float | None], end: float, period: int
 ) -> tuple[str, str, str]:
-    """Give the new state, its reason as a sentence, and as JSON."""
+    """Return the new state, its reason as a sentence, and as JSON."""
     compare, words = COMPARISONS[body["ComparisonOperator"]]
     threshold, wanted = body["Threshold"], body["EvaluationPeriods"]
     rule = Rule(wanted, body.get("DatapointsToAlarm", wanted), body.get("TreatMissingData", "missing"))

@@ -44,7 +44,7 @@ def _named(repository: scope.Repository, **more: Any) -> dict[str, Any]:
 
 @operation("PutImageTagMutability", service="ecr")
 def put_image_tag_mutability(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say whether tags may move from one image to another."""
+    """Return whether tags may move from one image to another."""
     repository, found = scope.find(cx, request)
     changed = mutability(request)
     _write(cx, found, changed, FILTERS)
@@ -62,7 +62,7 @@ def put_image_scanning_configuration(cx: Context, request: dict[str, Any]) -> di
 
 @operation("PutLifecyclePolicy", service="ecr")
 def put_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say which images expire; a loop removes them, on the account's clock."""
+    """Return which images expire; a loop removes them, on the account's clock."""
     repository, found = scope.find(cx, request)
     text = request["lifecyclePolicyText"]
     lifecycle.parse(text)
@@ -72,7 +72,7 @@ def put_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]
 
 @operation("GetLifecyclePolicy", service="ecr")
 def get_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the lifecycle policy; LifecyclePolicyNotFoundException."""
+    """Return the lifecycle policy; LifecyclePolicyNotFoundException."""
     repository, found = scope.find(cx, request)
     return _lifecycle(repository, found)
 
@@ -119,7 +119,7 @@ def _check_policy(text: str) -> None:
 
 @operation("GetRepositoryPolicy", service="ecr")
 def get_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the repository's policy; RepositoryPolicyNotFoundException."""
+    """Return the repository's policy; RepositoryPolicyNotFoundException."""
     repository, found = scope.find(cx, request)
     return _policy(repository, found)
 
@@ -155,7 +155,7 @@ def untag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("ListTagsForResource", service="ecr")
 def list_tags_for_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a repository's tags."""
+    """Return a repository's tags."""
     return {"tags": tags.as_list(tags.of(cx, _tagged(cx, request)))}
 
 

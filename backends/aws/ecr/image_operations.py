@@ -95,7 +95,7 @@ def _detail(cx: Context, repository: Repository, row: Row[Any]) -> dict[str, Any
 
 @operation("BatchGetImage", service="ecr", reads=True)
 def batch_get_image(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give manifests as they were pushed."""
+    """Return manifests as they were pushed."""
     repository, _ = scope.find(cx, request)
     found, failures = [], []
     for identifier in request["imageIds"]:

@@ -41,7 +41,7 @@ def by_digest(cx: Context, repository: Repository, digest: str) -> Row[Any] | No
 
 
 def digest_of_tag(cx: Context, repository: Repository, tag: str) -> str | None:
-    """Give the digest that a tag stands for."""
+    """Return the digest that a tag stands for."""
     found: str | None = cx.db.execute(
         select(ecr_tags.c.digest).where(repository.rows(ecr_tags), ecr_tags.c.tag == tag)
     ).scalar()
@@ -55,7 +55,7 @@ def find(cx: Context, repository: Repository, reference: str) -> Row[Any] | None
 
 
 def tags_of(cx: Context, repository: Repository, digest: str = "") -> dict[str, list[str]]:
-    """Give the tags of each digest, or of one, in their order."""
+    """Return the tags of each digest, or of one, in their order."""
     query = select(ecr_tags.c.digest, ecr_tags.c.tag).where(repository.rows(ecr_tags)).order_by(ecr_tags.c.tag)
     if digest:
         query = query.where(ecr_tags.c.digest == digest)
@@ -84,7 +84,7 @@ def put(cx: Context, repository: Repository, about: Document, manifest: Manifest
 
 
 def is_immutable(body: dict[str, Any], tag: str) -> bool:
-    """Tell whether a repository lets a tag stand for one image only."""
+    """Return whether a repository lets a tag stand for one image only."""
     kind, _, exclusion = body["imageTagMutability"].partition("_WITH_")
     filters = body.get("imageTagMutabilityExclusionFilters", ())
     excluded = bool(exclusion) and any(fnmatch.fnmatchcase(tag, each["filter"]) for each in filters)
@@ -138,7 +138,7 @@ def pulled(cx: Context, repository: Repository, digest: str) -> None:
 
 
 def holders(cx: Context, repository: Repository, digest: str) -> list[str]:
-    """Give the digests of the manifest lists that an image stands in."""
+    """Return the digests of the manifest lists that an image stands in."""
     mine = repository.rows(ecr_contents), ecr_contents.c.part == digest
     return list(cx.db.execute(select(ecr_contents.c.digest).where(*mine)).scalars())
 
@@ -160,6 +160,6 @@ def remove_tag(cx: Context, repository: Repository, tag: str) -> None:
 
 
 def referrers(cx: Context, repository: Repository, subject: str) -> list[Row[Any]]:
-    """Give the images that say that they are about another one (signatures, bills of materials)."""
+    """Return the images that say that they are about another one (signatures, bills of materials)."""
     mine = repository.rows(ecr_images), ecr_images.c.subject == subject
     return list(cx.db.execute(select(ecr_images).where(*mine).order_by(ecr_images.c.digest)))

@@ -20,7 +20,7 @@ LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 @operation("BatchCheckLayerAvailability", service="ecr", reads=True)
 def batch_check_layer_availability(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say of layers whether they are there."""
+    """Return which of the layers are there, and a failure for each other one."""
     repository, _ = scope.find(cx, request)
     found, failures = [], []
     for digest in request["layerDigests"]:
@@ -86,7 +86,7 @@ async def complete_layer_upload(cx: Context, request: dict[str, Any]) -> dict[st
 
 @operation("GetDownloadUrlForLayer", service="ecr")
 def get_download_url_for_layer(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give where a layer is downloaded from: this server's own registry."""
+    """Return where a layer is downloaded from: this server's own registry."""
     repository, _ = scope.find(cx, request)
     digest = request["layerDigest"]
     if layers.find(cx, repository, digest) is None:

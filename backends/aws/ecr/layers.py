@@ -61,15 +61,15 @@ class Layers:
         self._busy: set[str] = set()
 
     def upload_path(self, upload: str) -> Path:
-        """Give the file of an upload."""
+        """Return the file of an upload."""
         return self._uploads / upload
 
     def uploads(self, before: float) -> list[str]:
-        """Give the uploads that have files which were last written to before that time (epoch seconds)."""
+        """Return the uploads that have files which were last written to before that time (epoch seconds)."""
         return [path.name for path in self._uploads.iterdir() if path.stat().st_mtime < before]
 
     def size(self, upload: str) -> int:
-        """Give how many bytes of an upload have arrived."""
+        """Return how many bytes of an upload have arrived."""
         return self.upload_path(upload).stat().st_size
 
     def begin(self) -> str:
@@ -116,7 +116,7 @@ class Layers:
             self._hashes[upload] = (running, file.tell())
 
     def _hash(self, upload: str) -> Any:
-        """Give the running hash of an upload; made anew when another server or a crash wrote since."""
+        """Return the running hash of an upload; made anew when another server or a crash wrote since."""
         known, hashed = self._hashes.get(upload, (None, -1))
         if known is not None and hashed == self.size(upload):
             return known
@@ -147,7 +147,7 @@ class Layers:
 
 
 def files(kernel: Kernel) -> Layers:
-    """Give the layers' files; opened once per server."""
+    """Return the layers' files; opened once per server."""
     found: Layers | None = kernel.state.get("ecr")
     if found is None:
         found = kernel.state["ecr"] = Layers(kernel)
@@ -170,7 +170,7 @@ def mount(cx: Context, origin: Repository, target: Repository, digest: str) -> b
 
 
 def add(cx: Context, repository: Repository, digest: str, size: int, blob: str) -> bool:
-    """Give a repository a layer; False when it had it, and then the file that it has stays."""
+    """Add a layer to a repository; False when it had it, and then the file that it has stays."""
     key = {**repository.key, "digest": digest}
     insert_or_update(cx, ecr_layers, key, {"since": time.time()}, {"size": size, "blob": blob})
     row = find(cx, repository, digest)
@@ -186,7 +186,7 @@ async def begin(cx: Context, repository: Repository) -> str:
 
 
 def upload_of(cx: Context, repository: Repository, upload: str) -> bool:
-    """Tell whether an upload to this repository has begun and not ended."""
+    """Return whether an upload to this repository has begun and not ended."""
     mine = repository.rows(ecr_uploads), ecr_uploads.c.id == upload
     found = cx.db.execute(select(ecr_uploads.c.id).where(*mine)).first()
     return found is not None and files(cx.kernel).upload_path(upload).exists()
@@ -218,5 +218,5 @@ async def cancel(cx: Context, upload: str) -> None:
 
 
 def upload_not_found(repository: Repository, upload: str) -> AwsError:
-    """Give UploadNotFoundException."""
+    """Return UploadNotFoundException."""
     return AwsError("UploadNotFoundException", f"The upload with id '{upload}' does not exist for {repository.words}")

@@ -42,7 +42,7 @@ class Rule:
     number: int
 
     def matches(self, tags: list[str]) -> bool:
-        """Tell whether the rule is about an image with these tags."""
+        """Return whether the rule is about an image with these tags."""
         if self.status == "any":
             return True
         if self.status == "untagged":
@@ -113,7 +113,7 @@ def _refused(what: str) -> AwsError:
 
 
 def expired(rules: list[Rule], there: list[Aged], now: float) -> set[str]:
-    """Give the digests of the images that a policy expires."""
+    """Return the digests of the images that a policy expires."""
     found: set[str] = set()
     taken: set[str] = set()
     for rule in rules:

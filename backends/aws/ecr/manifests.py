@@ -44,12 +44,12 @@ class Manifest:
 
     @property
     def is_list(self) -> bool:
-        """Tell whether it lists other manifests."""
+        """Return whether it lists other manifests."""
         return self.media_type in LISTS
 
 
 def digest_of(content: bytes) -> str:
-    """Give the digest of some bytes."""
+    """Return the digest of some bytes."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -85,13 +85,13 @@ def read(content: bytes, media_type: str = "") -> Manifest:
 
 
 def annotations_of(content: bytes) -> dict[str, Any]:
-    """Give the annotations of a manifest that has been read before."""
+    """Return the annotations of a manifest that has been read before."""
     found = orjson.loads(content).get("annotations")
     return found if isinstance(found, dict) else {}
 
 
 def _kind(document: dict[str, Any], media_type: str) -> str:
-    """Say which of the four it is: by what it calls itself, by what its sender calls it, by what is in it."""
+    """Return which of the four it is: by what it calls itself, by what its sender calls it, by what is in it."""
     own, sent = document.get("mediaType"), media_type.partition(";")[0].strip()
     if own is not None and sent in KINDS and own != sent:
         raise InvalidManifestError(f"the manifest's media type {own!r} is not that of the request, {sent!r}")

@@ -17,7 +17,7 @@ DEFAULT = 100
 
 
 def asked(cx: Context, request: dict[str, Any]) -> tuple[list[Any], int]:
-    """Give where the last page ended (nothing for the first), and the size of the next."""
+    """Return where the last page ended (nothing for the first), and the size of the next."""
     after = []
     if "nextToken" in request:
         try:

@@ -93,7 +93,7 @@ def delete_repository(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown(cx: Context, found: Document) -> dict[str, Any]:
-    """Give a repository as AWS shows it. Its URI is not kept: it follows the port that the server has today."""
+    """Return a repository as AWS shows it. Its URI is not kept: it follows the port that the server has today."""
     repository = scope.Repository(found.account, found.region, found.key)
     uri = scope.uri_of(cx.kernel, repository)
     return {**{name: found.body[name] for name in SHOWN if name in found.body}, "repositoryUri": uri}
@@ -101,13 +101,13 @@ def shown(cx: Context, found: Document) -> dict[str, Any]:
 
 @operation("DescribeRegistry", service="ecr")
 def describe_registry(cx: Context, request: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
-    """Give the caller's registry, which replicates nothing."""
+    """Return the caller's registry, which replicates nothing."""
     return {"registryId": cx.account, "replicationConfiguration": {"rules": []}}
 
 
 @operation("GetAuthorizationToken", service="ecr")
 def get_authorization_token(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give user and password for `docker login`; the address is where an engine of this machine finds the registry."""
+    """Return user and password for `docker login`; the address is where an engine of this machine finds the registry."""
     token = tokens.Token(cx.caller.access_key, cx.account, cx.clock.now() + tokens.LIFETIME_S)
     password = tokens.write(cx.kernel, token)
     data = {

@@ -74,27 +74,27 @@ def existing(cx: Context, name: str) -> tuple[Repository, Document]:
 
 
 def arn_of(cx: Context, name: str) -> str:
-    """Give a repository's ARN."""
+    """Return a repository's ARN."""
     return arns.make("ecr", cx.region, cx.account, f"repository/{name}")
 
 
 def address(kernel: Kernel) -> str:
-    """Give the registry's address, as an engine on this machine knows it."""
+    """Return the registry's address, as an engine on this machine knows it."""
     return f"127.0.0.1:{kernel.state.get('port', kernel.settings.port)}"
 
 
 def uri_of(kernel: Kernel, repository: Repository) -> str:
-    """Give the URI under which a repository is pushed to and pulled from."""
+    """Return the URI under which a repository is pushed to and pulled from."""
     return f"{address(kernel)}/{repository.account}.{repository.region}/{repository.name}"
 
 
 def invalid(message: str) -> AwsError:
-    """Give ECR's error for bad input."""
+    """Return ECR's error for bad input."""
     return AwsError("InvalidParameterException", message)
 
 
 def image_not_found(repository: Repository, identifier: dict[str, Any]) -> AwsError:
-    """Give ImageNotFoundException."""
+    """Return ImageNotFoundException."""
     digest, tag = identifier.get("imageDigest"), identifier.get("imageTag")
     named = f"imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'"
     return AwsError(

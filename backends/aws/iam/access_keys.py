@@ -51,7 +51,7 @@ def delete_access_key(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("GetAccessKeyLastUsed", service="iam", reads=True)
 def get_access_key_last_used(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say when and where a key was used last. Recorded while IAM is soft or enforce."""
+    """Return when and where a key was used last. Recorded while IAM is soft or enforce."""
     key = keys.find(cx.transaction, request["AccessKeyId"])
     if key is None or key.account != cx.account or key.expires is not None:
         raise store.missing(f"The Access Key with id {request['AccessKeyId']} cannot be found.")

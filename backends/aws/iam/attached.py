@@ -58,7 +58,7 @@ def list_attached_policies(cx: Context, request: dict[str, Any]) -> dict[str, An
 
 
 def shown(policies: list[str]) -> list[dict[str, str]]:
-    """Give attached policies as IAM shows them."""
+    """Return attached policies as IAM shows them."""
     return [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in policies]
 
 

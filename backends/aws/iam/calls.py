@@ -48,7 +48,7 @@ class Recorder:
         self.roles: dict[tuple[str, str], dict[str, Any]] = {}
 
     def take(self) -> tuple[list[dict[str, Any]], dict[str, bytes], dict[tuple[str, str], dict[str, Any]]]:
-        """Give what is to be written, and begin anew."""
+        """Return what is to be written, and begin anew."""
         with self.lock:
             taken = list(self.rows.values()), self.keys, self.roles
             self.rows, self.keys, self.roles = {}, {}, {}
@@ -56,7 +56,7 @@ class Recorder:
 
 
 def of(kernel: Kernel) -> Recorder:
-    """Give the server's recorder."""
+    """Return the server's recorder."""
     found = kernel.state.get("iam_calls")
     if found is None:
         found = kernel.state["iam_calls"] = Recorder()

@@ -23,7 +23,7 @@ AWS = "aws"
 
 @cache
 def aws_managed() -> dict[str, dict[str, Any]]:
-    """Give AWS's managed policies by ARN. Moto's data, some 40 ms to read, so on first use; regenerated there from AWS."""
+    """Return AWS's managed policies by ARN. Moto's data, some 40 ms to read, so on first use; regenerated there from AWS."""
     from moto.iam import aws_managed_policies
 
     found = {}
@@ -66,7 +66,7 @@ def get(cx: Context, arn: str, *, lock: bool = False) -> dict[str, Any]:
 
 
 def document(policy: dict[str, Any]) -> str:
-    """Give the text of a policy's default version."""
+    """Return the text of a policy's default version."""
     return str(version_of(policy, policy["DefaultVersionId"])["document"])
 
 
@@ -79,7 +79,7 @@ def version_of(policy: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 def users_of(cx: Context, arn: str, *, boundary: bool = False) -> dict[str, list[dict[str, Any]]]:
-    """Give the roles, users and groups that a policy is attached to (or whose boundary it is), by their noun."""
+    """Return the roles, users and groups that a policy is attached to (or whose boundary it is), by their noun."""
 
     def uses(entity: dict[str, Any]) -> bool:
         if boundary:
@@ -90,7 +90,7 @@ def users_of(cx: Context, arn: str, *, boundary: bool = False) -> dict[str, list
 
 
 def shown(cx: Context, policy: dict[str, Any]) -> dict[str, Any]:
-    """Give a policy as IAM shows it, with what uses it counted now."""
+    """Return a policy as IAM shows it, with what uses it counted now."""
     counts = (sum(map(len, users_of(cx, policy["Arn"], boundary=b).values())) for b in (False, True))
     attached, bounding = counts
     return store.shown(policy, AttachmentCount=attached, PermissionsBoundaryUsageCount=bounding)
@@ -237,6 +237,6 @@ def _own(cx: Context, arn: str) -> dict[str, Any]:
 
 
 def version_shown(policy: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]:
-    """Give a version as IAM shows it, without its document."""
+    """Return a version as IAM shows it, without its document."""
     default = version["VersionId"] == policy["DefaultVersionId"]
     return {"VersionId": version["VersionId"], "IsDefaultVersion": default, "CreateDate": version["CreateDate"]}

@@ -73,5 +73,5 @@ def remove_role_from_instance_profile(cx: Context, request: dict[str, Any]) -> d
 
 
 def shown(cx: Context, profile: dict[str, Any]) -> dict[str, Any]:
-    """Give a profile as IAM shows it, with its role."""
+    """Return a profile as IAM shows it, with its role."""
     return store.shown(profile, Roles=[roles.shown(store.get(cx, ROLE, name)) for name in profile["roles"]])

@@ -133,7 +133,7 @@ def delete_service_linked_role(cx: Context, request: dict[str, Any]) -> dict[str
 
 @operation("GetServiceLinkedRoleDeletionStatus", service="iam", reads=True)
 def get_service_linked_role_deletion_status(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say how a deletion went: it is over when its answer is given."""
+    """Return how a deletion went: it is over when its answer is given."""
     del cx
     if not request["DeletionTaskId"].startswith(f"task/{LINKED}/"):
         raise store.missing(f"Deletion task {request['DeletionTaskId']} cannot be found.")
@@ -141,12 +141,12 @@ def get_service_linked_role_deletion_status(cx: Context, request: dict[str, Any]
 
 
 def shown(role: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Give a role as IAM shows it."""
+    """Return a role as IAM shows it."""
     return store.shown(role, AssumeRolePolicyDocument=store.encoded(role["trust"]), **more)
 
 
 def boundary(cx: Context, arn: str) -> dict[str, Any]:
-    """Give the member that shows a permissions boundary. NoSuchEntity for a policy that is not there."""
+    """Return the member that shows a permissions boundary. NoSuchEntity for a policy that is not there."""
     managed.get(cx, arn)
     return {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}}
 
@@ -166,6 +166,6 @@ def ensure_named(cx: Context, arn: str) -> None:
 
 
 def trusts(role: dict[str, Any], service: str) -> bool:
-    """Tell whether a service may assume a role."""
+    """Return whether a service may assume a role."""
     question = Question("sts:AssumeRole", role["Arn"], service)
     return decide([principals.parsed(role["trust"], Kind.TRUST)], question) is Decision.ALLOW

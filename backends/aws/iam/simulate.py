@@ -25,7 +25,7 @@ PAGE = 100
 
 @operation("SimulatePrincipalPolicy", service="iam", reads=False)
 def simulate_principal_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say what a role, user or group may do. A role of the account that nobody made counts as docs/iam.md says."""
+    """Return what a role, user or group may do. A role of the account that nobody made counts as docs/iam.md says."""
     grants = _grants(cx, request["PolicySourceArn"])
     more = tuple(_inputs(request, "PolicyInputList"))
     kept = tuple(source for source in grants.identity if source.name not in request.get("PolicyExclusionList", ()))
@@ -37,7 +37,7 @@ def simulate_principal_policy(cx: Context, request: dict[str, Any]) -> dict[str,
 
 @operation("SimulateCustomPolicy", service="iam", reads=True)
 def simulate_custom_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say what some policies allow. Organizations' policies are not evaluated: 501."""
+    """Return what some policies allow. Organizations' policies are not evaluated: 501."""
     if request.get("OrderedOrganizationPolicyInputList"):
         raise errors.not_implemented("OrderedOrganizationPolicyInputList")
     boundary = None

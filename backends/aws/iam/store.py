@@ -106,17 +106,17 @@ def _made(cx: Context, kind: Kind, name: str, path: str, more: Entity) -> Entity
 
 
 def shown(entity: Entity, **more: Any) -> Entity:
-    """Give an entity as IAM shows it."""
+    """Return an entity as IAM shows it."""
     return {key: value for key, value in entity.items() if key[0].isupper()} | more
 
 
 def untagged(entity: dict[str, Any]) -> dict[str, Any]:
-    """Give an entity as lists show it."""
+    """Return an entity as lists show it."""
     return {key: value for key, value in entity.items() if key not in {"Tags", "PermissionsBoundary", "RoleLastUsed"}}
 
 
 def encoded(document: str) -> str:
-    """Give a policy as IAM shows it: percent-encoded (RFC 3986)."""
+    """Return a policy as IAM shows it: percent-encoded (RFC 3986)."""
     return quote(document, safe="")
 
 
@@ -194,7 +194,7 @@ def _row(cx: Context, kind: Kind, entity: Entity) -> dict[str, Any]:
 
 
 def seed(cx: Context) -> None:
-    """Give the account its execution role, once."""
+    """Create the account's execution role, once."""
     ensure_role(cx, SEEDED_ROLE, "/")
 
 
@@ -208,17 +208,17 @@ def ensure_role(cx: Context, name: str, path: str, **more: Any) -> None:
 
 
 def missing(message: str) -> errors.AwsError:
-    """Give the error of what is not there."""
+    """Return the error of what is not there."""
     return errors.AwsError("NoSuchEntity", message, status=404)
 
 
 def conflict(what: str) -> errors.AwsError:
-    """Give the error of a delete while something hangs on the entity."""
+    """Return the error of a delete while something hangs on the entity."""
     return errors.AwsError("DeleteConflict", f"Cannot delete entity, must {what} first.", status=409)
 
 
 def limit(quota: str, most: int) -> errors.AwsError:
-    """Give the error of a full quota."""
+    """Return the error of a full quota."""
     return errors.AwsError("LimitExceeded", f"Cannot exceed quota for {quota}: {most}", status=409)
 
 

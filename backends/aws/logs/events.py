@@ -47,7 +47,7 @@ def put_log_events(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _accepted(cx: Context, request: dict[str, Any], times: list[int]) -> tuple[int, int, dict[str, int]]:
-    """Give the range of events that are neither too old, nor expired, nor too new, and what to say of the others."""
+    """Return the range of events that are neither too old, nor expired, nor too new, and what to say of the others."""
     now_ms = int(cx.clock.now() * 1000)
     days = cx.db.execute(
         select(log_groups.c.retention_days).where(scope.groups_of(cx), log_groups.c.name == request["logGroupName"])

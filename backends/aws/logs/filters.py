@@ -30,7 +30,7 @@ NOT_BUILT = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFiel
 
 
 def key_of(group: str, name: str) -> str:
-    """Give the key of a filter; a group's name has no colon."""
+    """Return the key of a filter; a group's name has no colon."""
     return f"{group}:{name}"
 
 
@@ -175,7 +175,7 @@ def rewind(cx: Context) -> None:
 
 
 def of_group(cx: Context, kind: Documents, group: str) -> list[Document]:
-    """Give a group's filters of one kind."""
+    """Return a group's filters of one kind."""
     return kind.page(cx, key_of(group, ""))
 
 
@@ -198,7 +198,7 @@ def test_metric_filter(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def value_of(name: str, message: str, extracted: dict[str, str]) -> str | None:
-    """Give what `$.latency` or `$bytes` stands for in a message that matched; any other text stands for itself."""
+    """Return what `$.latency` or `$bytes` stands for in a message that matched; any other text stands for itself."""
     if not name.startswith("$"):
         return name
     if not name.startswith(("$.", "$[")):

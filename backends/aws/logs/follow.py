@@ -55,7 +55,7 @@ def follow(kernel: Kernel) -> None:
 
 
 def _look(kernel: Kernel, tx: Transaction) -> tuple[list[Document], int]:
-    """Give the followed groups, and the id of the newest event that no other can come before any more."""
+    """Return the followed groups, and the id of the newest event that no other can come before any more."""
     found = FOLLOWED.everywhere(kernel.context("", "", tx=tx))
     if not found:
         return found, 0
@@ -105,7 +105,7 @@ def _count(cx: Context, found: Document, rows: Sequence[Any]) -> None:
 def _made(
     entry: dict[str, Any], message: str, extracted: dict[str, str] | None
 ) -> tuple[tuple[tuple[str, str], ...], float] | None:
-    """Give the dimensions and the value that an event makes, None when it makes none."""
+    """Return the dimensions and the value that an event makes, None when it makes none."""
     if extracted is None:
         return None if "defaultValue" not in entry else ((), entry["defaultValue"])
     text = filters.value_of(entry["metricValue"], message, extracted)

@@ -111,7 +111,7 @@ def _shown_group(cx: Context, row: Any) -> dict[str, Any]:
 
 
 def arn_of(cx: Context, name: str) -> str:
-    """Give a group's ARN, without the `:*` that older answers end in."""
+    """Return a group's ARN, without the `:*` that older answers end in."""
     return arns.make("logs", cx.region, cx.account, f"log-group:{name}")
 
 
@@ -145,13 +145,13 @@ def untag_log_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("ListTagsForResource", service="logs")
 def list_tags_for_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a group's tags by ARN."""
+    """Return a group's tags by ARN."""
     return {"tags": tags.of(cx, _tagged(cx, request))}
 
 
 @operation("ListTagsLogGroup", service="logs")
 def list_tags_log_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a group's tags by name."""
+    """Return a group's tags by name."""
     return {"tags": tags.of(cx, arn_of(cx, scope.existing_group(cx, request)))}
 
 

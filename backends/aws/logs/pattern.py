@@ -125,7 +125,7 @@ def _structured(text: str) -> Pattern:
 
 
 def select(document: Any, selector: str) -> list[Any]:
-    """Give the values that a selector (`$.a.b[0]`, `$.a[*].b`) finds in a JSON document."""
+    """Return the values that a selector (`$.a.b[0]`, `$.a[*].b`) finds in a JSON document."""
     level = [document]
     for name, place in re.findall(r"\.([\w*-]+)|\[(\d+|\*)\]", selector):
         following: list[Any] = []

@@ -19,12 +19,12 @@ MOST = 2**63 - 1  # a long of AWS's, and an integer of both databases
 
 
 def groups_of(cx: Context) -> ColumnElement[bool]:
-    """Give the condition of the caller's groups."""
+    """Return the condition of the caller's groups."""
     return and_(log_groups.c.account == cx.account, log_groups.c.region == cx.region)
 
 
 def streams_of(cx: Context, group: str) -> ColumnElement[bool]:
-    """Give the condition of the streams of one of the caller's groups."""
+    """Return the condition of the streams of one of the caller's groups."""
     mine = (log_streams.c.account == cx.account) & (log_streams.c.region == cx.region)
     return and_(mine, log_streams.c.group_name == group)
 
@@ -40,7 +40,7 @@ def stream(cx: Context, group: str, name: str) -> Any:
 
 
 def existing_group(cx: Context, request: dict[str, Any]) -> str:
-    """Give the name of the group that a request names, by name or ARN; ResourceNotFoundException when there is none."""
+    """Return the name of the group that a request names, by name or ARN; ResourceNotFoundException when there is none."""
     identifier = request.get("logGroupName") or request.get("logGroupIdentifier", "")
     parsed = arns.parse(identifier)
     name = parsed.resource.removeprefix("log-group:").removesuffix(":*") if parsed is not None else identifier
@@ -65,15 +65,15 @@ def number(digits: str) -> int:
 
 
 def missing(message: str) -> errors.AwsError:
-    """Give ResourceNotFoundException."""
+    """Return ResourceNotFoundException."""
     return errors.AwsError("ResourceNotFoundException", message)
 
 
 def exists(message: str) -> errors.AwsError:
-    """Give ResourceAlreadyExistsException."""
+    """Return ResourceAlreadyExistsException."""
     return errors.AwsError("ResourceAlreadyExistsException", message)
 
 
 def invalid(message: str) -> errors.AwsError:
-    """Give InvalidParameterException."""
+    """Return InvalidParameterException."""
     return errors.AwsError("InvalidParameterException", message)

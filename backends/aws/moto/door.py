@@ -33,7 +33,7 @@ LONGEST_WAIT_S = 20
 
 
 def submit(kernel: Kernel, request: MotoRequest) -> Future[Answer]:
-    """Hand a request to moto's thread."""
+    """Queue a request for moto's thread."""
     return _pool(kernel).submit(_answer, kernel, request)
 
 
@@ -67,7 +67,7 @@ def _record(kernel: Kernel, request: MotoRequest, now: float, seed: int, kept: b
 
 
 def _app(kernel: Kernel) -> Any:
-    """Give moto's application with its state; on moto's thread."""
+    """Return moto's application with its state; on moto's thread."""
     app = kernel.state.get("moto_app")
     if app is None:
         app = kernel.state["moto_app"] = replay.start(kernel)
@@ -75,7 +75,7 @@ def _app(kernel: Kernel) -> Any:
 
 
 def _know_roles(kernel: Kernel, request: MotoRequest) -> None:
-    """Tell moto of the roles of this server's IAM that a request names."""
+    """Register with moto the roles of this server's IAM that a request names."""
     for path, name in seams.roles_in(request):
         try:
             kernel.context(request.account, DEFAULT_REGION).look(partial(_role, name))
@@ -214,7 +214,7 @@ def _done(kernel: Kernel, row: Any, request: MotoRequest, now: float, failure: s
 
 
 def long_poll(request: MotoRequest) -> tuple[MotoRequest, int | None]:
-    """Give a request that does not wait, and how long its client wants to (None: as long as the queue says).
+    """Return a request that does not wait, and how long its client wants to (None: as long as the queue says).
 
     Moto itself would wait on its only thread, where nobody could send what is waited for.
     """
@@ -248,5 +248,5 @@ def _queue_wait_s(kernel: Kernel, request: MotoRequest) -> int:
 
 
 def has_messages(answer: Answer) -> bool:
-    """Tell whether a poll need not wait any longer: it has a message, or an error."""
+    """Return whether a poll need not wait any longer: it has a message, or an error."""
     return answer[0] >= 400 or b"MessageId" in answer[2]

@@ -53,7 +53,7 @@ def operation_of(request: MotoRequest) -> str:
 
 
 def changes(request: MotoRequest) -> bool:
-    """Tell whether a request may change moto."""
+    """Return whether a request may change moto."""
     name = operation_of(request)
     if name:
         return name in CHANGING or not (name in READING_BY_NAME or name.startswith(READING))
@@ -61,7 +61,7 @@ def changes(request: MotoRequest) -> bool:
 
 
 def worth_keeping(request: MotoRequest, answer: bytes) -> bool:
-    """Tell whether a request that went well has changed moto: a ReceiveMessage without a message has not."""
+    """Return whether a request that went well has changed moto: a ReceiveMessage without a message has not."""
     return operation_of(request) != "ReceiveMessage" or b"MessageId" in answer
 
 
@@ -92,7 +92,7 @@ def request_of(row: Any) -> MotoRequest:
 
 
 def recorded(kernel: Kernel) -> Iterator[Any]:
-    """Give every recorded row in order, page by page."""
+    """Yield every recorded row in order, page by page."""
     after = 0
     while True:
         query = select(moto_requests).where(moto_requests.c.id > after, moto_requests.c.pending.is_(False))
@@ -105,7 +105,7 @@ def recorded(kernel: Kernel) -> Iterator[Any]:
 
 
 def is_long(tx: Transaction) -> bool:
-    """Tell whether a replay takes longer than a client should wait for its first answer."""
+    """Return whether a replay takes longer than a client should wait for its first answer."""
     query = select(moto_requests.c.id).order_by(moto_requests.c.id).offset(LONG).limit(1)
     return tx.connection.execute(query).first() is not None
 
@@ -115,6 +115,6 @@ def _rows(query: Select[Any], tx: Transaction) -> Sequence[Any]:
 
 
 def pending(tx: Transaction) -> list[Any]:
-    """Give what rooms want of moto and it has not answered, in order."""
+    """Return what rooms want of moto and it has not answered, in order."""
     query = select(moto_requests).where(moto_requests.c.pending.is_(True)).order_by(moto_requests.c.id)
     return list(tx.connection.execute(query))

@@ -127,7 +127,7 @@ def keys_made(request: MotoRequest, answer: bytes) -> bytes | None:
 
 
 def put_keys_back(account: str, kept: bytes) -> None:
-    """Give a replayed KMS key the material it had."""
+    """Restore the material of a replayed KMS key."""
     from cryptography.hazmat.primitives import serialization
 
     found = orjson.loads(kept)
@@ -148,7 +148,7 @@ def _kms(account: str, region: str) -> Any:
 
 
 def roles_in(request: MotoRequest) -> list[tuple[str, str]]:
-    """Give the (path, name) of the account's roles that a request names."""
+    """Return the (path, name) of the account's roles that a request names."""
     found = {match[2].decode() for match in ROLE.finditer(request.body) if match[1].decode() == request.account}
     return [(f"/{path}{slash}", name) for path, slash, name in (text.rpartition("/") for text in sorted(found))]
 

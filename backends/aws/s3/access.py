@@ -101,28 +101,28 @@ def _question(cx: Context, bucket: Bucket, action: str, key: str | None, keys: d
 
 
 def arn_of(cx: Context) -> str:
-    """Give who asks: the ARN of a key that was issued, else the account itself."""
+    """Return who asks: the ARN of a key that was issued, else the account itself."""
     return cx.caller.arn or f"arn:aws:iam::{cx.account}:root"
 
 
 def is_root(cx: Context) -> bool:
-    """Tell whether the account itself asks: nothing can lock it out of its bucket's policy."""
+    """Return whether the account itself asks: nothing can lock it out of its bucket's policy."""
     return arn_of(cx).endswith(":root")
 
 
 def is_anonymous(cx: Context) -> bool:
-    """Tell whether nobody signed: no account asks then. Where any credentials pass, nobody is the default account."""
+    """Return whether nobody signed: no account asks then. Where any credentials pass, nobody is the default account."""
     return not cx.account
 
 
 def blocks(bucket: Bucket) -> dict[str, bool]:
-    """Give a bucket's public access block: everything, unless that was changed."""
+    """Return a bucket's public access block: everything, unless that was changed."""
     found = bucket.settings.get(PUBLIC_ACCESS)
     return {name: found is None or found.get(name, False) for name in BLOCKS}
 
 
 def is_public(policy: Policy) -> bool:
-    """Tell whether a policy lets everybody in.
+    """Return whether a policy lets everybody in.
 
     Source: S3 User Guide, "The meaning of public": a wildcard principal, unless a condition fixes who asks.
     """
@@ -178,7 +178,7 @@ def version_in(cx: Context, bucket: Bucket, key: str, version_id: str | None) ->
 
 
 def with_version(action: str) -> str:
-    """Give IAM's name for an action on a named version."""
+    """Return IAM's name for an action on a named version."""
     for verb in ("Tagging", "Attributes", "Acl"):
         if action.endswith(verb):
             return action.removesuffix(verb) + "Version" + verb
@@ -194,7 +194,7 @@ def version_of(request: dict[str, Any]) -> str | None:
 
 
 def version_member(bucket: Bucket, stored: StoredObject) -> dict[str, str]:
-    """Give the response member of a version: buckets that were never versioned do not speak of them."""
+    """Return the response member of a version: buckets that were never versioned do not speak of them."""
     return {"VersionId": stored.version_id} if bucket.versioning else {}
 
 
@@ -232,5 +232,5 @@ def check_options(request: dict[str, Any]) -> None:
 
 
 def owner(account: str) -> dict[str, str]:
-    """Give an account's canonical user: 64 hexadecimal digits that stay the same."""
+    """Return an account's canonical user: 64 hexadecimal digits that stay the same."""
     return {"ID": hashlib.sha256(f"canonical-user:{account}".encode()).hexdigest()}

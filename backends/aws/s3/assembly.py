@@ -42,7 +42,7 @@ class Upload:
     key_md5: str
 
     def customer_key(self, request: dict[str, Any]) -> CustomerKey | None:
-        """Give the key that encrypts a part: the upload's own, or none."""
+        """Return the key that encrypts a part: the upload's own, or none."""
         key = customer_keys.of_request(request)
         if not self.key_md5 and key is not None:
             raise failures.invalid_request(
@@ -59,7 +59,7 @@ class Upload:
         return key
 
     def encryption(self) -> dict[str, Any]:
-        """Give the response members about the upload's encryption."""
+        """Return the response members about the upload's encryption."""
         return encryption.members({"Customer": {"KeyMD5": self.key_md5}} if self.key_md5 else self.info)
 
 
@@ -125,7 +125,7 @@ def part_marker(request: dict[str, Any]) -> int:
 
 
 def choose(cx: Context, request: dict[str, Any]) -> tuple[Upload, list[Part]]:
-    """Give the upload and the parts that the request lists; raise what S3 says about wrong ones."""
+    """Return the upload and the parts that the request lists; raise what S3 says about wrong ones."""
     upload = upload_of(cx, request)
     listed = request.get("MultipartUpload", {}).get("Parts", [])
     if not listed or any("PartNumber" not in entry or "ETag" not in entry for entry in listed):
@@ -166,7 +166,7 @@ def _chosen(upload: Upload, entry: dict[str, Any], part: Part | None) -> Part:
 
 
 def object_info(upload: Upload, chosen: list[Part], request: dict[str, Any]) -> dict[str, Any]:
-    """Give what the object will carry: the upload's headers, part sizes and the checksum of the whole."""
+    """Return what the object will carry: the upload's headers, part sizes and the checksum of the whole."""
     size = sum(part.size for part in chosen)
     if request.get("MpuObjectSize", size) != size:
         raise failures.invalid_request("The provided 'x-amz-mp-object-size' header does not match what was computed.")
@@ -201,7 +201,7 @@ def _check_part_checksums(algorithm: str | None, request: dict[str, Any]) -> Non
 
 
 def _whole(algorithm: str, kind: str, chosen: list[Part], request: dict[str, Any]) -> str:
-    """Give the checksum of the whole; raise BadDigest where the client expects another."""
+    """Return the checksum of the whole; raise BadDigest where the client expects another."""
     if kind == "FULL_OBJECT":
         value = checksums.full(algorithm, [(part.checksums[algorithm], part.size) for part in chosen])
     else:

@@ -17,7 +17,7 @@ KNOWN = {"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"}
 
 @operation("GetObjectAttributes", service="s3")
 def get_object_attributes(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the attributes that the request names."""
+    """Return the attributes that the request names."""
     asked = set(request["ObjectAttributes"])
     if not asked <= KNOWN:
         text = "Invalid attribute name specified."

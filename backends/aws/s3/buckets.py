@@ -64,7 +64,7 @@ def _check_options(request: dict[str, Any]) -> None:
 
 
 def _region(cx: Context, constraint: str | None) -> str:
-    """Give the region that a location constraint means; us-east-1's endpoint makes buckets anywhere."""
+    """Return the region that a location constraint means; us-east-1's endpoint makes buckets anywhere."""
     if cx.region == HOME:
         if constraint == HOME:
             raise AwsError("InvalidLocationConstraint", "The specified location-constraint is not valid", 400)
@@ -97,7 +97,7 @@ def delete_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("HeadBucket", service="s3")
 def head_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Tell whether a bucket is there and is the caller's."""
+    """Return whether a bucket is there and is the caller's."""
     bucket = access.bucket_of(cx, request, "s3:ListBucket")
     return {
         "BucketArn": f"arn:aws:s3:::{bucket.name}",
@@ -108,7 +108,7 @@ def head_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("GetBucketLocation", service="s3")
 def get_bucket_location(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a bucket's location constraint: none in us-east-1."""
+    """Return a bucket's location constraint: none in us-east-1."""
     region = access.bucket_of(cx, request, "s3:GetBucketLocation").region
     return {} if region == HOME else {"LocationConstraint": region}
 
@@ -143,7 +143,7 @@ def write_token(mark: str) -> str:
 
 
 def read_token(token: str) -> str:
-    """Give the name where the last page ended; raise InvalidArgument for anything else."""
+    """Return the name where the last page ended; raise InvalidArgument for anything else."""
     try:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
         if raw[:1] == b"1":

@@ -36,7 +36,7 @@ class Digest(Protocol):
         """Take more bytes in."""
 
     def digest(self) -> bytes:
-        """Give the digest of all bytes so far."""
+        """Return the digest of all bytes so far."""
 
 
 @cache
@@ -56,7 +56,7 @@ class Crc:
         self._value = self._calc(data) if self._value is None else self._calc(data, self._value)
 
     def digest(self) -> bytes:
-        """Give four bytes, or eight."""
+        """Return four bytes, or eight."""
         return int(self._value or 0).to_bytes(self._bytes, "big")
 
 
@@ -84,7 +84,7 @@ class Asked:
 
 
 def maker(algorithm: str) -> Callable[[], Digest]:
-    """Give what computes an algorithm."""
+    """Return what computes an algorithm."""
     made = MAKERS.get(algorithm)
     if made is None:
         raise failures.invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the "
@@ -161,13 +161,13 @@ def spelled(digest: Digest) -> str:
 
 
 def members(info: dict[str, Any]) -> dict[str, str]:
-    """Give the response members of an object's stored checksums."""
+    """Return the response members of an object's stored checksums."""
     found = {f"Checksum{name}": value for name, value in info.get("Checksums", {}).items()}
     return {**found, "ChecksumType": info.get("ChecksumType", "FULL_OBJECT")} if found else {}
 
 
 def part_members(info: dict[str, Any], number: int) -> dict[str, str]:
-    """Give the response members of the checksums of one part, from 1."""
+    """Return the response members of the checksums of one part, from 1."""
     kept = info.get("PartChecksums")
     if kept is None:
         return members(info) if "Parts" not in info and number == 1 else {}
@@ -176,7 +176,7 @@ def part_members(info: dict[str, Any], number: int) -> dict[str, str]:
 
 
 def composite(algorithm: str, parts: list[str]) -> str:
-    """Give the checksum of checksums of a multipart object, as S3 spells it: `<base64>-<parts>`."""
+    """Return the checksum of checksums of a multipart object, as S3 spells it: `<base64>-<parts>`."""
     digest = maker(algorithm)()
     for part in parts:
         digest.update(base64.b64decode(part))
@@ -184,7 +184,7 @@ def composite(algorithm: str, parts: list[str]) -> str:
 
 
 def full(algorithm: str, parts: list[tuple[str, int]]) -> str:
-    """Give the CRC of the whole from its parts' (base64, size), without reading their bytes again."""
+    """Return the CRC of the whole from its parts' (base64, size), without reading their bytes again."""
     combine, first = _model(algorithm).combine, base64.b64decode(parts[0][0])
     whole = int.from_bytes(first, "big")
     for value, size in parts[1:]:

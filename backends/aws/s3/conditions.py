@@ -16,7 +16,7 @@ RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def matches(condition: str, etag: str) -> bool:
-    """Tell whether an If-Match or If-None-Match header names this ETag."""
+    """Return whether an If-Match or If-None-Match header names this ETag."""
     names = {name.strip().removeprefix("W/").strip('"') for name in condition.split(",")}
     return "*" in names or etag in names
 
@@ -75,7 +75,7 @@ def check_write(there: StoredObject | None, key: str, request: dict[str, Any]) -
 
 
 def byte_range(stored: StoredObject, request: dict[str, Any]) -> tuple[int, int] | None:
-    """Give (first byte, byte after the last) that a Range or PartNumber asks for; None for the whole object.
+    """Return (first byte, byte after the last) that a Range or PartNumber asks for; None for the whole object.
 
     A header that is no single byte range is ignored, as S3 does. Raises InvalidRange, InvalidPartNumber.
     """

@@ -16,7 +16,7 @@ ENFORCED = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
 def missing(bucket: str, code: str, text: str) -> AwsError:
-    """Give the error of a configuration that a bucket does not have."""
+    """Return the error of a configuration that a bucket does not have."""
     return AwsError(code, text, 404, {"BucketName": bucket})
 
 
@@ -29,13 +29,13 @@ def nothing_configured(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("GetBucketAcl", service="s3")
 def get_bucket_acl(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the only ACL there is: the owner may do everything."""
+    """Return the only ACL there is: the owner may do everything."""
     return _owner_only(access.bucket_of(cx, request, "s3:GetBucketAcl").account)
 
 
 @operation("GetObjectAcl", service="s3")
 def get_object_acl(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give an object's ACL: the bucket owner's."""
+    """Return an object's ACL: the bucket owner's."""
     bucket, _ = access.object_of(cx, request, "s3:GetObjectAcl")
     return _owner_only(bucket.account)
 
@@ -60,7 +60,7 @@ def put_acl(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("GetBucketEncryption", service="s3")
 def get_bucket_encryption(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the default encryption: that of every bucket since January 2023, unless another was put."""
+    """Return the default encryption: that of every bucket since January 2023, unless another was put."""
     bucket = access.bucket_of(cx, request, "s3:GetEncryptionConfiguration")
     default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": encryption.DEFAULT}, "BucketKeyEnabled": False}
     return {encryption.SETTING: bucket.settings.get(encryption.SETTING, {"Rules": [default]})}
@@ -85,7 +85,7 @@ def delete_bucket_encryption(cx: Context, request: dict[str, Any]) -> dict[str, 
 
 @operation("GetPublicAccessBlock", service="s3")
 def get_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the public access block: all of it, as on every bucket since April 2023, unless it was changed."""
+    """Return the public access block: all of it, as on every bucket since April 2023, unless it was changed."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketPublicAccessBlock")
     found = bucket.settings.get(access.PUBLIC_ACCESS, dict.fromkeys(access.BLOCKS, True))
     if not found:
@@ -113,7 +113,7 @@ def delete_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str
 
 @operation("GetBucketOwnershipControls", service="s3")
 def get_bucket_ownership_controls(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the default of every bucket since April 2023: ACLs are off."""
+    """Return the default of every bucket since April 2023: ACLs are off."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketOwnershipControls")
     found = bucket.settings.get("OwnershipControls", ENFORCED)
     if not found:
@@ -137,7 +137,7 @@ def put_bucket_ownership_controls(cx: Context, request: dict[str, Any]) -> dict[
 
 @operation("GetBucketTagging", service="s3")
 def get_bucket_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a bucket's tags."""
+    """Return a bucket's tags."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketTagging")
     if "Tagging" not in bucket.settings:
         raise missing(bucket.name, "NoSuchTagSet", "The TagSet does not exist")
@@ -163,14 +163,14 @@ def delete_bucket_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any
 
 @operation("GetBucketRequestPayment", service="s3")
 def get_bucket_request_payment(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give who pays."""
+    """Return who pays for requests."""
     access.bucket_of(cx, request, "s3:GetBucketRequestPayment")
     return {"Payer": "BucketOwner"}
 
 
 @operation("GetBucketWebsite", service="s3")
 def get_bucket_website(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say that there is none."""
+    """Raise that there is none."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketWebsite")
     text = "The specified bucket does not have a website configuration"
     raise missing(bucket.name, "NoSuchWebsiteConfiguration", text)
@@ -178,7 +178,7 @@ def get_bucket_website(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("GetBucketReplication", service="s3")
 def get_bucket_replication(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say that there is none."""
+    """Raise that there is none."""
     bucket = access.bucket_of(cx, request, "s3:GetReplicationConfiguration")
     text = "The replication configuration was not found"
     raise missing(bucket.name, "ReplicationConfigurationNotFoundError", text)
@@ -186,7 +186,7 @@ def get_bucket_replication(cx: Context, request: dict[str, Any]) -> dict[str, An
 
 @operation("GetObjectLockConfiguration", service="s3")
 def get_object_lock_configuration(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Say that there is none."""
+    """Raise that there is none."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketObjectLockConfiguration")
     text = "Object Lock configuration does not exist for this bucket"
     raise missing(bucket.name, "ObjectLockConfigurationNotFoundError", text)

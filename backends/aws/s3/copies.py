@@ -182,7 +182,7 @@ def rewrite(
 
 
 def _read(cx: Context, origin: Origin, span: tuple[int, int]) -> Iterator[bytes]:
-    """Give the plain bytes of a span in blocks."""
+    """Yield the plain bytes of a span in blocks."""
     first, after = span
     reading = customer_keys.Reading(origin.stored, origin.key, first) if origin.key is not None else None
     with cx.objects.open(origin.stored) as file:

@@ -57,7 +57,7 @@ def _check(rule: dict[str, Any]) -> None:
 
 @operation("GetBucketCors", service="s3")
 def get_bucket_cors(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a bucket's CORS rules."""
+    """Return a bucket's CORS rules."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketCORS")
     if SETTING not in bucket.settings:
         raise missing(bucket.name, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
@@ -97,7 +97,7 @@ def preflight(bucket: Bucket, headers: Mapping[str, str], *, of_object: bool) ->
 
 
 def answer_headers(bucket: Bucket, origin: str, method: str) -> dict[str, str]:
-    """Give the headers that let a page of that origin read an answer; none where no rule is about it."""
+    """Return the headers that let a page of that origin read an answer; none where no rule is about it."""
     for rule in bucket.settings.get(SETTING, {}).get("CORSRules", []):
         if _fits(rule, origin, method):
             return _headers(rule, origin)

@@ -34,7 +34,7 @@ class CustomerKey:
     md5: str
 
     def cipher(self, nonce: bytes, offset: int = 0) -> CipherContext:
-        """Give what encrypts and decrypts from a byte offset on: in counter mode the two are one."""
+        """Return what encrypts and decrypts from a byte offset on: in counter mode the two are one."""
         from cryptography.hazmat.primitives.ciphers import Cipher
         from cryptography.hazmat.primitives.ciphers.algorithms import AES256
         from cryptography.hazmat.primitives.ciphers.modes import CTR
@@ -50,7 +50,7 @@ class CustomerKey:
         return self.cipher(nonce), base64.b64encode(nonce).decode()
 
     def kept(self, nonces: list[str]) -> dict[str, Any]:
-        """Give what the object's `info` keeps under `Customer`."""
+        """Return what the object's `info` keeps under `Customer`."""
         return {"KeyMD5": self.md5, "Nonces": nonces}
 
 
@@ -94,7 +94,7 @@ def _decoded(text: str) -> bytes:
 
 
 def of_reader(stored: StoredObject, request: dict[str, Any], prefix: str = "") -> CustomerKey | None:
-    """Give the key that reads an object; raise where it needs one, another one, or none."""
+    """Return the key that reads an object; raise where it needs one, another one, or none."""
     key = of_request(request, prefix)
     kept = stored.info.get("Customer")
     if kept is None:

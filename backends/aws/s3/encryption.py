@@ -34,7 +34,7 @@ def check_reader(headers: Mapping[str, str]) -> None:
 
 
 def of_request(bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:
-    """Give what a new object keeps about its encryption: the request's wish, else the bucket's default."""
+    """Return what a new object keeps about its encryption: the request's wish, else the bucket's default."""
     wished = {name: request[name] for name in MEMBERS if name in request}
     method = wished.get("ServerSideEncryption")
     if method is not None and method not in KNOWN:
@@ -53,7 +53,7 @@ def of_request(bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def default_of(bucket: Bucket) -> dict[str, Any]:
-    """Give a bucket's default encryption, in an object's members; nothing for that of a new bucket."""
+    """Return a bucket's default encryption, in an object's members; nothing for that of a new bucket."""
     rules = bucket.settings.get(SETTING, {}).get("Rules", [])
     found: dict[str, Any] = {}
     for rule in rules[:1]:
@@ -68,7 +68,7 @@ def default_of(bucket: Bucket) -> dict[str, Any]:
 
 
 def key_arn(bucket: Bucket, key: str | None) -> str:
-    """Give a KMS key's ARN as S3 answers with it; without one, that of the account's `aws/s3` key."""
+    """Return a KMS key's ARN as S3 answers with it; without one, that of the account's `aws/s3` key."""
     if key is not None and key.startswith("arn:"):
         return key
     if key is None:
@@ -78,7 +78,7 @@ def key_arn(bucket: Bucket, key: str | None) -> str:
 
 
 def members(info: dict[str, Any]) -> dict[str, Any]:
-    """Give the response members about an object's encryption."""
+    """Return the response members about an object's encryption."""
     if "Customer" in info:
         return {"SSECustomerAlgorithm": DEFAULT, "SSECustomerKeyMD5": info["Customer"]["KeyMD5"]}
     found = {name: info[name] for name in MEMBERS if name in info}

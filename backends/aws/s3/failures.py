@@ -14,30 +14,30 @@ MALFORMED_XML = "The XML you provided was not well-formed or did not validate ag
 
 
 def no_such_bucket(bucket: str) -> AwsError:
-    """Give the error of a bucket that nobody has."""
+    """Return the error of a bucket that nobody has."""
     return AwsError("NoSuchBucket", "The specified bucket does not exist", 404, {"BucketName": bucket})
 
 
 def no_such_key(key: str) -> AwsError:
-    """Give the error of a key without an object."""
+    """Return the error of a key without an object."""
     return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": key})
 
 
 def no_such_version(key: str, version_id: str) -> AwsError:
-    """Give the error of a version that a key does not have."""
+    """Return the error of a version that a key does not have."""
     members = {"Key": key, "VersionId": version_id}
     return AwsError("NoSuchVersion", "The specified version does not exist.", 404, members)
 
 
 def hidden(marker: StoredObject) -> AwsError:
-    """Give the error of a key whose current version is a delete marker."""
+    """Return the error of a key whose current version is a delete marker."""
     error = no_such_key(marker.key)
     error.headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
     return error
 
 
 def is_marker(marker: StoredObject) -> AwsError:
-    """Give the error of naming a delete marker where an object is meant."""
+    """Return the error of naming a delete marker where an object is meant."""
     text = "The specified method is not allowed against this resource."
     error = AwsError("MethodNotAllowed", text, 405, {"Method": "GET", "ResourceType": "DeleteMarker"})
     error.headers = {
@@ -50,12 +50,12 @@ def is_marker(marker: StoredObject) -> AwsError:
 
 
 def malformed_xml() -> AwsError:
-    """Give the error of a document that is not what the operation takes."""
+    """Return the error of a document that is not what the operation takes."""
     return AwsError("MalformedXML", MALFORMED_XML, 400)
 
 
 def no_such_upload(upload_id: str) -> AwsError:
-    """Give the error of an upload that was never begun, or is finished."""
+    """Return the error of an upload that was never begun, or is finished."""
     text = (
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
         "completed."
@@ -64,23 +64,23 @@ def no_such_upload(upload_id: str) -> AwsError:
 
 
 def access_denied(message: str = "Access Denied") -> AwsError:
-    """Give 403."""
+    """Return 403."""
     return AwsError("AccessDenied", message, 403)
 
 
 def invalid_argument(message: str, name: str = "", value: object = "") -> AwsError:
-    """Give the error of a parameter that S3 does not take."""
+    """Return the error of a parameter that S3 does not take."""
     members = {"ArgumentName": name, "ArgumentValue": value} if name else {}
     return AwsError("InvalidArgument", message, 400, members)
 
 
 def invalid_request(message: str) -> AwsError:
-    """Give the error of parameters that contradict each other."""
+    """Return the error of parameters that contradict each other."""
     return AwsError("InvalidRequest", message, 400)
 
 
 def precondition_failed(condition: str) -> AwsError:
-    """Give the error of an If-... header that does not hold."""
+    """Return the error of an If-... header that does not hold."""
     text = "At least one of the pre-conditions you specified did not hold"
     return AwsError("PreconditionFailed", text, 412, {"Condition": condition})
 
@@ -104,24 +104,24 @@ def invalid_uri(path: str) -> AwsError:
 
 
 def invalid_range(asked: str, size: int) -> AwsError:
-    """Give the error of a range that begins beyond the object's end."""
+    """Return the error of a range that begins beyond the object's end."""
     members = {"RangeRequested": asked, "ActualObjectSize": size}
     return AwsError("InvalidRange", "The requested range is not satisfiable", 416, members)
 
 
 def bad_digest(name: str) -> AwsError:
-    """Give the error of a body that is not what its digest says. `name`: Content-MD5, CRC32, ..."""
+    """Return the error of a body that is not what its digest says. `name`: Content-MD5, CRC32, ..."""
     ending = "did not match what we received." if name == "Content-MD5" else "did not match the calculated checksum."
     return AwsError("BadDigest", f"The {name} you specified {ending}", 400)
 
 
 def incomplete_body() -> AwsError:
-    """Give the error of a body that ended early."""
+    """Return the error of a body that ended early."""
     text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
     return AwsError("IncompleteBody", text, 400)
 
 
 def entity_too_large(size: int, limit: int) -> AwsError:
-    """Give the error of a body beyond 5 GiB."""
+    """Return the error of a body beyond 5 GiB."""
     members = {"ProposedSize": size, "MaxSizeAllowed": limit}
     return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, members)

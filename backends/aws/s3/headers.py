@@ -65,7 +65,7 @@ def _ascii(raw: bytes) -> str:
 
 
 def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
-    """Give the members that GetObject and HeadObject share."""
+    """Return the members that GetObject and HeadObject share."""
     info = stored.info
     found = {
         "AcceptRanges": "bytes",

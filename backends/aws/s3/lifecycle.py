@@ -40,7 +40,7 @@ def put_bucket_lifecycle_configuration(cx: Context, request: dict[str, Any]) -> 
 
 @operation("GetBucketLifecycleConfiguration", service="s3")
 def get_bucket_lifecycle_configuration(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a bucket's rules."""
+    """Return a bucket's rules."""
     bucket = access.bucket_of(cx, request, "s3:GetLifecycleConfiguration")
     if SETTING not in bucket.settings:
         raise missing(bucket.name, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
@@ -142,7 +142,7 @@ class Walk:
         return due
 
     def _is_old(self, version: StoredObject, since: float, newer: int) -> bool:
-        """Tell whether a version goes that is noncurrent since then and has so many newer noncurrent ones."""
+        """Return whether a version goes that is noncurrent since then and has so many newer noncurrent ones."""
         return any(
             self._fits(rule, version) and self._is_due(rule.expires_noncurrent(since, newer)) for rule in self._rules
         )

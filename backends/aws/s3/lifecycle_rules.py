@@ -39,7 +39,7 @@ class Rule:
     document: dict[str, Any]
 
     def fits(self, key: str, size: int, tags: dict[str, str]) -> bool:
-        """Tell whether an object passes the rule's filter."""
+        """Return whether an object passes the rule's filter."""
         return (
             key.startswith(self.prefix)
             and self.above_bytes < size < self.below_bytes
@@ -47,42 +47,42 @@ class Rule:
         )
 
     def fits_key(self, key: str) -> bool:
-        """Tell whether an upload or a delete marker, which have no size and no tags, passes the filter."""
+        """Return whether an upload or a delete marker, which have no size and no tags, passes the filter."""
         return key.startswith(self.prefix) and not self.tags and self.above_bytes < 0
 
     def expires(self, modified: float) -> float | None:
-        """Give when a current version of that time expires (epoch seconds); None when this rule does not say."""
+        """Return when a current version of that time expires (epoch seconds); None when this rule does not say."""
         expiration = self.document.get("Expiration", {})
         if "Days" in expiration:
             return midnight_after(modified, expiration["Days"])
         return float(expiration["Date"]) if "Date" in expiration else None
 
     def expires_noncurrent(self, since: float, newer: int) -> float | None:
-        """Give when a version expires that is noncurrent since then and has so many newer noncurrent ones."""
+        """Return when a version expires that is noncurrent since then and has so many newer noncurrent ones."""
         expiration = self.document.get("NoncurrentVersionExpiration", {})
         if "NoncurrentDays" not in expiration or newer < expiration.get("NewerNoncurrentVersions", 0):
             return None
         return midnight_after(since, expiration["NoncurrentDays"])
 
     def expires_marker(self, modified: float) -> float | None:
-        """Give when a delete marker goes that hides nothing any more."""
+        """Return when a delete marker goes that hides nothing any more."""
         if self.document.get("Expiration", {}).get("ExpiredObjectDeleteMarker"):
             return modified
         return self.expires(modified)
 
     def aborts(self, created: float) -> float | None:
-        """Give when an upload begun then is aborted."""
+        """Return when an upload begun then is aborted."""
         days = self.document.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
         return None if days is None else midnight_after(created, days)
 
 
 def midnight_after(moment: float, days: int) -> float:
-    """Give the midnight (UTC) that ends the day which is so many days after a moment."""
+    """Return the midnight (UTC) that ends the day which is so many days after a moment."""
     return (math.floor(moment / DAY_S) + days + 1) * float(DAY_S)
 
 
 def rules_of(bucket: Bucket) -> list[Rule]:
-    """Give a bucket's enabled rules."""
+    """Return a bucket's enabled rules."""
     document = bucket.settings.get(SETTING)
     if document is None:
         return []
@@ -104,7 +104,7 @@ def _rule(document: dict[str, Any]) -> Rule:
 
 
 def expiration_member(bucket: Bucket, stored: StoredObject) -> dict[str, str]:
-    """Give the response member that says when the current version will expire, and by which rule."""
+    """Return the response member that says when the current version will expire, and by which rule."""
     if SETTING not in bucket.settings or not stored.is_latest:
         return {}
     due = [
@@ -119,7 +119,7 @@ def expiration_member(bucket: Bucket, stored: StoredObject) -> dict[str, str]:
 
 
 def abort_members(bucket: Bucket, key: str, created: float) -> dict[str, Any]:
-    """Give the response members that say when an upload will be aborted."""
+    """Return the response members that say when an upload will be aborted."""
     due = [
         (when, rule.name)
         for rule in rules_of(bucket)
@@ -129,7 +129,7 @@ def abort_members(bucket: Bucket, key: str, created: float) -> dict[str, Any]:
 
 
 def checked(document: dict[str, Any]) -> dict[str, Any]:
-    """Give a configuration with an id for every rule; raise what S3 says about a wrong one."""
+    """Return a configuration with an id for every rule; raise what S3 says about a wrong one."""
     rules = document.get("Rules", [])
     if not 1 <= len(rules) <= MOST_RULES:
         raise failures.malformed_xml()

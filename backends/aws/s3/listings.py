@@ -78,7 +78,7 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
 
 
 def rolled_up(key: str, prefix: str, delimiter: str) -> str | None:
-    """Give the common prefix that a key belongs to, None when it stands for itself."""
+    """Return the common prefix that a key belongs to, None when it stands for itself."""
     if not delimiter or not key.startswith(prefix):
         return None
     end = key.find(delimiter, len(prefix))
@@ -86,7 +86,7 @@ def rolled_up(key: str, prefix: str, delimiter: str) -> str | None:
 
 
 def beyond(prefix: str) -> str:
-    """Give the least text above everything that begins with `prefix`."""
+    """Return the least text above everything that begins with `prefix`."""
     head = prefix.rstrip("\U0010ffff")
     following = ord(head[-1]) + 1
     return head[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
@@ -142,7 +142,7 @@ def _walk(cx: Context, request: dict[str, Any], after: str, limit: int) -> tuple
 
 
 def speller(request: dict[str, Any]) -> Callable[[str], str]:
-    """Give how keys are written: percent-encoded where the client asked, since XML cannot hold every character."""
+    """Return how keys are written: percent-encoded where the client asked, since XML cannot hold every character."""
     return _encoded if request.get("EncodingType") == "url" else str
 
 

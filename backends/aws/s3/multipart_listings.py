@@ -89,7 +89,7 @@ def list_multipart_uploads(cx: Context, request: dict[str, Any]) -> dict[str, An
 def _page(
     cx: Context, bucket: str, request: dict[str, Any], limit: int
 ) -> tuple[list[assembly.Upload], list[str], bool]:
-    """Give uploads, common prefixes, and whether there is more. A bucket has few uploads: rows are simply read on."""
+    """Return uploads, common prefixes, and whether there is more. A bucket has few uploads: rows are simply read on."""
     prefix, delimiter, marker = request.get("Prefix", ""), request.get("Delimiter", ""), request.get("KeyMarker", "")
     query = select(uploads).where(uploads.c.bucket == bucket, *within(prefix, uploads.c.key))
     if marker:

@@ -45,25 +45,25 @@ def wanted(bucket: Bucket, event: Event) -> Iterator[tuple[str, str, str]]:
 
 
 def hears(events: list[str], what: str) -> bool:
-    """Tell whether a list of events (`s3:ObjectCreated:*`) has this one (`ObjectCreated:Put`)."""
+    """Return whether a list of events (`s3:ObjectCreated:*`) has this one (`ObjectCreated:Put`)."""
     return f"s3:{what}" in events or f"s3:{what.partition(':')[0]}:*" in events
 
 
 def filters(configuration: dict[str, Any]) -> tuple[str, str]:
-    """Give a configuration's prefix and suffix."""
+    """Return a configuration's prefix and suffix."""
     rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     found = {rule["Name"].lower(): rule.get("Value", "") for rule in rules}
     return found.get("prefix", ""), found.get("suffix", "")
 
 
 def fits(configuration: dict[str, Any], key: str) -> bool:
-    """Tell whether a key passes a configuration's filter."""
+    """Return whether a key passes a configuration's filter."""
     prefix, suffix = filters(configuration)
     return key.startswith(prefix) and key.endswith(suffix)
 
 
 def test_message(bucket: str, request_id: str) -> str:
-    """Give what a queue or a topic is sent when it is configured."""
+    """Return what a queue or a topic is sent when it is configured."""
     return json.dumps({
         "Service": "Amazon S3", "Event": "s3:TestEvent", "Time": iso(datetime.now(UTC).timestamp()), "Bucket": bucket,
         "RequestId": request_id, "HostId": request_id,
@@ -71,13 +71,13 @@ def test_message(bucket: str, request_id: str) -> str:
 
 
 def queue_url(arn: str) -> str:
-    """Give the URL of a queue."""
+    """Return the URL of a queue."""
     _, _, _, region, account, name = arn.split(":", 5)
     return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
 
 
 def call(service: str, to: str, message: str) -> dict[str, Any]:
-    """Give the call that hands a message over, as an `AwsCall` event holds it."""
+    """Return the call that hands a message over, as an `AwsCall` event holds it."""
     if service == "events":
         return {"operation": "PutEvents", "parameters": {"Entries": [json.loads(message)]}}
     if service == "sqs":
@@ -130,7 +130,7 @@ def _record(bucket: Bucket, event: Event, configuration_id: str) -> dict[str, An
 
 
 def _bridge_entry(bucket: Bucket, event: Event) -> dict[str, Any]:
-    """Give an entry for PutEvents, which adds id, account and region."""
+    """Return an entry for PutEvents, which adds id, account and region."""
     told, (what, _, how) = event.detail, event.new.partition(":")
     item: dict[str, Any] = {"key": told["key"]}
     if what in {"ObjectCreated", "ObjectTagging"}:

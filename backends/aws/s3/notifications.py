@@ -28,7 +28,7 @@ CHECKS = {"sqs": "GetQueueAttributes", "sns": "GetTopicAttributes", "lambda": "G
 
 @operation("GetBucketNotificationConfiguration", service="s3")
 def get_bucket_notification_configuration(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give whom a bucket tells; nothing where it tells nobody."""
+    """Return whom a bucket tells; nothing where it tells nobody."""
     return dict(access.bucket_of(cx, request, "s3:GetBucketNotification").settings.get(SETTING, {}))
 
 
@@ -56,7 +56,7 @@ async def put_bucket_notification_configuration(cx: Context, request: dict[str, 
 
 
 def _checked(bucket: Bucket, document: dict[str, Any]) -> dict[str, Any]:
-    """Give a configuration with an id everywhere; raise what S3 says about a wrong one."""
+    """Return a configuration with an id everywhere; raise what S3 says about a wrong one."""
     found: dict[str, Any] = {BRIDGE: {}} if BRIDGE in document else {}
     everything = []
     for kind, (arn, service) in KINDS.items():

@@ -70,7 +70,7 @@ async def put(cx: Context, request: dict[str, Any], cause: str) -> dict[str, Any
 
 @operation("GetObject", service="s3")
 async def get_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give an object's bytes: inline ones at once, others in blocks read by a thread."""
+    """Return an object's bytes: inline ones at once, others in blocks read by a thread."""
     encryption.check_reader(cx.headers)
     bucket, stored = await cx.read(lambda inside: access.object_of(inside, request, "s3:GetObject"))
     if access.is_anonymous(cx) and not headers.OVERRIDES.keys().isdisjoint(request):
@@ -89,7 +89,7 @@ async def get_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation("HeadObject", service="s3")
 def head_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give what GetObject would, without the bytes."""
+    """Return what GetObject would, without the bytes."""
     encryption.check_reader(cx.headers)
     bucket, stored = access.object_of(cx, request, "s3:GetObject")
     answer, _, _ = _about(bucket, stored, request)
@@ -98,7 +98,7 @@ def head_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _about(bucket: Bucket, stored: StoredObject, request: dict[str, Any]) -> tuple[dict[str, Any], int, int]:
-    """Give an answer's members without its bytes, the first byte and the one after the last."""
+    """Return an answer's members without its bytes, the first byte and the one after the last."""
     conditions.check_read(stored, request)
     asked = conditions.byte_range(stored, request)
     first, after = asked or (0, stored.size)

@@ -65,14 +65,14 @@ def _malformed(sentence: str) -> AwsError:
 
 @operation("GetBucketPolicy", service="s3")
 def get_bucket_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a bucket's policy, as it was put."""
+    """Return a bucket's policy, as it was put."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketPolicy")
     return {"Policy": _text(bucket)}
 
 
 @operation("GetBucketPolicyStatus", service="s3")
 def get_bucket_policy_status(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Tell whether a bucket's policy lets everybody in."""
+    """Return whether a bucket's policy lets everybody in."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketPolicyStatus")
     return {"PolicyStatus": {"IsPublic": access.is_public(parse(_text(bucket), Kind.RESOURCE))}}
 

@@ -77,7 +77,7 @@ def _range(condition: list[Any]) -> tuple[int, int]:
 
 
 def _conditions(given: Any) -> list[tuple[str, str, str]]:
-    """Give a condition as (operator, field in lower case, value); an object may hold several equalities."""
+    """Return a condition as (operator, field in lower case, value); an object may hold several equalities."""
     if isinstance(given, dict) and given and all(isinstance(value, str) for value in given.values()):
         return [("eq", name.lower(), value) for name, value in given.items()]
     if isinstance(given, list) and len(given) == 3 and all(isinstance(each, str) for each in given):

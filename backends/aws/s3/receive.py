@@ -150,7 +150,7 @@ async def _source(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _gather(source: AsyncIterator[bytes], most: int) -> tuple[list[bytes], int, bool]:
-    """Give chunks of at least `most` bytes together (fewer at the end), their size, and whether the body ended."""
+    """Return chunks of at least `most` bytes together (fewer at the end), their size, and whether the body ended."""
     chunks, size = [], 0
     async for chunk in source:
         chunks.append(chunk)

@@ -17,7 +17,7 @@ MOST_TAGS, MOST_BUCKET_TAGS = 10, 50
 
 @operation("GetObjectTagging", service="s3")
 def get_object_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give an object's tags."""
+    """Return an object's tags."""
     bucket, stored = access.object_of(cx, request, "s3:GetObjectTagging")
     found = [{"Key": key, "Value": value} for key, value in stored.tags.items()]
     return {"TagSet": found, **access.version_member(bucket, stored)}
@@ -58,7 +58,7 @@ def read_header(text: str | None) -> dict[str, str]:
 
 
 def checked(pairs: list[tuple[str, str]], most: int = MOST_TAGS) -> dict[str, str]:
-    """Give tags as a dict; raise S3's errors for too many, doubled or malformed ones."""
+    """Return tags as a dict; raise S3's errors for too many, doubled or malformed ones."""
     if len(pairs) > most:
         what = "Object" if most == MOST_TAGS else "Bucket"
         raise AwsError("BadRequest", f"{what} tags cannot be greater than {most}", 400)

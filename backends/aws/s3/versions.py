@@ -34,7 +34,7 @@ def put_bucket_versioning(cx: Context, request: dict[str, Any]) -> dict[str, Any
 
 @operation("GetBucketVersioning", service="s3")
 def get_bucket_versioning(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Give a bucket's versioning; nothing where it never had any."""
+    """Return a bucket's versioning; nothing where it never had any."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketVersioning")
     return {"Status": bucket.versioning} if bucket.versioning else {}
 
@@ -74,14 +74,14 @@ def list_object_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]
 
 
 def _next(found: list[StoredObject], prefixes: list[str], spell: Any) -> dict[str, str]:
-    """Give where the next page goes on: behind the last version, or behind a common prefix that came after it."""
+    """Return where the next page goes on: behind the last version, or behind a common prefix that came after it."""
     if prefixes and (not found or prefixes[-1] > found[-1].key):
         return {"NextKeyMarker": spell(prefixes[-1])}
     return {"NextKeyMarker": spell(found[-1].key), "NextVersionIdMarker": found[-1].version_id}
 
 
 def _page(cx: Context, bucket: str, request: dict[str, Any], limit: int) -> tuple[list[StoredObject], list[str], bool]:
-    """Give versions, common prefixes, and whether there is more."""
+    """Return versions, common prefixes, and whether there is more."""
     prefix, delimiter, marker = request.get("Prefix", ""), request.get("Delimiter", ""), request.get("KeyMarker", "")
     found: list[StoredObject] = []
     prefixes: list[str] = []

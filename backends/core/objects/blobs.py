@@ -34,7 +34,7 @@ class Blobs:
             (self._files / f"{number:02x}").mkdir(exist_ok=True)
 
     def path(self, blob: str) -> Path:
-        """Give the file of a blob."""
+        """Return the file of a blob."""
         return self._files / blob[:2] / blob
 
     def writer(self) -> BlobWriter:
@@ -53,7 +53,7 @@ class Blobs:
         return blob
 
     def temporary(self) -> Path:
-        """Give a fresh name for a file that will be adopted."""
+        """Return a fresh name for a file that will be adopted."""
         return self._temporary / uuid.uuid4().hex
 
     def join(self, names: list[str]) -> str:

@@ -32,7 +32,7 @@ class Index:
         return rows.bucket_from(row) if row is not None else None
 
     def is_own(self, cx: Context, name: str) -> bool:
-        """Tell whether a bucket is there and the caller's account owns it: jobs touch no other account's objects."""
+        """Return whether a bucket is there and the caller's account owns it: jobs touch no other account's objects."""
         found = self.bucket(cx, name)
         return found is not None and found.account == cx.account
 
@@ -220,7 +220,7 @@ class Index:
         events.emit(cx, EVENT, f"arn:aws:s3:::{stored.bucket}/{stored.key}", "", what, detail=detail)
 
     def discard(self, cx: Context, names: Iterable[str]) -> None:
-        """Hand blobs that no row names any more to the garbage loop."""
+        """Queue blobs that no row names any more for the garbage loop."""
         gone = [{"blob": name, "since": time.time()} for name in names]
         if gone:
             cx.db.execute(insert(garbage), gone)

@@ -178,7 +178,7 @@ def settings_from(document: bytes) -> dict[str, Any]:
 
 
 def within(prefix: str, column: Any = objects.c.key) -> list[Any]:
-    """Give the conditions of a key prefix, as a range that the index serves."""
+    """Return the conditions of a key prefix, as a range that the index serves."""
     if not prefix:
         return []
     end = end_of(prefix)
@@ -186,7 +186,7 @@ def within(prefix: str, column: Any = objects.c.key) -> list[Any]:
 
 
 def end_of(prefix: str) -> str | None:
-    """Give the least key above everything that begins with `prefix`; None where there is none."""
+    """Return the least key above everything that begins with `prefix`; None where there is none."""
     last = prefix.rstrip("\U0010ffff")
     if not last:
         return None

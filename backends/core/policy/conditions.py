@@ -39,7 +39,7 @@ class Condition:
     values: tuple[str, ...]
 
     def holds(self, context: Context, *, variables: bool) -> bool:
-        """Tell whether it is true of a request."""
+        """Return whether it is true of a request."""
         given = context.get(self.key, ())
         if self.operator == "Null":
             return any((value.lower() == "true") != bool(given) for value in self.values)

@@ -47,7 +47,7 @@ class Question:
 
 
 def decide(policies: Iterable[Policy], question: Question) -> Decision:
-    """Give what the policies decide together; their order and that of their statements does not matter."""
+    """Return what the policies decide together; their order and that of their statements does not matter."""
     decision = Decision.IMPLICIT
     for statement in matching(policies, question):
         if not statement.allows:
@@ -65,7 +65,7 @@ def matching(policies: Iterable[Policy], question: Question) -> Iterator[Stateme
 
 
 def applies(statement: Statement, question: Question) -> bool:
-    """Tell whether a statement is about this action, resource and principal, and its conditions hold."""
+    """Return whether a statement is about this action, resource and principal, and its conditions hold."""
     return (
         (statement.action_pattern.fullmatch(question.action) is not None) != statement.not_actions
         and _about_resource(statement, question)

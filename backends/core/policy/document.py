@@ -80,7 +80,7 @@ class Policy:
     statements: tuple[Statement, ...]
 
     def context_keys(self) -> list[str]:
-        """Give the keys that its conditions and variables read, sorted."""
+        """Return the keys that its conditions and variables read, sorted."""
         keys = {condition.key for statement in self.statements for condition in statement.conditions}
         texts = [
             text
@@ -154,7 +154,7 @@ def _statement(given: Any, kind: Kind, *, variables: bool) -> Statement:
 
 
 def _either(given: dict[str, Any], name: str, fault: str) -> tuple[Any, bool]:
-    """Give an element or its negation; both at once are none of the grammar."""
+    """Return an element or its negation; both at once are none of the grammar."""
     if name in given and f"Not{name}" in given:
         raise PolicyError(fault, SYNTAX)
     return (given[f"Not{name}"], True) if f"Not{name}" in given else (given.get(name), False)

@@ -72,12 +72,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """Give one expression for all of a statement's actions, which ignore case."""
+    """Return one expression for all of a statement's actions, which ignore case."""
     return re.compile("|".join(f"(?:{_source(each, {}, variables=False)})" for each in patterns), re.IGNORECASE)
 
 
 def like(pattern: str, text: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True) -> bool:
-    """Tell whether a whole text matches a pattern."""
+    """Return whether a whole text matches a pattern."""
     if not variables or "${" not in pattern:
         return _compiled(pattern).fullmatch(text) is not None
     source = _source(pattern, context, variables=True)
@@ -85,7 +85,7 @@ def like(pattern: str, text: str, context: Mapping[str, tuple[str, ...]], *, var
 
 
 def arn_like(pattern: str, arn: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True) -> bool:
-    """Tell whether an ARN matches part by part: a wildcard stays within its part, except at the pattern's end.
+    """Return whether an ARN matches part by part: a wildcard stays within its part, except at the pattern's end.
 
     `*` alone matches anything, also what is no ARN (the `*` of actions that know no resources).
     """

@@ -61,7 +61,7 @@ def names(question: Question) -> Iterator[str]:
 
 
 def role_of(principal: str) -> str:
-    """Give the ARN (without its path, which a session's ARN does not show) of a session's role, or an empty string."""
+    """Return the ARN (without its path, which a session's ARN does not show) of a session's role, or an empty string."""
     parts = principal.split(":", 5)
     if len(parts) != 6 or not parts[5].startswith("assumed-role/"):
         return ""

@@ -68,22 +68,22 @@ class Runner(Protocol):
 
     @property
     def home(self) -> str:
-        """Give the home of a job's user, where files can be mounted; empty where they cannot."""
+        """Return the home of a job's user, where files can be mounted; empty where they cannot."""
 
     def available(self) -> str | None:
-        """Give the reason why nothing can run here; None when it can."""
+        """Return the reason why nothing can run here; None when it can."""
 
     def refusal(self, image: ImageRef) -> str | None:
-        """Give the reason why this image cannot run here now; None when it can."""
+        """Return the reason why this image cannot run here now; None when it can."""
 
     def endpoint_host(self) -> str:
-        """Give the address at which a job that is not isolated reaches a server on this machine."""
+        """Return the address at which a job that is not isolated reaches a server on this machine."""
 
     def start(self, spec: JobSpec) -> Handle:
         """Start a job and return at once. Raises StartError; later failures to start are an Exit ("start-failed")."""
 
     def poll(self, handle: Handle) -> Exit | None:
-        """Tell how the job ended; None while it runs. Same answer after a restart of the server."""
+        """Return how the job ended; None while it runs. Same answer after a restart of the server."""
 
     def wait(self, handle: Handle, timeout_s: float | None) -> Exit | None:
         """Wait for the end, without polling; None when it has not come in time."""
@@ -95,16 +95,16 @@ class Runner(Protocol):
         """Ask for SIGKILL now."""
 
     def logs(self, handle: Handle, since: int = 0) -> Iterator[LogLine]:
-        """Give the lines written so far behind offset `since`. A line is given whole or not yet."""
+        """Return the lines written so far behind offset `since`. A line is given whole or not yet."""
 
     def changes(self, handle: Handle, since: int = 0) -> Iterator[Change]:
-        """Give the changes of mirrored directories (checkpoints) written so far behind offset `since`."""
+        """Return the changes of mirrored directories (checkpoints) written so far behind offset `since`."""
 
     def address(self, handle: Handle, host: str, port: int) -> tuple[str, int] | None:
-        """Give the (ip, port) at which the server reaches a port of a host; None while it is not known."""
+        """Return the (ip, port) at which the server reaches a port of a host; None while it is not known."""
 
     def adopt(self) -> list[Handle]:
-        """Give every job of this data directory that has not been removed, running or not; takes over what it can."""
+        """Return every job of this data directory that has not been removed, running or not; takes over what it can."""
 
     def remove(self, handle: Handle) -> None:
         """Forget a job and remove everything of it but its directory; a running one is killed. Idempotent."""

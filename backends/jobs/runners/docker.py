@@ -210,7 +210,7 @@ class DockerRunner(SupervisedRunner):
         return {**spec.labels, _JOB_LABEL: spec.id, _INSTALLATION_LABEL: self.installation}
 
     def _job_networks(self, spec: JobSpec) -> list[dict[str, Any]]:
-        """Give the body of the create call of the job's own network, if it needs one."""
+        """Return the body of the create call of the job's own network, if it needs one."""
         if len(spec.hosts) == 1 and not (spec.isolated and spec.ports):
             return []
         body: dict[str, Any] = {
@@ -281,7 +281,7 @@ class DockerRunner(SupervisedRunner):
         return str((self._own and self._own.host_path(path)) or path)
 
     def _helper_images(self, spec: JobSpec) -> list[str]:
-        """Give images that may lend a shell to give files back, the job's own first; none is needed by root."""
+        """Return images that may lend a shell to give files back, the job's own first; none is needed by root."""
         if os.geteuid() == 0:
             return []
         tags = [
@@ -291,7 +291,7 @@ class DockerRunner(SupervisedRunner):
 
 
 def _environment(spec: JobSpec, host: HostSpec) -> dict[str, str]:
-    """Give a container's environment; a machine whose default runtime shows every GPU shows none to a job without."""
+    """Return a container's environment; a machine whose default runtime shows every GPU shows none to a job without."""
     gpus = {} if spec.gpus else {"NVIDIA_VISIBLE_DEVICES": "void"}
     # Of this machine's pip settings only this one means the same in a container: there is no index to be reached.
     offline = {name: os.environ[name] for name in ("PIP_NO_INDEX",) if name in os.environ}

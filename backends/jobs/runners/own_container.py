@@ -34,14 +34,14 @@ class OwnContainer:
     host_paths: Mapping[Path, Path]
 
     def host_path(self, path: Path) -> Path | None:
-        """Give where the engine's machine has a path of ours; None when it is not on a mount."""
+        """Return where the engine's machine has a path of ours; None when it is not on a mount."""
         for inside in sorted(self.host_paths, key=lambda mount: len(mount.parts), reverse=True):
             if path.is_relative_to(inside):
                 return self.host_paths[inside] / path.relative_to(inside)
         return None
 
     def connection(self, alias: str) -> dict[str, Any]:
-        """Give the body of the call that lets a network's members find this server under `alias`."""
+        """Return the body of the call that lets a network's members find this server under `alias`."""
         return {"Container": self.id, "EndpointConfig": {"Aliases": [alias]}}
 
 

@@ -219,7 +219,7 @@ class ProcessRunner(SupervisedRunner):
 
 
 def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tuple[Path, str, bool]], dict[str, str]]:
-    """Give what a host must see of its Python environment, and the environment variables that find it."""
+    """Return what a host must see of its Python environment, and the environment variables that find it."""
     binds: list[tuple[Path, str, bool]] = []
     path = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
     own = scratch / "venv"
@@ -238,7 +238,7 @@ def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tu
 
 
 def _inherited(variables: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[Path, str, bool]]]:
-    """Give how this machine's pip reaches packages, and the files that this names, for a script's requirements.txt."""
+    """Return how this machine's pip reaches packages, and the files that this names, for a script's requirements.txt."""
     found = {name: variables[name] for name in _PACKAGE_SOURCES if name in variables}
     words = [word for name in _PACKAGE_FILES for word in found.get(name, "").split()]
     paths = [Path(word) for word in words if word.startswith("/") and not word.startswith(("/etc/", "/usr/"))]

@@ -123,7 +123,7 @@ def best_mode() -> Mode:
 
 @cache
 def own_network() -> tuple[str, ...] | None:
-    """Give the command that starts another one in a network namespace of its own; None where that does not work."""
+    """Return the command that starts another one in a network namespace of its own; None where that does not work."""
     unshare = shutil.which("unshare")
     if unshare is None:
         return None

@@ -52,7 +52,7 @@ class SupervisedRunner:
         raise NotImplementedError
 
     def _wrapper(self, plan: dict[str, Any]) -> Sequence[str]:  # noqa: ARG002 - for who overrides it
-        """Give the command under which the supervisor itself is started."""
+        """Return the command under which the supervisor itself is started."""
         return ()
 
     def _clean(self, handle: Handle) -> None:
@@ -249,7 +249,7 @@ class SupervisedRunner:
         return None if document is None else Exit.from_json(document)
 
     def _is_gone(self, handle: Handle) -> bool:
-        """Tell whether no supervisor holds the lock."""
+        """Return whether no supervisor holds the lock."""
         try:
             fd = os.open(handle.state / files.LOCK, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -57,7 +57,7 @@ def _copy_script(script: Path, copy: Path, venv: Path, target: Path) -> bool:
 
 
 def interpreter_paths(venv: Path) -> list[Path]:
-    """Give the directories outside of `venv` that its interpreter needs, as they are named and as they really lie."""
+    """Return the directories outside of `venv` that its interpreter needs, as they are named and as they really lie."""
     config = venv / "pyvenv.cfg"
     if not config.is_file():
         return []

@@ -38,7 +38,7 @@ def make(name: str, limits: dict[str, float | None]) -> tuple[list[str], list[st
 
 
 def oom_killed(folders: list[str]) -> bool:
-    """Tell whether the kernel has killed anything in these groups for lack of memory."""
+    """Return whether the kernel has killed anything in these groups for lack of memory."""
     for folder in folders:
         for file in ("memory.events", "memory.oom_control"):
             with contextlib.suppress(OSError), open(f"{folder}/{file}", encoding="ascii") as lines:
@@ -48,7 +48,7 @@ def oom_killed(folders: list[str]) -> bool:
 
 
 def leftovers(job: str) -> list[str]:
-    """Give the groups that a dead supervisor has left of a job."""
+    """Return the groups that a dead supervisor has left of a job."""
     return [*glob.glob(f"{_ROOT}/localmaker/{job}-*"), *glob.glob(f"{_ROOT}/*/localmaker/{job}-*")]
 
 

@@ -115,7 +115,7 @@ class ContainerHost:
         self.address = self._address(found)
 
     def _address(self, found: dict[str, Any]) -> str:
-        """Give the IP in the network that the container was created in ("" when it has none)."""
+        """Return the IP in the network that the container was created in ("" when it has none)."""
         networks = found["NetworkSettings"]["Networks"]
         network = networks.get(self._entry["create"]["HostConfig"]["NetworkMode"], {})
         return str(network.get("IPAddress", ""))
@@ -162,7 +162,7 @@ class ContainerHost:
 
 
 def own_again(engine: Engine, plan: dict[str, Any]) -> str:
-    """Give files that root's containers left in the job's directories to this user; gives what went wrong, or "".
+    """Return files that root's containers left in the job's directories to this user; gives what went wrong, or "".
 
     Only where this process is not root itself, and only when there is such a file. The helper container runs the job's
     own image, or another that the server knows to be there.
@@ -219,7 +219,7 @@ def _is_closed(name: str, status: os.stat_result) -> bool:
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[tuple[int, int, bytes]]:
-    """Give (1 stdout or 2 stderr, epoch ns, data) for each frame: 8 bytes of header, a stamp, a space, the text."""
+    """Yield (1 stdout or 2 stderr, epoch ns, data) for each frame: 8 bytes of header, a stamp, a space, the text."""
     buffer = b""
     while block := response.read1(1 << 16):
         buffer += block

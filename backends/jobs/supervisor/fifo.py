@@ -68,7 +68,7 @@ def _write_epoch(folder: int, pipe: dict[str, Any], epoch: int) -> None:
 
 
 def order(entries: list[Any], seed: int | None, epoch: int) -> list[Any]:
-    """Give the entries of an epoch in their order: as they are, or shuffled by seed and epoch."""
+    """Return the entries of an epoch in their order: as they are, or shuffled by seed and epoch."""
     if seed is None:
         return entries
     shuffled = list(entries)
@@ -77,7 +77,7 @@ def order(entries: list[Any], seed: int | None, epoch: int) -> list[Any]:
 
 
 def blocks(part: dict[str, str], gzipped: bool, wrapper: str) -> Iterator[bytes]:
-    """Give the bytes of one part, framed as a RecordIO record if asked."""
+    """Yield the bytes of one part, framed as a RecordIO record if asked."""
     if wrapper != "RecordIO":
         yield from _raw(part, gzipped)
         return

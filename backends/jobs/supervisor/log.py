@@ -50,7 +50,7 @@ class Log:
         self._write(host, text.encode(errors="replace").split(b"\n"), None)
 
     def last(self, host: str) -> str:
-        """Give the last line that a host wrote, "" when there was none."""
+        """Return the last line that a host wrote, "" when there was none."""
         return self._last.get(host, b"").decode(errors="replace")
 
     def _write(self, host: str, lines: list[bytes], stamp_ns: int | None) -> None:
@@ -67,7 +67,7 @@ class Log:
 
 
 def read(path: str, since: int) -> Iterator[tuple[int, str, str, int]]:
-    """Give the whole lines from offset `since` on: (epoch ns, host, text, offset behind the line)."""
+    """Yield the whole lines from offset `since` on: (epoch ns, host, text, offset behind the line)."""
     try:
         file = open(path, "rb")  # noqa: SIM115 - a generator: closed below
     except FileNotFoundError:
@@ -85,7 +85,7 @@ def read(path: str, since: int) -> Iterator[tuple[int, str, str, int]]:
 
 
 def last_stamps(path: str) -> dict[str, tuple[int, int]]:
-    """Tell, for each host, the newest stamp written and how many lines carry it."""
+    """Return, for each host, the newest stamp written and how many lines carry it."""
     last: dict[str, tuple[int, int]] = {}
     for stamp, host, _, _ in read(path, 0):
         newest, count = last.get(host, (0, 0))

@@ -155,7 +155,7 @@ class Supervisor:
             self._engine.call("POST", f"/networks/{network}/connect", self._plan["server"])
 
     def _publish(self) -> None:
-        """Tell the server where the hosts are; called whenever one more is known."""
+        """Write down for the server where the hosts are; called whenever one more is known."""
         ports = self._plan["ports"]
         with self._publishing:  # each host has a thread: the last one to write must know all
             known = {h.name: {str(port): [h.address, port] for port in ports} for h in self._hosts if h.address}

@@ -166,7 +166,7 @@ class ProcessHost:
 
 
 def _first_child(pid: int) -> int | None:
-    """Give the oldest child of a process, None when it has none (yet)."""
+    """Return the oldest child of a process, None when it has none (yet)."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             children = file.read().split()

@@ -80,7 +80,7 @@ class Mirror:
 
 
 def read(path: str, since: int) -> Iterator[tuple[str, int, str, int]]:
-    """Give the whole lines of the journal from offset `since` on: (verb, sync index, relative path, offset behind)."""
+    """Yield the whole lines of the journal from offset `since` on: (verb, sync index, relative path, offset behind)."""
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         file.seek(since)
         for line in file:

@@ -38,7 +38,7 @@ METRICS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def filled(cloudwatch: Any, at_start: float) -> Any:
-    """Give a client of an account that has two metrics, one value a minute."""
+    """Return a client of an account that has two metrics, one value a minute."""
     data = [
         {"MetricName": name, "Timestamp": datetime.fromtimestamp(at_start + 60 * minute, UTC), "Value": float(value)}
         for name, row in ROWS.items()

@@ -102,7 +102,7 @@ class Registry:
 
 @pytest.fixture
 def ecr(aws: Callable[..., Any]) -> Any:
-    """Give a client of an account that has the repository `team/app`."""
+    """Return a client of an account that has the repository `team/app`."""
     client = aws("ecr")
     client.create_repository(repositoryName="team/app")
     return client
@@ -110,6 +110,6 @@ def ecr(aws: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def registry(server: LiveServer, account: str, ecr: Any) -> Registry:
-    """Give the door of that repository."""
+    """Return the door of that repository."""
     assert ecr
     return Registry(server, f"{account}.us-east-1/team/app")

@@ -58,7 +58,7 @@ def build(folder: Path, uri: str, word: str) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path, account: str) -> Iterator[Site]:
-    """Give an account on a server that may use Docker; what its registry gave to the engine is removed."""
+    """Yield an account on a server that may use Docker; what its registry gave to the engine is removed."""
     live = LiveServer(tmp_path / "data", {"runner": "auto"})
     live.start()
     made = Site(live, account, "docker")

@@ -198,7 +198,7 @@ def test_a_bucket_may_have_keys_below_v2(registry: Registry, aws: Callable[..., 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[LiveServer]:
-    """Give a server that the test may kill."""
+    """Yield a server that the test may kill."""
     made = LiveServer(tmp_path / "data")
     made.start()
     yield made
@@ -254,7 +254,7 @@ KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Give a server that verifies, with one key of account 111122223333."""
+    """Yield a server that verifies, with one key of account 111122223333."""
     folder = tmp_path_factory.mktemp("strict")
     (folder / "keys").write_text(
         f"[a]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\naws_account_id = 111122223333\n"

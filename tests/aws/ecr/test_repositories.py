@@ -28,7 +28,7 @@ POLICY = {
 
 
 def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, str]:
-    """Give the code and the sentence with which a call is refused."""
+    """Return the code and the sentence with which a call is refused."""
     with pytest.raises(ClientError) as caught:
         call(**request)
     return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]

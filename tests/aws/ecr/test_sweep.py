@@ -55,7 +55,7 @@ def manifest_of(content: bytes) -> bytes:
 
 
 def files(data_dir: Path) -> list[bytes]:
-    """Give what lies in the registry's folder."""
+    """Return what lies in the registry's folder."""
     return sorted(path.read_bytes() for path in (data_dir / "registry").rglob("*") if path.is_file())
 
 

@@ -22,7 +22,7 @@ DAY_MS = 86_400_000
 
 @pytest.fixture
 def logs(aws: Callable[..., Any]) -> Any:
-    """Give a client of an account that has one group with one stream."""
+    """Return a client of an account that has one group with one stream."""
     client = aws("logs")
     client.create_log_group(logGroupName="/g")
     client.create_log_stream(**STREAM)

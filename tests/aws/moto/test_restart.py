@@ -32,7 +32,7 @@ ACCOUNT, OTHER = "121212121212", "343434343434"
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Give a server of this module's own, which its tests kill."""
+    """Yield a server of this module's own, which its tests kill."""
     server = LiveServer(tmp_path_factory.mktemp("moto") / "data")
     server.start()
     yield server
@@ -210,7 +210,7 @@ STORIES = (
 
 @pytest.fixture(scope="module")
 def told(live: LiveServer) -> list[Iterator[None]]:
-    """Tell every story, each in an account of its own, up to where the server is killed."""
+    """Run every story, each in an account of its own, up to where the server is killed."""
     stories = [story(live, f"{500_000_000_000 + number}") for number, story in enumerate(STORIES)]
     for story in stories:
         next(story)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def s3(aws: Callable[..., Any]) -> Any:
-    """Give an S3 client of the test's account."""
+    """Return an S3 client of the test's account."""
     return aws("s3", max_pool_connections=40)
 
 
 @pytest.fixture
 def bucket(s3: Any) -> str:
-    """Give a bucket of the test's own."""
+    """Return a bucket of the test's own."""
     name = f"b-{uuid.uuid4().hex[:20]}"
     s3.create_bucket(Bucket=name)
     return name

@@ -29,7 +29,7 @@ PAGE = "https://a.example.com"
 
 @pytest.fixture
 def configured(s3: Any, bucket: str) -> str:
-    """Give a bucket with rules."""
+    """Return a bucket with rules."""
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": RULES})
     return bucket
 

@@ -47,7 +47,7 @@ def wait_for(condition: Any) -> None:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[LiveServer]:
-    """Give a server that this test alone uses, and may kill."""
+    """Yield a server that this test alone uses, and may kill."""
     live = LiveServer(tmp_path / "data")
     live.start()
     yield live
@@ -168,7 +168,7 @@ def test_reset_of_one_account_forgets_only_its_buckets(own: LiveServer) -> None:
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    """Give a kernel without a server."""
+    """Yield a kernel without a server."""
     made = Kernel(Settings.read({}, data_dir=tmp_path / "data"), ())
     made.open()
     yield made

@@ -23,7 +23,7 @@ KMS = "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"
 
 
 def on_disk(server: LiveServer) -> bytes:
-    """Give everything that the store and the database hold."""
+    """Return everything that the store and the database hold."""
     files = [*server.data_dir.glob("objects/blobs/*/*"), *server.data_dir.glob("state.db*")]
     return b"".join(path.read_bytes() for path in files)
 

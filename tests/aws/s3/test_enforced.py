@@ -26,7 +26,7 @@ KEYS = f"[a]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = test\n"
 
 @pytest.fixture(scope="module")
 def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Give a server that verifies signatures."""
+    """Yield a server that verifies signatures."""
     folder = tmp_path_factory.mktemp("enforced")
     (folder / "keys").write_text(KEYS)
     live = LiveServer(folder / "data", {"auth": "enforce", "keys_file": folder / "keys"})
@@ -37,7 +37,7 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def own(enforced: LiveServer) -> Any:
-    """Give a client with a key that the server knows; it makes the bucket `open` anew."""
+    """Return a client with a key that the server knows; it makes the bucket `open` anew."""
     s3 = enforced.client("s3", ACCOUNT)
     if "open" not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
         s3.create_bucket(Bucket="open-bucket")

@@ -49,7 +49,7 @@ class Memory:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[LiveServer]:
-    """Give a server that this test alone uses."""
+    """Yield a server that this test alone uses."""
     live = LiveServer(tmp_path / "data")
     live.start()
     yield live

@@ -23,7 +23,7 @@ KEYS = [
 
 
 def expected(keys: list[str], prefix: str, delimiter: str, after: str) -> list[str]:
-    """Give what S3 lists: keys and common prefixes beyond `after`, in the order of their UTF-8 bytes."""
+    """Return what S3 lists: keys and common prefixes beyond `after`, in the order of their UTF-8 bytes."""
     found = set()
     for key in keys:
         if key.startswith(prefix):

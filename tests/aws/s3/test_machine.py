@@ -71,7 +71,7 @@ class Machine(RuleBasedStateMachine):
         self.client = self.server.client("s3", "111111111111")
 
     def current(self, key: str) -> Version | None:
-        """Give what a key names now."""
+        """Return what a key names now."""
         versions = self.versions.get(key)
         return versions[0] if versions and versions[0].data is not None else None
 
@@ -265,7 +265,7 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[LiveServer]:
-    """Give a server that this test alone uses, and kills."""
+    """Yield a server that this test alone uses, and kills."""
     live = LiveServer(tmp_path / "data")
     live.start()
     yield live

@@ -45,7 +45,7 @@ class Queue:
 
 @pytest.fixture
 def queue(aws: Callable[..., Any], account: str) -> Queue:
-    """Give a queue of the test's account."""
+    """Return a queue of the test's account."""
     return Queue(aws("sqs"), f"q-{account}")
 
 

@@ -18,7 +18,7 @@ OTHER = "999999999996"
 
 @pytest.fixture
 def other(aws: Callable[..., Any]) -> Any:
-    """Give an S3 client of another account."""
+    """Return an S3 client of another account."""
     return aws("s3", account=OTHER)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def versioned(s3: Any, bucket: str) -> str:
-    """Give a bucket that keeps versions."""
+    """Return a bucket that keeps versions."""
     switch(s3, bucket, "Enabled")
     return bucket
 
@@ -39,7 +39,7 @@ def read(s3: Any, bucket: str, key: str, version: str | None = None) -> bytes:
 
 
 def listed(s3: Any, bucket: str, **given: Any) -> list[tuple[str, str, bool, bool]]:
-    """Give (key, version, is the latest, is a delete marker) in S3's order within each of the two kinds."""
+    """Return (key, version, is the latest, is a delete marker) in S3's order within each of the two kinds."""
     page = s3.list_object_versions(Bucket=bucket, **given)
     kinds = (("Versions", False), ("DeleteMarkers", True))
     return [(e["Key"], e["VersionId"], e["IsLatest"], marker) for kind, marker in kinds for e in page.get(kind, [])]
