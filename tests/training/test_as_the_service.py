@@ -9,15 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from api_specs import model
-from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG
 from backends.jobs.channels import DataError, relative_path
 from backends.jobs.logs import compile_metrics, values_in
-from backends.models.operations import MODEL
 from backends.training.algorithm_metrics import definitions_of
-from backends.training.status import TRAINING_JOB
 
 if TYPE_CHECKING:
-    from backends.core.resource import Resource
     from tests.site import Site
 
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -29,13 +25,6 @@ def test_a_missing_training_job_is_a_validation_exception(local: Site, verb: str
         getattr(local.sagemaker, f"{verb}_training_job")(TrainingJobName="not-there")
     assert caught.value.response["Error"]["Code"] == "ValidationException"
     assert caught.value.response["Error"]["Message"] == "Requested resource not found."
-
-
-@pytest.mark.parametrize("resource", [TRAINING_JOB, MODEL, ENDPOINT, ENDPOINT_CONFIG], ids=lambda r: r.noun)
-def test_each_noun_has_its_answer_and_its_source(resource: Resource) -> None:
-    known = model.not_found(resource.noun)
-    assert known["code"] in {"ValidationException", "ResourceNotFound"}
-    assert known["source"]
 
 
 def test_the_answer_for_processing_is_there_before_processing_is() -> None:
