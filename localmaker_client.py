@@ -56,7 +56,7 @@ class LocalMaker:
     def _said(self) -> list[list[str]]:
         """The lines of `localmaker env`, each as the shell splits it; asked once, when first wanted."""
         where = ["--url", self.url] if self.elsewhere else []
-        asked = subprocess.run(
+        requested = subprocess.run(
             command("env", "--data-dir", str(self.data_dir), *where),
             env=environment(),
             cwd=self.data_dir,
@@ -65,9 +65,9 @@ class LocalMaker:
             timeout=ASK_S,
             check=False,
         )
-        if asked.returncode:
-            raise RuntimeError(f"`localmaker env` failed:\n{asked.stderr}")
-        return [shlex.split(line) for line in asked.stdout.splitlines()]
+        if requested.returncode:
+            raise RuntimeError(f"`localmaker env` failed:\n{requested.stderr}")
+        return [shlex.split(line) for line in requested.stdout.splitlines()]
 
     def env_of(self, account: str = ACCOUNT, region: str = REGION) -> dict[str, str]:
         """Return all that `localmaker env` exports; any 12 digits are an account of their own."""

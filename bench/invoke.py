@@ -143,8 +143,8 @@ def run() -> list[Table]:
         container = deploy(mine)
         flask = stack.enter_context(flask_container())
         stack.callback(lambda: client(mine, "sagemaker").delete_endpoint(EndpointName="mlp"))
-        asked = [(flask, direct), (mine, through), (container, direct)]
-        one, many = measure(asked, 1), measure(asked, 16)
+        requested = [(flask, direct), (mine, through), (container, direct)]
+        one, many = measure(requested, 1), measure(requested, 16)
         memory = flask.pss_mib(), container.pss_mib()
     raw = raw_p50_ms()
     table = Table("InvokeEndpoint, MLP 20-64-64-1, against Flask + gunicorn gevent (asked directly)", "Flask")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.control_plane import call
-from bench.load import run as ask
+from bench.load import run as send
 from bench.peers import moto, ours
 from bench.report import Table
 
@@ -19,7 +19,7 @@ def run() -> list[Table]:
         with moto() as theirs, ours() as mine:
             ready.append((theirs.ready_s, mine.ready_s))
             for peer in (theirs, mine):  # the first request loads what is loaded lazily
-                ask(peer.url, lambda _: call("ListModels", {}), 1, count=1)
+                send(peer.url, lambda _: call("ListModels", {}), 1, count=1)
             memory.append((theirs.pss_mib(), mine.pss_mib()))
     best = [min(values) for values in zip(*ready, strict=True)]
     table.row("start to first answer, s", *best, less=True, at_most=1)

@@ -144,8 +144,8 @@ def verification(table: Table, folder: Path) -> None:
                 body = create("stored", 1).partition(b"\r\n\r\n")[2] if operation == "CreateModel" else b""
                 body = body or json.dumps({"ModelName": "stored-1"}).encode()
                 headers = {"X-Amz-Target": f"SageMaker.{operation}", "Content-Type": "application/x-amz-json-1.1"}
-                asked = AWSRequest("POST", f"{peer.url}/", data=body, headers=headers)
-                requests[peer.url] = signed(keys, "sagemaker", asked) + body
+                requested = AWSRequest("POST", f"{peer.url}/", data=body, headers=headers)
+                requests[peer.url] = signed(keys, "sagemaker", requested) + body
                 assert load.run(peer.url, lambda _, p=peer: requests[p.url], 1, count=1).errors == 0  # type: ignore[misc]
         for connections in (1, 32):
             costs: dict[str, list[float]] = {peer.url: [] for peer in peers}

@@ -23,7 +23,7 @@ from backends.core.context import Caller
 from backends.core.policy import Kind, Policy, Question, Verdict
 from backends.core.policy.principals import role_of
 from server import actions, condition_keys
-from server.actions import Ask, Asked, read, sagemaker
+from server.actions import AuthorizationRequest, ServiceRequest, read, sagemaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +41,8 @@ COULD_NOT_ASSUME = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks: the ARN that policies name, its account, what it has. Nobody has no ARN and no account."""
+class Principal:
+    """Whose request it is: the ARN that policies name, its account, what it has. Nobody has no ARN and no account."""
 
     arn: str
     account: str
@@ -57,7 +57,7 @@ class Asker:
 
 ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 OWNER = (Source("owner", "", policies.parse(ALL)),)
-NOBODY = Asker("", "", Grants("", "Anonymous"))
+NOBODY = Principal("", "", Grants("", "Anonymous"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ async def authorize(exchange: Exchange) -> None:
 async def authorize_as(exchange: Exchange, operation: str, given: Mapping[str, Any]) -> None:
     """Judge what a request comes to, for those who answer before the steps are through (a form that uploads to S3)."""
     settings = exchange.kernel.settings
-    asked = Asked(exchange.service, operation, given)
-    if asked.service == "sagemaker":
-        _refuse_foreign_roles(exchange, asked)
+    request = ServiceRequest(exchange.service, operation, given)
+    if request.service == "sagemaker":
+        _refuse_foreign_roles(exchange, request)
     if settings.iam != "off" or settings.roles != "any":
-        await _judge(exchange, asked)
+        await _judge(exchange, request)
 
 
-def _refuse_foreign_roles(exchange: Exchange, asked: Asked) -> None:
+def _refuse_foreign_roles(exchange: Exchange, request: ServiceRequest) -> None:
     """Refuse another account's role, which nobody can pass, whatever policies say.
 
     Where nothing is enforced, whoever signs with a key that names no account has not said which one is his: then a role
@@ -95,7 +95,7 @@ def _refuse_foreign_roles(exchange: Exchange, asked: Asked) -> None:
     lenient = (settings.auth, settings.iam, settings.roles) == ("off", "off", "any")
     if lenient and not identity.caller.arn and identity.caller.access_key != identity.account:
         return
-    if any(role.split(":")[4] != identity.account for role in sagemaker.roles_in(asked)):
+    if any(role.split(":")[4] != identity.account for role in sagemaker.roles_in(request)):
         # Lambda's and CloudFormation's words, as their users report them. Unverified: that SageMaker's code is this one.
         raise errors.AwsError("AccessDeniedException", "Cross-account pass role is not allowed.", status=403)
 
@@ -109,21 +109,21 @@ async def authorize_other(exchange: Exchange) -> None:
     await _judge(exchange, read.read(name, exchange.request))
 
 
-async def _judge(exchange: Exchange, asked: Asked) -> None:
+async def _judge(exchange: Exchange, request: ServiceRequest) -> None:
     """Evaluate first: a request that is refused changes nothing, and makes no role."""
     cx, settings = exchange.context(), exchange.kernel.settings
     if settings.iam != "off":
-        await _evaluate(exchange, cx, asked)
-    passed = sagemaker.roles_of(asked) if asked.service == "sagemaker" else []
+        await _evaluate(exchange, cx, request)
+    passed = sagemaker.roles_of(request) if request.service == "sagemaker" else []
     if passed:
-        await cx.transact(lambda inside: _pass_roles(inside, asked, passed))
+        await cx.transact(lambda inside: _pass_roles(inside, request, passed))
         if settings.roles == "existing":
             await cx.read(lambda inside: _check_roles(inside, passed))
 
 
-async def _evaluate(exchange: Exchange, cx: Context, asked: Asked) -> None:
+async def _evaluate(exchange: Exchange, cx: Context, request: ServiceRequest) -> None:
     key = exchange.kernel.issued_key(cx.caller.access_key) if cx.caller.arn else None
-    refusals = await cx.read(lambda inside: _refusals(inside, exchange, asked, key))
+    refusals = await cx.read(lambda inside: _refusals(inside, exchange, request, key))
     if not refusals:
         return
     if cx.settings.iam == "enforce":
@@ -139,13 +139,13 @@ def _code(exchange: Exchange) -> str:
     return "AccessDenied" if form or exchange.service == "s3" else "AccessDeniedException"
 
 
-def _pass_roles(cx: Context, asked: Asked, passed: list[str]) -> None:
+def _pass_roles(cx: Context, request: ServiceRequest, passed: list[str]) -> None:
     """Make the roles that nobody made, where the setting says so, and record what SageMaker itself does with them."""
     store.seed(cx)
     for role in passed:
         roles.ensure_named(cx, role)
-        for ask in sagemaker.done_with_the_role(asked) if cx.settings.iam != "off" else ():
-            calls.record(cx, role, ask.action, ask.resource, denied=False)
+        for needed in sagemaker.done_with_the_role(request) if cx.settings.iam != "off" else ():
+            calls.record(cx, role, needed.action, needed.resource, denied=False)
 
 
 def _check_roles(cx: Context, passed: list[str]) -> None:
@@ -158,78 +158,90 @@ def _check_roles(cx: Context, passed: list[str]) -> None:
             raise errors.validation(COULD_NOT_ASSUME.format(role=arn))
 
 
-def _asker(cx: Context, asked: Asked, key: Key | None) -> Asker:
-    """Return who asks, and what that one has."""
+def _principal(cx: Context, request: ServiceRequest, key: Key | None) -> Principal:
+    """Return whose request it is, with the policies and tags of that principal."""
     if key is None:
-        if asked.service == "s3" and not cx.caller.access_key:
+        if request.service == "s3" and not cx.caller.access_key:
             return NOBODY
         who = cx.caller.arn or sts.assumed_role_arn(cx.account, keys.SEEDED_ROLE, sts.SESSION)
-        return Asker(who, cx.account, Grants(role_of(who), "AssumedRole", identity=OWNER), owner=True)
+        return Principal(who, cx.account, Grants(role_of(who), "AssumedRole", identity=OWNER), owner=True)
     grants = principals.of_key(cx, key)
     opened = orjson.loads(key.session) if key.session else {}
     owner = bool(opened.get("owner") or opened.get("owned"))
     if owner:
         grants = replace(grants, identity=OWNER, boundary=None)
-    return Asker(key.arn, key.account, grants, owner=owner)
+    return Principal(key.arn, key.account, grants, owner=owner)
 
 
-def _refusals(cx: Context, exchange: Exchange, asked: Asked, key: Key | None) -> list[Refusal]:
+def _refusals(cx: Context, exchange: Exchange, request: ServiceRequest, key: Key | None) -> list[Refusal]:
     """Evaluate everything that a request needs, and record it."""
-    asker, asks = _asker(cx, asked, key), actions.asks(cx, asked)
-    if asker.owner and asker.grants.session is None and all(ask.policy != "trust" for ask in asks):
-        for ask in asks:
-            calls.record(cx, asker.own, ask.action, _pattern(ask), denied=False)
+    principal, authorizations = _principal(cx, request, key), actions.authorizations(cx, request)
+    if (
+        principal.owner
+        and principal.grants.session is None
+        and all(needed.policy != "trust" for needed in authorizations)
+    ):
+        for needed in authorizations:
+            calls.record(cx, principal.own, needed.action, _pattern(needed), denied=False)
         return []
     context = {
         **condition_keys.of_exchange(exchange, cx),
-        **condition_keys.of_principal(asker.arn, asker.own, asker.account, asker.grants),
-        **condition_keys.of_request(cx, asked, asks),
+        **condition_keys.of_principal(principal.arn, principal.own, principal.account, principal.grants),
+        **condition_keys.of_request(cx, request, authorizations),
     }
     refusals = []
-    for ask in asks:
-        question = Question(ask.action, ask.resource, asker.arn, asker.account, {**context, **ask.context})
-        verdict = _verdict(cx, ask, question, asker)
-        if asker.arn:
-            calls.record(cx, asker.own, ask.action, _pattern(ask), denied=not verdict.allowed)
+    for needed in authorizations:
+        question = Question(
+            needed.action,
+            needed.resource,
+            principal.arn,
+            principal.account,
+            {**context, **needed.context},
+        )
+        verdict = _verdict(cx, needed, question, principal)
+        if principal.arn:
+            calls.record(cx, principal.own, needed.action, _pattern(needed), denied=not verdict.allowed)
         if not verdict.allowed:
-            refusals.append(Refusal(question, verdict.sentence(question) if asker.arn else "Access Denied"))
+            refusals.append(Refusal(question, verdict.sentence(question) if principal.arn else "Access Denied"))
     if key is not None:
-        calls.used(cx, asked.service, asker.own.rpartition("/")[2] if ":role/" in asker.own else "")
+        calls.used(cx, request.service, principal.own.rpartition("/")[2] if ":role/" in principal.own else "")
     return refusals
 
 
-def _pattern(ask: Ask) -> str:
+def _pattern(needed: AuthorizationRequest) -> str:
     """Write the resource for the record: only S3's keys hold characters that a pattern reads otherwise."""
-    return calls.literal(ask.resource) if ask.policy == "bucket" else ask.resource
+    return calls.literal(needed.resource) if needed.policy == "bucket" else needed.resource
 
 
-def _verdict(cx: Context, ask: Ask, question: Question, asker: Asker) -> Verdict:
+def _verdict(cx: Context, needed: AuthorizationRequest, question: Question, principal: Principal) -> Verdict:
     """Evaluate one question. Of its owner an account's resources are asked nothing, but a role's trust is."""
-    grants, trust = asker.grants, ask.policy == "trust"
-    if asker.owner and not trust:
+    grants, trust = principal.grants, needed.policy == "trust"
+    if principal.owner and not trust:
         return policies.evaluate(question, identity=grants.policies, session=grants.session)
     return policies.evaluate(
         question,
         identity=grants.policies,
-        resource=_resource_policies(cx, ask),
+        resource=_resource_policies(cx, needed),
         boundary=grants.boundary,
         session=grants.session,
-        owner=ask.owner,
+        owner=needed.owner,
         resource_must_allow=trust,
     )
 
 
-def _resource_policies(cx: Context, ask: Ask) -> list[Policy]:
+def _resource_policies(cx: Context, needed: AuthorizationRequest) -> list[Policy]:
     """Read the policy that hangs on a bucket or a role."""
-    account = ask.owner or cx.account
+    account = needed.owner or cx.account
     there = cx.kernel.context(account, cx.region, caller=Caller(account), tx=cx.tx)  # its owner, who may read it
-    if ask.policy == "trust":
-        role = store.peek(there, store.ROLE, ask.resource.rpartition("/")[2])
+    if needed.policy == "trust":
+        role = store.peek(there, store.ROLE, needed.resource.rpartition("/")[2])
         return (
-            [principals.parsed(role["trust"], Kind.TRUST)] if role is not None and role["Arn"] == ask.resource else []
+            [principals.parsed(role["trust"], Kind.TRUST)]
+            if role is not None and role["Arn"] == needed.resource
+            else []
         )
-    if ask.policy == "bucket":
-        bucket = ask.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+    if needed.policy == "bucket":
+        bucket = needed.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
         try:
             text = there.call("GetBucketPolicy", {"Bucket": bucket}, "s3")["Policy"]
             return [principals.parsed(text, Kind.RESOURCE)]

@@ -107,7 +107,7 @@ def _await_init_scripts(settings: Settings, found: control.Running, process: sub
             _stop_with_log(settings)
         time.sleep(POLL_S)  # another process: there is nothing to wait on
         with suppress(OSError):
-            answer = found.ask("init")
+            answer = found.request("init")
     failed = [script for script in answer["scripts"] if script["state"] == init_hooks.ERROR]
     for script in failed:
         typer.secho(f"init script {script['name']} failed: {script['reason']}", fg=typer.colors.RED, err=True)
@@ -146,7 +146,7 @@ def status(
     found = control.running(settings_of(data_dir))
     if found is None:
         stop_with("No server is running.", 3)
-    health, info = found.ask("health"), found.ask("info")
+    health, info = found.request("health"), found.request("info")
     if as_json:
         typer.echo(json.dumps({"url": found.url, "pid": found.pid, "health": health, "info": info}, indent=2))
     else:
@@ -207,7 +207,7 @@ def jobs(
     found = control.running(settings_of(data_dir))
     if found is None:
         stop_with("No server is running.", 3)
-    listed = found.ask("jobs?ended=true" if everything else "jobs")
+    listed = found.request("jobs?ended=true" if everything else "jobs")
     if as_json:
         typer.echo(json.dumps(listed, indent=2))
         return
@@ -233,7 +233,7 @@ def reset(
     whose = f"account {account}" if account is not None else "all accounts"
     if not yes:
         typer.confirm(f"Forget everything of {whose} on {found.url}?", abort=True)
-    answer = found.ask("reset", {"account": account})
+    answer = found.request("reset", {"account": account})
     tell(answer, f"Forgot {whose}.", as_json=as_json)
 
 

@@ -32,8 +32,8 @@ def policy(
     if found is None:
         stop_with("No server is running.", 3)
     principal = f"role/{role}" if role is not None else f"user/{user}"
-    asked = {"account": account, "principal": principal, "denied": str(not allowed_only).lower()}
-    answer = found.ask(f"iam/calls?{urlencode(asked)}")
+    requested = {"account": account, "principal": principal, "denied": str(not allowed_only).lower()}
+    answer = found.request(f"iam/calls?{urlencode(requested)}")
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     elif answer["policy"] is None:

@@ -14,7 +14,7 @@ from backends.core import tags
 if TYPE_CHECKING:
     from backends.aws.iam.principals import Grants
     from backends.core.context import Context
-    from server.actions import Ask, Asked
+    from server.actions import AuthorizationRequest, ServiceRequest
     from server.gateway import Exchange
 
 
@@ -51,17 +51,17 @@ def of_principal(arn: str, own: str, account: str, grants: Grants) -> dict[str, 
     return found
 
 
-def of_request(cx: Context, asked: Asked, asks: list[Ask]) -> dict[str, Any]:
+def of_request(cx: Context, request: ServiceRequest, authorizations: list[AuthorizationRequest]) -> dict[str, Any]:
     """Return the tags that a request carries, and those of the SageMaker resource that it names."""
     found: dict[str, Any] = {}
-    given = asked.input.get("Tags")
+    given = request.input.get("Tags")
     if isinstance(given, list) and all(isinstance(tag, dict) and "Key" in tag for tag in given):
         found = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in given}
         found["aws:TagKeys"] = [tag["Key"] for tag in given]
-    if isinstance(asked.input.get("TagKeys"), list):
-        found["aws:TagKeys"] = asked.input["TagKeys"]
-    if asked.service == "sagemaker":
-        for arn in {ask.resource for ask in asks if ask.action.startswith("sagemaker:")} - {"*"}:
+    if isinstance(request.input.get("TagKeys"), list):
+        found["aws:TagKeys"] = request.input["TagKeys"]
+    if request.service == "sagemaker":
+        for arn in {needed.resource for needed in authorizations if needed.action.startswith("sagemaker:")} - {"*"}:
             for name, value in tags.of(cx, arn).items():
                 found[f"aws:ResourceTag/{name}"] = found[f"sagemaker:ResourceTag/{name}"] = value
     return found

@@ -33,7 +33,7 @@ class Running:
     admin_token: str = ""
     keys_file: str = ""
 
-    def ask(self, what: str, body: dict[str, Any] | None = None) -> Any:
+    def request(self, what: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the admin API; a body makes it a POST."""
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.admin_token}"}
         data = json.dumps(body).encode() if body is not None else None
@@ -67,7 +67,7 @@ def running(settings: Settings) -> Running | None:
     found = listening(settings)
     try:
         if found is not None:
-            found.ask("health")
+            found.request("health")
     except (OSError, ValueError):
         return None
     return found

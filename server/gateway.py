@@ -281,7 +281,7 @@ class Gateway:
             await self._admit(scope, receive, send)
         else:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
-            docker = registry.is_asked(exchange.request)  # the OCI Distribution API, no protocol of AWS's
+            docker = registry.is_for_registry(exchange.request)  # the OCI Distribution API, no protocol of AWS's
             response = await (registry.answer(exchange) if docker else answer(exchange))
             if exchange.service == "s3" and "origin" in exchange.request.headers:
                 await s3_door.add_cors(exchange, response)

@@ -112,12 +112,12 @@ async def _ask(kernel: Kernel, sent: MotoRequest) -> Answer:
     """Ask moto; a long poll waits here, and not on moto's only thread, where nobody could send what it waits for."""
     from backends.aws.moto import door
 
-    asked, wait_s = door.long_poll(sent)
+    requested, wait_s = door.long_poll(sent)
     if wait_s is None:
         wait_s = await asyncio.wrap_future(door.queue_wait_s(kernel, sent))
     ends = time.monotonic() + wait_s
     while True:
-        answer = await asyncio.wrap_future(door.submit(kernel, asked))
+        answer = await asyncio.wrap_future(door.submit(kernel, requested))
         left_s = ends - time.monotonic()
         if left_s <= 0 or door.has_messages(answer):
             return answer

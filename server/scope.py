@@ -92,11 +92,11 @@ def _right_service(request: HttpRequest, name: str) -> str:
     if prefix:
         known = any(model.load_service(service).metadata.get("targetPrefix") == prefix for service in own)
         return "" if known else TARGETS.get(prefix, prefix)
-    asked = dict(parse_qsl(request.query_string.decode("latin-1")))
+    requested = dict(parse_qsl(request.query_string.decode("latin-1")))
     if request.headers.get("content-type", "").startswith(FORM):
-        asked |= dict(parse_qsl(request.body.decode("latin-1")))
-    if "Action" in asked:
-        action, version = asked["Action"], asked.get("Version", "")
+        requested |= dict(parse_qsl(request.body.decode("latin-1")))
+    if "Action" in requested:
+        action, version = requested["Action"], requested.get("Version", "")
         return "" if not own or _having(own, action, version) else _signing_name(_having(QUERY, action, version))
     if not own or _routing(own, request):
         return ""

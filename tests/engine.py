@@ -31,7 +31,7 @@ def open_to_others(path: Path) -> None:
 def docker_reason() -> str:
     """Return why Docker cannot be used; empty when it can."""
     try:
-        asked = subprocess.run(
+        requested = subprocess.run(
             ["docker", "version", "--format", "{{.Server.Version}}"],
             capture_output=True,
             text=True,
@@ -40,7 +40,7 @@ def docker_reason() -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"no Docker engine: {error}"
-    return "" if asked.returncode == 0 else f"no Docker engine answers: {asked.stderr.strip()[-200:]}"
+    return "" if requested.returncode == 0 else f"no Docker engine answers: {requested.stderr.strip()[-200:]}"
 
 
 @cache
@@ -48,8 +48,10 @@ def has_image(reference: str) -> bool:
     """Return whether the engine has an image."""
     if docker_reason():
         return False
-    asked = subprocess.run(["docker", "image", "inspect", reference], capture_output=True, timeout=ASK_S, check=False)
-    return asked.returncode == 0
+    requested = subprocess.run(
+        ["docker", "image", "inspect", reference], capture_output=True, timeout=ASK_S, check=False
+    )
+    return requested.returncode == 0
 
 
 def base_image() -> dict[str, str]:

@@ -36,12 +36,12 @@ def database_for(place: Path) -> str:
     """Return the URL of the database that belongs to a data directory; made when it is first asked for."""
     name = "lm_" + hashlib.sha256(str(place).encode()).hexdigest()[:24]
     folder, port = cluster()
-    ask = ["psql", "-h", str(folder), "-p", str(port), "-U", USER, "-d", "postgres", "-tAc"]
+    psql = ["psql", "-h", str(folder), "-p", str(port), "-U", USER, "-d", "postgres", "-tAc"]
     there = subprocess.run(
-        [*ask, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"], capture_output=True, text=True, check=True
+        [*psql, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"], capture_output=True, text=True, check=True
     )
     if not there.stdout.strip():
-        subprocess.run([*ask, f"CREATE DATABASE {name}"], capture_output=True, check=True)
+        subprocess.run([*psql, f"CREATE DATABASE {name}"], capture_output=True, check=True)
     return f"postgresql+psycopg://{USER}@127.0.0.1:{port}/{name}"
 
 

@@ -72,8 +72,8 @@ def test_init_scripts_settings_account_and_region_reach_the_steps_behind(github:
     assert proxy_key.without(given["HTTPS_PROXY"]) == outputs["url"]
     assert {"127.0.0.1", "github.com", "pypi.org", "files.example", "corp.example"} <= {*given["NO_PROXY"].split(",")}
     assert "amazonaws.com" not in given["NO_PROXY"]
-    ask = "import boto3; print('at', boto3.client('sts').get_caller_identity()['Account'])"
-    github.run(f'python -c "{ask}"; localmaker status --init', {})
+    code = "import boto3; print('at', boto3.client('sts').get_caller_identity()['Account'])"
+    github.run(f'python -c "{code}"; localmaker status --init', {})
     assert f"at {ACCOUNT}" in github.output
     s3 = boto3.client("s3", endpoint_url=outputs["url"], aws_access_key_id="0" * 12, aws_secret_access_key="x")
     assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["from-init"]
@@ -126,8 +126,8 @@ def test_the_example_of_the_service_container_runs(github: Runner) -> None:
         command += ["--volume", volume]
     for name, value in service["env"].items():
         command += ["--env", f"{name}={value}"]
-    asked = subprocess.run([*command, engine.server_image()], capture_output=True, text=True, check=True)
-    container = asked.stdout.strip()
+    requested = subprocess.run([*command, engine.server_image()], capture_output=True, text=True, check=True)
+    container = requested.stdout.strip()
     try:
         published = _docker("port", container, "4566/tcp").rpartition(":")[2]
         deadline = time.monotonic() + 60  # the runner waits until the image's health check passes

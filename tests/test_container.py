@@ -50,8 +50,8 @@ def customer_image(tmp_path: Path) -> Iterator[str]:
 
 
 def is_gone(identifier: str) -> bool:
-    asked = subprocess.run(["docker", "inspect", identifier], capture_output=True, text=True, check=False)
-    return "No such object" in asked.stderr
+    requested = subprocess.run(["docker", "inspect", identifier], capture_output=True, text=True, check=False)
+    return "No such object" in requested.stderr
 
 
 def test_a_server_in_a_container_trains_beside_itself_and_leaves_nothing(tmp_path: Path, customer_image: str) -> None:
@@ -64,12 +64,12 @@ def test_a_server_in_a_container_trains_beside_itself_and_leaves_nothing(tmp_pat
         given = localmaker.exports
         assert given["AWS_ENDPOINT_URL"] == given["HTTPS_PROXY"] == localmaker.url
         assert Path(given["AWS_CA_BUNDLE"]).is_file()
-        ask = "import boto3; c = boto3.client('sts', endpoint_url='https://sts.eu-west-1.amazonaws.com')"
-        ask += "; print(c.get_caller_identity()['Account'])"  # at its real address, as the SageMaker SDKs do
-        asked = subprocess.run(
-            [sys.executable, "-c", ask], env={**os.environ, **given}, capture_output=True, text=True, check=True
+        code = "import boto3; c = boto3.client('sts', endpoint_url='https://sts.eu-west-1.amazonaws.com')"
+        code += "; print(c.get_caller_identity()['Account'])"  # at its real address, as the SageMaker SDKs do
+        requested = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, check=True
         )
-        assert asked.stdout.strip() == "000000000000"
+        assert requested.stdout.strip() == "000000000000"
 
         sagemaker = localmaker.client("sagemaker")
         sagemaker.create_training_job(

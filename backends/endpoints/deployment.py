@@ -17,7 +17,7 @@ from backends.endpoints.fleet import Container, Fleet, Instance, Variant
 from backends.endpoints.status import variants_of
 from backends.jobs import logs, places, queue
 from backends.jobs.runners.base import Handle, StartError
-from backends.jobs.slots import Ask
+from backends.jobs.slots import ResourceRequest
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Deployment:
         if not wanted or self.run.kernel.settings.gpu == "cpu":
             return []
         slots, key = queue.of(self.run.kernel).slots, self._slot(instance)
-        taken = slots.acquire(key, Ask(0, wanted), 0) if wanted <= slots.gpu_count else None
+        taken = slots.acquire(key, ResourceRequest(0, wanted), 0) if wanted <= slots.gpu_count else None
         if taken is not None:
             return list(taken)
         slots.release(key)  # its place in the queue

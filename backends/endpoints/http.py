@@ -63,7 +63,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self._transport, self._parser = transport, httptools.HttpResponseParser(self)
 
-    def ask(self, request: bytes, *, streamed: bool = False, limit_bytes: int = 0) -> asyncio.Future[None]:
+    def send(self, request: bytes, *, streamed: bool = False, limit_bytes: int = 0) -> asyncio.Future[None]:
         """Send a request; the future ends with the answer, or with its header when it is `streamed`.
 
         `limit_bytes`: what a whole answer may have; one that goes on is broken off.
@@ -189,7 +189,7 @@ class Client:
         """Ask and return the whole answer, of `limit_bytes` at most. NoAnswerError, BrokenAnswerError; cancelled, it hangs up."""
         connection = await self._connection(address)
         try:
-            await connection.ask(_request(address, path, headers, body), limit_bytes=limit_bytes)
+            await connection.send(_request(address, path, headers, body), limit_bytes=limit_bytes)
         except BaseException:
             connection.close()
             raise
@@ -203,7 +203,7 @@ class Client:
         """Ask and give the answer's header, and its body as it comes: read it to its end, or close it."""
         connection = await self._connection(address)
         try:
-            await connection.ask(_request(address, path, headers, body), streamed=True)
+            await connection.send(_request(address, path, headers, body), streamed=True)
         except BaseException:
             connection.close()
             raise

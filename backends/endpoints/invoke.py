@@ -201,8 +201,8 @@ async def call_through(
             async with asyncio.timeout(timeout_s):
                 # Only the last container hears the caller's Accept (amazon-sagemaker-examples 729).
                 last = container is instance.containers[-1]
-                asked = headers if last else {k: v for k, v in headers.items() if k != "Accept"}
-                reply = await _post(cx.kernel, container, body, asked, limit_bytes)
+                requested = headers if last else {k: v for k, v in headers.items() if k != "Accept"}
+                reply = await _post(cx.kernel, container, body, requested, limit_bytes)
             body, received = reply.body, reply.headers
             if reply.status >= 300:
                 raise model_error(cx, fleet, container, reply.status, body)

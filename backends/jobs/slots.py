@@ -17,7 +17,7 @@ import psutil
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ResourceRequest:
     """What one job wants: hosts that run at once, and GPUs for all of them together."""
 
     hosts: int
@@ -59,7 +59,7 @@ class Slots:
         self._queue: list[str] = []
         self._changed = threading.Condition()
 
-    def acquire(self, job: str, ask: Ask, timeout_s: float) -> tuple[int, ...] | None:
+    def acquire(self, job: str, request: ResourceRequest, timeout_s: float) -> tuple[int, ...] | None:
         """Wait for a job's turn, at most `timeout_s`; give its GPUs, or None when its turn has not come.
 
         A job that gave up waiting for the moment keeps its place until `release`.
@@ -69,12 +69,12 @@ class Slots:
                 return self._held[job][1]
             if job not in self._queue:
                 self._queue.append(job)
-            if not self._changed.wait_for(lambda: self._fits(job, ask), timeout_s):
+            if not self._changed.wait_for(lambda: self._fits(job, request), timeout_s):
                 return None
             self._queue.remove(job)
-            taken = tuple(self._free[: ask.gpus])
-            del self._free[: ask.gpus]
-            self._held[job] = (ask.hosts, taken)
+            taken = tuple(self._free[: request.gpus])
+            del self._free[: request.gpus]
+            self._held[job] = (request.hosts, taken)
             self._changed.notify_all()
             return taken
 
@@ -93,7 +93,7 @@ class Slots:
                 self._queue.remove(job)
             self._changed.notify_all()
 
-    def _fits(self, job: str, ask: Ask) -> bool:
+    def _fits(self, job: str, request: ResourceRequest) -> bool:
         running = sum(hosts for hosts, _ in self._held.values())
-        room = not running or running + ask.hosts <= self._max_hosts  # a job larger than the machine runs alone
-        return self._queue[0] == job and room and ask.gpus <= len(self._free)
+        room = not running or running + request.hosts <= self._max_hosts  # a job larger than the machine runs alone
+        return self._queue[0] == job and room and request.gpus <= len(self._free)

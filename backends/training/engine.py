@@ -129,24 +129,24 @@ class _Job:
 
     def admit(self) -> None:
         """Wait for GPUs and for the job's turn."""
-        ask = self.plan.ask(use_gpus=self.use_gpus)
-        if ask.gpus > self.slots.gpu_count:
+        request = self.plan.resource_request(use_gpus=self.use_gpus)
+        if request.gpus > self.slots.gpu_count:
             kinds = ", ".join(sorted({one.name for one in self.plan.instances if one.gpus}))
             raise JobEnded(
                 Verdict(
                     "Failed",
                     "Failed",
-                    f"CapacityError: {kinds} asks for {ask.gpus} GPU(s) and this machine has {self.slots.gpu_count}. "
+                    f"CapacityError: {kinds} asks for {request.gpus} GPU(s) and this machine has {self.slots.gpu_count}. "
                     "Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU.",
                 )
             )
-        gpus = self.slots.acquire(self.run.id, ask, 0)
+        gpus = self.slots.acquire(self.run.id, request, 0)
         if gpus is None:
             self._update("Pending")
         while gpus is None:
             self._check()
             self._check_waiting()
-            gpus = self.slots.acquire(self.run.id, ask, POLL_S)
+            gpus = self.slots.acquire(self.run.id, request, POLL_S)
         self.run.save("preparing", gpus=list(gpus))
 
     def _check_waiting(self) -> None:

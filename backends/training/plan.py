@@ -9,7 +9,7 @@ from backends.core.instances import Instance, instance
 from backends.jobs import channels, images, opt_ml
 from backends.jobs.logs import Destination, compile_metrics
 from backends.jobs.opt_ml import HostPlan
-from backends.jobs.slots import Ask
+from backends.jobs.slots import ResourceRequest
 from backends.jobs.spec import QUIET
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class TrainingPlan:
     compressed: bool
     volume_bytes: int | None
 
-    def ask(self, *, use_gpus: bool) -> Ask:
+    def resource_request(self, *, use_gpus: bool) -> ResourceRequest:
         """Return what the job needs of this machine."""
-        return Ask(len(self.hosts), sum(one.gpus for one in self.instances) if use_gpus else 0)
+        return ResourceRequest(len(self.hosts), sum(one.gpus for one in self.instances) if use_gpus else 0)
 
 
 def plan_of(document: dict[str, Any]) -> TrainingPlan:

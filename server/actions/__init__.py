@@ -1,4 +1,4 @@
-"""What a request asks for in IAM's words: actions on resources, with the condition keys that policies read.
+"""What has to be authorized for a request, in IAM's words: actions on resources, with the condition keys that policies read.
 
 Source: the service authorization reference (2026-11). An operation whose resource is not known here is asked about `*`, which
 only a policy that says `*` allows.
@@ -9,25 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.actions import aws, s3, sagemaker
-from server.actions.ask import Ask, Asked
+from server.actions.types import AuthorizationRequest, ServiceRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backends.core.context import Context
 
-__all__ = ["Ask", "Asked", "asks"]
+__all__ = ["AuthorizationRequest", "ServiceRequest", "authorizations"]
 
-SERVICES: dict[str, Callable[[Context, Asked], list[Ask]]] = {
-    "s3": s3.asks,
+SERVICES: dict[str, Callable[[Context, ServiceRequest], list[AuthorizationRequest]]] = {
+    "s3": s3.authorizations,
     "iam": aws.iam,
     "sts": aws.sts,
     "logs": aws.logs,
 }
 
 
-def asks(cx: Context, asked: Asked) -> list[Ask]:
+def authorizations(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return what a request needs to be allowed, all of it; reads where an ARN does not follow from the request."""
-    if asked.service.startswith("sagemaker"):
-        return sagemaker.asks(cx, asked)
-    return SERVICES.get(asked.service, aws.other)(cx, asked)
+    if request.service.startswith("sagemaker"):
+        return sagemaker.authorizations(cx, request)
+    return SERVICES.get(request.service, aws.other)(cx, request)

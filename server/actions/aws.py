@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.aws.iam import store
 from backends.core import arn as arns
-from server.actions.ask import Ask, Asked
+from server.actions.types import AuthorizationRequest, ServiceRequest
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -35,9 +35,9 @@ NAMED = {
 """(service, member) -> how the resource of that name is written; members that hold an ARN are taken as they are."""
 
 
-def iam(cx: Context, asked: Asked) -> list[Ask]:
+def iam(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return `iam:<Operation>` on the entity that the request names, with its path when it is there."""
-    given = asked.input
+    given = request.input
     context = {key: str(given[member]) for key, member in IAM_KEYS.items() if member in given}
     resource = given.get("PolicySourceArn", "*")
     for kind in (store.ROLE, store.USER, store.GROUP, store.PROFILE):
@@ -48,24 +48,26 @@ def iam(cx: Context, asked: Asked) -> list[Ask]:
             resource = found["Arn"] if found is not None else f"arn:aws:iam::{cx.account}:{kind.arn_path}{path}{name}"
             break
     else:
-        if asked.operation == "CreatePolicy":
+        if request.operation == "CreatePolicy":
             resource = f"arn:aws:iam::{cx.account}:policy{given.get('Path', '/')}{given['PolicyName']}"
         elif "PolicyArn" in given:
             resource = given["PolicyArn"]
-        elif asked.operation in {"GetUser", "CreateAccessKey", "ListAccessKeys"} and ":user/" in cx.caller.arn:
+        elif request.operation in {"GetUser", "CreateAccessKey", "ListAccessKeys"} and ":user/" in cx.caller.arn:
             resource = cx.caller.arn
-    return [Ask(f"iam:{asked.operation}", resource, context)]
+    return [AuthorizationRequest(f"iam:{request.operation}", resource, context)]
 
 
-def sts(cx: Context, asked: Asked) -> list[Ask]:
+def sts(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return what an STS request needs; a role's trust must open it."""
-    given = asked.input
-    if asked.operation in FREE:
+    given = request.input
+    if request.operation in FREE:
         return []
-    if asked.operation == "GetFederationToken":
-        return [Ask("sts:GetFederationToken", f"arn:aws:sts::{cx.account}:federated-user/{given['Name']}")]
-    if asked.operation != "AssumeRole":
-        return [Ask(f"sts:{asked.operation}")]
+    if request.operation == "GetFederationToken":
+        return [
+            AuthorizationRequest("sts:GetFederationToken", f"arn:aws:sts::{cx.account}:federated-user/{given['Name']}")
+        ]
+    if request.operation != "AssumeRole":
+        return [AuthorizationRequest(f"sts:{request.operation}")]
     role = arns.parse(given["RoleArn"])
     members = {
         "sts:ExternalId": "ExternalId",
@@ -76,29 +78,32 @@ def sts(cx: Context, asked: Asked) -> list[Ask]:
     if "TransitiveTagKeys" in given:
         context["sts:TransitiveTagKeys"] = given["TransitiveTagKeys"]
     owner = role.account if role is not None else ""
-    made = [Ask("sts:AssumeRole", given["RoleArn"], context, owner, "trust")]
+    made = [AuthorizationRequest("sts:AssumeRole", given["RoleArn"], context, owner, "trust")]
     if given.get("Tags"):
-        made.append(Ask("sts:TagSession", given["RoleArn"], context, owner, "trust"))
+        made.append(AuthorizationRequest("sts:TagSession", given["RoleArn"], context, owner, "trust"))
     return made
 
 
-def logs(cx: Context, asked: Asked) -> list[Ask]:
+def logs(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return `logs:<Operation>` on the group, or on the stream where one is named."""
-    given = asked.input
+    given = request.input
     named = given.get("logGroupName") or given.get("logGroupIdentifier") or given.get("resourceArn")
     if named is None:
-        return [Ask(f"logs:{asked.operation}")]
+        return [AuthorizationRequest(f"logs:{request.operation}")]
     group = named if named.startswith("arn:") else arns.make("logs", cx.region, cx.account, f"log-group:{named}")
     stream = given.get("logStreamName")
     tail = f"log-stream:{stream}" if stream is not None else "*"
-    return [Ask(f"logs:{asked.operation}", f"{group.removesuffix(':*')}:{tail}")]
+    return [AuthorizationRequest(f"logs:{request.operation}", f"{group.removesuffix(':*')}:{tail}")]
 
 
-def other(cx: Context, asked: Asked) -> list[Ask]:
+def other(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return `<service>:<Operation>` on the resources whose ARN follows from the request."""
-    prefix = PREFIXES.get(asked.service, asked.service)
-    action = ACTIONS.get((asked.service, asked.operation), asked.operation)
-    return [Ask(f"{prefix}:{action}", resource) for resource in _resources(cx, prefix, asked.input) or ["*"]]
+    prefix = PREFIXES.get(request.service, request.service)
+    action = ACTIONS.get((request.service, request.operation), request.operation)
+    return [
+        AuthorizationRequest(f"{prefix}:{action}", resource)
+        for resource in _resources(cx, prefix, request.input) or ["*"]
+    ]
 
 
 def _resources(cx: Context, service: str, given: Any) -> list[str]:

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from api_specs import model
-from server.actions.ask import Asked
+from server.actions.types import ServiceRequest
 from server.protocol import query, rest_route
 
 if TYPE_CHECKING:
     from server.types import HttpRequest
 
 
-def read(signing_name: str, request: HttpRequest) -> Asked:
+def read(signing_name: str, request: HttpRequest) -> ServiceRequest:
     """Read service, operation and the members at its top; what cannot be read is the operation `*`."""
     target = request.headers.get("x-amz-target", "")
     if target:
-        return Asked(signing_name, target.rpartition(".")[2], _json(request.body))
+        return ServiceRequest(signing_name, target.rpartition(".")[2], _json(request.body))
     if request.path.startswith("/service/") and "/operation/" in request.path:  # Smithy's RPC with CBOR
-        return Asked(signing_name, request.path.rpartition("/")[2], {})
+        return ServiceRequest(signing_name, request.path.rpartition("/")[2], {})
     if (
         "application/x-www-form-urlencoded" in request.headers.get("content-type", "")
         or b"Action=" in request.query_string
     ):
         form = query.form(request)
-        return Asked(signing_name, form.get("Action", "*"), form)
+        return ServiceRequest(signing_name, form.get("Action", "*"), form)
     if signing_name in model.service_names():
         matched = rest_route.matcher(model.load_service(signing_name)).match(request)
         if matched is not None:
-            return Asked(signing_name, matched[0].name, {**_json(request.body), **matched[1]})
-    return Asked(signing_name, "*", {})
+            return ServiceRequest(signing_name, matched[0].name, {**_json(request.body), **matched[1]})
+    return ServiceRequest(signing_name, "*", {})
 
 
 def _json(body: bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from backends.aws.s3 import condition_keys
-from server.actions.ask import Ask, Asked
+from server.actions.types import AuthorizationRequest, ServiceRequest
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -66,20 +66,20 @@ OTHERS = {
 """Other operations whose action has another name; what stands in neither table is `s3:<Operation>`."""
 
 
-def asks(cx: Context, asked: Asked) -> list[Ask]:
+def authorizations(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return what an S3 request needs: its action, and s3:GetObject on what it copies."""
-    name, given = asked.operation, asked.input
+    name, given = request.operation, request.input
     bucket, key = given.get("Bucket"), given.get("Key")
     if bucket is None:
-        return [Ask(_action(name, given))]
+        return [AuthorizationRequest(_action(name, given))]
     owner = _owner(cx, bucket)
     action = _action(name, given)
     context = condition_keys.of(cx, action, given)
     if name == "DeleteObjects":
         return [_deletion(bucket, each, owner) for each in given["Delete"]["Objects"]]
-    made = [Ask(action, arn_of(bucket, key), context, owner, "bucket")]
+    made = [AuthorizationRequest(action, arn_of(bucket, key), context, owner, "bucket")]
     if name == "PutObject" and given.get("Tagging"):
-        made.append(Ask("s3:PutObjectTagging", arn_of(bucket, key), context, owner, "bucket"))
+        made.append(AuthorizationRequest("s3:PutObjectTagging", arn_of(bucket, key), context, owner, "bucket"))
     if given.get("CopySource"):
         made.append(_source(cx, given["CopySource"]))
     return made
@@ -94,19 +94,19 @@ def _action(name: str, given: Any) -> str:
     return f"s3:{OTHERS.get(name, name)}"
 
 
-def _deletion(bucket: str, each: Any, owner: str) -> Ask:
+def _deletion(bucket: str, each: Any, owner: str) -> AuthorizationRequest:
     context = {"s3:VersionId": each["VersionId"]} if each.get("VersionId") else {}
-    return Ask(_action("DeleteObject", each), arn_of(bucket, each["Key"]), context, owner, "bucket")
+    return AuthorizationRequest(_action("DeleteObject", each), arn_of(bucket, each["Key"]), context, owner, "bucket")
 
 
-def _source(cx: Context, source: str) -> Ask:
+def _source(cx: Context, source: str) -> AuthorizationRequest:
     path, _, version = source.lstrip("/").partition("?versionId=")
     bucket, _, key = unquote(path).partition("/")
     action = _action("GetObject", {"VersionId": version})
     context = condition_keys.of(
         cx, action, {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
     )
-    return Ask(action, arn_of(bucket, key), context, _owner(cx, bucket), "bucket")
+    return AuthorizationRequest(action, arn_of(bucket, key), context, _owner(cx, bucket), "bucket")
 
 
 def _owner(cx: Context, name: str) -> str:

@@ -9,7 +9,7 @@ from botocore.model import ListShape, MapShape, StructureShape
 
 from api_specs import model
 from backends.core import arn as arns
-from server.actions.ask import Ask, Asked
+from server.actions.types import AuthorizationRequest, ServiceRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,32 +48,32 @@ CONTEXT = {
 """Condition keys and the members, at any depth, that give their values."""
 
 
-def asks(cx: Context, asked: Asked) -> list[Ask]:
+def authorizations(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return what a SageMaker request needs: the operation itself, tags for what is made, roles that are passed."""
-    given, context = asked.input, context_of(asked.input)
-    resources = list(_resources(cx, asked)) or ["*"]
-    made = [Ask(f"sagemaker:{asked.operation}", resource, context) for resource in resources]
-    if given.get("Tags") and asked.operation.startswith("Create"):
-        made.append(Ask("sagemaker:AddTags", resources[0], context))
-    for role in roles_of(asked):
+    given, context = request.input, context_of(request.input)
+    resources = list(_resources(cx, request)) or ["*"]
+    made = [AuthorizationRequest(f"sagemaker:{request.operation}", resource, context) for resource in resources]
+    if given.get("Tags") and request.operation.startswith("Create"):
+        made.append(AuthorizationRequest("sagemaker:AddTags", resources[0], context))
+    for role in roles_of(request):
         found = arns.parse(role)
         passed = {"iam:PassedToService": SERVICE, "iam:AssociatedResourceArn": resources[0]}
-        made.append(Ask("iam:PassRole", role, passed, found.account if found is not None else ""))
+        made.append(AuthorizationRequest("iam:PassRole", role, passed, found.account if found is not None else ""))
     return made
 
 
-def roles_of(asked: Asked) -> list[str]:
+def roles_of(request: ServiceRequest) -> list[str]:
     """Return the ARNs of the roles that a request hands to SageMaker."""
-    if not asked.operation.startswith(MAKING):
+    if not request.operation.startswith(MAKING):
         return []
-    found = (value for member in ROLE_MEMBERS for value in values_of(asked.input, member))
+    found = (value for member in ROLE_MEMBERS for value in values_of(request.input, member))
     return sorted({value for value in found if isinstance(value, str) and ":role/" in value})
 
 
-def roles_in(asked: Asked) -> list[str]:
+def roles_in(request: ServiceRequest) -> list[str]:
     """Return the ARNs of all roles in a request, in whatever member whose shape is that of a role's ARN."""
-    shape = model.operation(asked.operation, "sagemaker").input_shape
-    return list(_role_arns(shape, asked.input)) if shape is not None else []
+    shape = model.operation(request.operation, "sagemaker").input_shape
+    return list(_role_arns(shape, request.input)) if shape is not None else []
 
 
 def _role_arns(shape: Shape, given: Any) -> Iterator[str]:
@@ -117,17 +117,17 @@ def values_of(given: Any, member: str, depth: int = DEPTH) -> Iterator[Any]:
                 yield from values_of(value, member, depth - 1)
 
 
-def _resources(cx: Context, asked: Asked) -> Iterator[str]:
-    given = asked.input
-    if asked.service != "sagemaker":
+def _resources(cx: Context, request: ServiceRequest) -> Iterator[str]:
+    given = request.input
+    if request.service != "sagemaker":
         for member, (path, _) in RUNTIME.items():
             if isinstance(given.get(member), str):
                 yield _arn(cx, path, given[member])
         return
     if isinstance(given.get("ResourceArn"), str):
         yield given["ResourceArn"]
-    elif not asked.operation.startswith(MANY):
-        noun = VERB.sub("", asked.operation, count=1)
+    elif not request.operation.startswith(MANY):
+        noun = VERB.sub("", request.operation, count=1)
         declared = cx.kernel.resources.get(noun)
         name = given.get(declared.name_member if declared is not None else f"{noun}Name")
         if isinstance(name, str):
@@ -150,24 +150,24 @@ def _arn(cx: Context, path: str, name: str) -> str:
     return arns.make("sagemaker", cx.region, cx.account, f"{path}/{name.lower()}")
 
 
-def done_with_the_role(asked: Asked) -> Iterator[Ask]:
+def done_with_the_role(request: ServiceRequest) -> Iterator[AuthorizationRequest]:
     """Yield what SageMaker itself does with the role of a job: read its inputs, write its outputs, log.
 
     Source: developer guide, "How to use SageMaker AI execution roles", the permissions of CreateTrainingJob and
     CreateModel. Nothing of this passes the gateway here, and the least policy of a run needs it on AWS.
     """
-    if not asked.operation.startswith("Create"):
+    if not request.operation.startswith("Create"):
         return
-    for inward, uri in _uris(asked.input, inward=True):
+    for inward, uri in _uris(request.input, inward=True):
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        yield Ask("s3:GetObject" if inward else "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}*")
+        yield AuthorizationRequest("s3:GetObject" if inward else "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}*")
         if inward:
-            yield Ask("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+            yield AuthorizationRequest("s3:ListBucket", f"arn:aws:s3:::{bucket}")
     for action in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents"):
-        yield Ask(f"logs:{action}", "arn:aws:logs:*:*:log-group:/aws/sagemaker/*")
-    yield Ask("cloudwatch:PutMetricData")
+        yield AuthorizationRequest(f"logs:{action}", "arn:aws:logs:*:*:log-group:/aws/sagemaker/*")
+    yield AuthorizationRequest("cloudwatch:PutMetricData")
     for action in ("GetAuthorizationToken", "BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "BatchGetImage"):
-        yield Ask(f"ecr:{action}")
+        yield AuthorizationRequest(f"ecr:{action}")
 
 
 def _uris(given: Any, *, inward: bool) -> Iterator[tuple[bool, str]]:

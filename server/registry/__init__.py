@@ -57,7 +57,7 @@ ROUTES: tuple[tuple[re.Pattern[str], dict[str, tuple[str, Route]]], ...] = (
 """Path -> method -> the action of ECR's that a policy must allow, and who answers."""
 
 
-def is_asked(request: HttpRequest) -> bool:
+def is_for_registry(request: HttpRequest) -> bool:
     """Return whether a request is for the registry: Docker signs nothing in AWS's way, and no bucket is named `v2`."""
     if not request.path.startswith(BASE) or request.path[len(BASE) :][:1] not in {"", "/"}:
         return False

@@ -100,10 +100,10 @@ def _delete(cx: Context, repository: scope.Repository, reference: str) -> None:
 
 async def tags(visit: Visit, _rest: str) -> HttpResponse:
     """List tags by name, in pages (`n`, `last`)."""
-    asked, last = visit.query("n"), visit.query("last")
-    if asked and not (asked.isascii() and asked.isdigit() and len(asked) <= MOST_DIGITS):
+    requested, last = visit.query("n"), visit.query("last")
+    if requested and not (requested.isascii() and requested.isdigit() and len(requested) <= MOST_DIGITS):
         raise RegistryError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
-    size = min(int(asked), MOST_TAGS) if asked else MOST_TAGS
+    size = min(int(requested), MOST_TAGS) if requested else MOST_TAGS
     rows = visit.repository.rows(ecr_tags), ecr_tags.c.tag > last
     query = select(ecr_tags.c.tag).where(*rows).order_by(ecr_tags.c.tag).limit(size + 1)
     found = await visit.cx.read(lambda cx: list(cx.db.execute(query).scalars()))

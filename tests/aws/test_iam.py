@@ -313,15 +313,15 @@ def test_simulations_evaluate(iam: Any, account: str) -> None:
         {"ContextKeyName": "aws:SecureTransport", "ContextKeyValues": ["true"], "ContextKeyType": "boolean"},
         {"ContextKeyName": "aws:username", "ContextKeyValues": ["u"], "ContextKeyType": "string"},
     ]
-    asked: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "PolicySourceArn": arn,
         "ActionNames": ["s3:GetObject", "s3:PutObject"],
         "ResourceArns": ["arn:aws:s3:::u/k", "arn:aws:s3:::v/k"],
     }
-    results = iam.simulate_principal_policy(**asked, ContextEntries=entries)["EvaluationResults"]
+    results = iam.simulate_principal_policy(**requested, ContextEntries=entries)["EvaluationResults"]
     assert [r["EvalDecision"] for r in results] == ["allowed", "implicitDeny", "implicitDeny", "implicitDeny"]
     assert results[0]["MatchedStatements"][0]["SourcePolicyId"] == "user_u_mine"
-    results = iam.simulate_principal_policy(**asked)["EvaluationResults"]
+    results = iam.simulate_principal_policy(**requested)["EvaluationResults"]
     assert results[0]["EvalDecision"] == "implicitDeny"
     assert results[0]["MissingContextValues"] == ["aws:securetransport", "aws:username"]
 

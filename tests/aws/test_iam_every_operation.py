@@ -14,7 +14,7 @@ from backends.core.kernel import Kernel
 from backends.core.settings import Settings
 from server.route import OWN, SIGNING_NAMES
 from server.serve import make_gateway
-from tests.server.in_process import Asker, signed
+from tests.server.in_process import InProcessClient, signed
 from tests.server.wire import body_of, request_from_botocore
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ def test_every_operation_is_asked_about(tmp_path: Path) -> None:
         cx, user = kernel.context(ACCOUNT, "us-east-1"), {"UserName": "nobody"}
         await cx.transact(lambda inside: users.create_user(inside, user))
         made = await cx.transact(lambda inside: access_keys.create_access_key(inside, user))
-        asker, found = Asker(make_gateway(kernel)), {}
+        client, found = InProcessClient(make_gateway(kernel)), {}
         for service in OWN:
             headers = signed(SIGNED_AS.get(service, "sagemaker"), made["AccessKey"]["AccessKeyId"])
             for name in model.operations(service):
                 operation = model.operation(name, service)
                 given = minimal(operation.input_shape) if operation.input_shape is not None else {}
                 request = request_from_botocore(operation, given)
-                found[service, name] = await asker.ask(replace(request, headers={**request.headers, **headers}))
+                found[service, name] = await client.send(replace(request, headers={**request.headers, **headers}))
         return found
 
     answers = asyncio.run(main())

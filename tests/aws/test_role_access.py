@@ -12,7 +12,7 @@ from backends.core.errors import AwsError
 from backends.core.objects import role_access
 from tests.aws.test_iam import allow, refused
 from tests.conftest import LiveServer
-from tests.server.in_process import Asker, with_gateway
+from tests.server.in_process import InProcessClient, with_gateway
 from tests.site import SCIKIT_LEARN
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def test_a_role_has_what_its_account_and_policies_give_it(tmp_path: Path, iam: s
         {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
     opened = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "s3:*", "Resource": "arn:aws:s3:::theirs/*"}
 
-    async def work(asker: Asker) -> None:
-        kernel = asker.gateway.kernel
+    async def work(client: InProcessClient) -> None:
+        kernel = client.gateway.kernel
         here, there = kernel.context(mine, "us-east-1"), kernel.context(theirs, "us-east-1")
 
         def prepare(tx: Any) -> None:

@@ -23,7 +23,7 @@ def allow(actions: Any = "s3:*", resources: Any = "*", effect: str = "Allow", **
     return {"Effect": effect, "Action": actions, "Resource": resources, **more}
 
 
-def asked(action: str = "s3:GetObject", resource: str = "arn:aws:s3:::b/k", **context: Any) -> Question:
+def requested(action: str = "s3:GetObject", resource: str = "arn:aws:s3:::b/k", **context: Any) -> Question:
     return Question(action, resource, USER, ACCOUNT, {key.replace("__", ":"): value for key, value in context.items()})
 
 
@@ -116,9 +116,9 @@ def test_keys_ignore_case_and_all_of_them_must_hold() -> None:
     assert holds("StringEquals", "x", {"aws:principaltag/Team": "x"}, key="aws:PrincipalTag/team")
     both = allow(Condition={"StringEquals": {"aws:a": "1", "aws:b": "2"}, "Bool": {"aws:c": "true"}})
     policy = parse(document(both))
-    assert decide([policy], asked(aws__a="1", aws__b="2", aws__c="true")) is Decision.ALLOW
-    assert decide([policy], asked(aws__a="1", aws__b="3", aws__c="true")) is Decision.IMPLICIT
-    assert decide([policy], asked(aws__a="1", aws__b="2", aws__c="false")) is Decision.IMPLICIT
+    assert decide([policy], requested(aws__a="1", aws__b="2", aws__c="true")) is Decision.ALLOW
+    assert decide([policy], requested(aws__a="1", aws__b="3", aws__c="true")) is Decision.IMPLICIT
+    assert decide([policy], requested(aws__a="1", aws__b="2", aws__c="false")) is Decision.IMPLICIT
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_keys_ignore_case_and_all_of_them_must_hold() -> None:
     ],
 )
 def test_resources_and_variables(resource: str, asked_for: str, expected: bool) -> None:
-    question = asked("s3:GetObject", asked_for, aws__username="johndoe")
+    question = requested("s3:GetObject", asked_for, aws__username="johndoe")
     assert (decide([parse(document(allow("*", resource)))], question) is Decision.ALLOW) is expected
     turned = {"Effect": "Allow", "Action": "*", "NotResource": resource}
     assert (decide([parse(document(turned))], question) is Decision.ALLOW) is not expected
@@ -157,14 +157,14 @@ def test_resources_and_variables(resource: str, asked_for: str, expected: bool) 
 
 def test_what_a_variable_stands_for_is_no_pattern() -> None:
     policy = parse(document(allow("*", "arn:aws:s3:::b/${aws:username}/x")))
-    assert decide([policy], asked("s3:GetObject", "arn:aws:s3:::b/any/x", aws__username="*")) is Decision.IMPLICIT
+    assert decide([policy], requested("s3:GetObject", "arn:aws:s3:::b/any/x", aws__username="*")) is Decision.IMPLICIT
     assert holds("StringEquals", "${aws:username}", {"aws:k": "*", "aws:username": "*"})
     assert not holds("StringLike", "${aws:username}", {"aws:k": "x", "aws:username": "*"})
 
 
 def test_only_the_new_version_knows_variables() -> None:
     statement = allow("s3:*", "arn:aws:s3:::${aws:username}", Principal="*")
-    question = asked("s3:ListBucket", "arn:aws:s3:::johndoe", aws__username="johndoe")
+    question = requested("s3:ListBucket", "arn:aws:s3:::johndoe", aws__username="johndoe")
     assert decide([parse(document(statement), Kind.RESOURCE)], question) is Decision.ALLOW
     old = parse(document(statement, version="2008-10-17"), Kind.RESOURCE)
     assert decide([old], question) is Decision.IMPLICIT
@@ -176,9 +176,9 @@ def test_only_the_new_version_knows_variables() -> None:
      ("s3:GetObjec", False), ("iam:*", False)],
 )  # fmt: skip
 def test_actions_ignore_case(action: str, expected: bool) -> None:
-    assert (decide([parse(document(allow(action)))], asked()) is Decision.ALLOW) is expected
+    assert (decide([parse(document(allow(action)))], requested()) is Decision.ALLOW) is expected
     turned = parse(document({"Effect": "Allow", "NotAction": action, "Resource": "*"}))
-    assert (decide([turned], asked()) is Decision.ALLOW) is not expected
+    assert (decide([turned], requested()) is Decision.ALLOW) is not expected
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_an_account_is_trusted_as_a_whole_whoever_is_named_beside_it(beside: dic
 def test_what_only_looks_like_a_service_or_an_account_is_none() -> None:
     for principal in ({"Service": "*"}, {"AWS": f"arn:aws:iam::{ACCOUNT}:role/x:root"}):
         statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": principal}
-        assert decide(policies(statement, kind=Kind.RESOURCE), asked()) is Decision.IMPLICIT
+        assert decide(policies(statement, kind=Kind.RESOURCE), requested()) is Decision.IMPLICIT
     service = Question("s3:GetObject", "arn:aws:s3:::b/k", "sns.amazonaws.com")
     anyone = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Principal": {"Service": "*"}}
     assert decide(policies(anyone, kind=Kind.RESOURCE), service) is Decision.ALLOW
@@ -353,7 +353,7 @@ def test_refusals_say_why() -> None:
         f"User: {USER} is not authorized to perform: sagemaker:ListModels on resource: *"
         " because no identity-based policy allows the sagemaker:ListModels action"
     )
-    denied = asked()
+    denied = requested()
     assert evaluate(denied, resource=NOT_ME).sentence(denied) == (
         f"User: {USER} is not authorized to perform: s3:GetObject on resource: "
         '"arn:aws:s3:::b/k" with an explicit deny in a resource-based policy'
@@ -362,4 +362,4 @@ def test_refusals_say_why() -> None:
 
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
     policy = parse(document(allow("*", "arn:aws:s3:::b/" + "*a" * 40 + "b")))
-    assert decide([policy], asked(resource="arn:aws:s3:::b/" + "a" * 500)) is Decision.IMPLICIT
+    assert decide([policy], requested(resource="arn:aws:s3:::b/" + "a" * 500)) is Decision.IMPLICIT

@@ -88,7 +88,7 @@ class Served:
         found: dict[str, Any] = self.site.sagemaker.describe_endpoint(EndpointName=self.name)
         return found
 
-    def ask(self, body: str | bytes, **members: Any) -> str:
+    def invoke(self, body: str | bytes, **members: Any) -> str:
         """Invoke the endpoint; give the answer's text."""
         request = {"ContentType": "text/plain", "Accept": "text/plain", **members}
         answer = self.site.runtime.invoke_endpoint(EndpointName=self.name, Body=body, **request)

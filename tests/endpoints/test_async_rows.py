@@ -49,13 +49,13 @@ def serve(kernel: Kernel, name: str) -> None:
     fleets(kernel)[ACCOUNT, REGION, name] = fleet
 
 
-def due(kernel: Kernel, *asked: tuple[str, dict[int, tuple[str, Any]]]) -> list[list[int]]:
+def due(kernel: Kernel, *requested: tuple[str, dict[int, tuple[str, Any]]]) -> list[list[int]]:
     """Return the ids of the rows that are to be taken, for each endpoint and what is running."""
 
     async def main() -> list[list[int]]:
         kernel.db.bind(asyncio.get_running_loop())
         found = []
-        for name, running in asked:
+        for name, running in requested:
             endpoint = SimpleNamespace(account=ACCOUNT, region=REGION, endpoint=name, arn=name)
             found.append([row.id for row in await asynchronous._due(kernel, endpoint, running)])
         return found

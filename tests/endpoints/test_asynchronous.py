@@ -28,7 +28,7 @@ def deployed(served: Served, **client: Any) -> Served:
     return served
 
 
-def ask(served: Served, **members: Any) -> dict[str, Any]:
+def send(served: Served, **members: Any) -> dict[str, Any]:
     """Invoke; give where the answer or the failure will be."""
     request = {"ContentType": "text/plain", "Accept": "text/plain", **members}
     found: dict[str, Any] = served.site.runtime.invoke_endpoint_async(EndpointName=served.name, **request)
@@ -51,13 +51,13 @@ def test_answers_and_failures_are_objects(served: Served) -> None:
     deployed(served)
     site = served.site
     folder = site.upload({"question": "from s3", "bad": "raise"})
-    found = ask(served, InputLocation=f"{folder}question")
+    found = send(served, InputLocation=f"{folder}question")
     assert found["OutputLocation"] == f"s3://{site.bucket}/answers/{found['InferenceId']}.out"
     assert arrived(site, found["OutputLocation"]) == "from s3|async|async"
-    bad = ask(served, InputLocation=f"{folder}bad", InferenceId="mine")
+    bad = send(served, InputLocation=f"{folder}bad", InferenceId="mine")
     assert bad["InferenceId"] == "mine"
     assert "this model raises" in arrived(site, bad["FailureLocation"])
-    inline = ask(served, Body=b"inline")
+    inline = send(served, Body=b"inline")
     assert arrived(site, inline["OutputLocation"]) == "inline|async|async"
     assert not [key for key in site.keys(f"s3://{site.bucket}/answers/") if key.endswith(".input")]
 
@@ -67,22 +67,22 @@ def test_what_is_refused(served_here: Served) -> None:
     uri = f"s3://{served.site.bucket}/nothing"
     for members in ({"InputLocation": uri}, {}, {"Body": b"x" * 128_001}, {"Body": b"x", "InputLocation": uri}):
         with pytest.raises(ClientError) as caught:
-            ask(served, **members)
+            send(served, **members)
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     with pytest.raises(ClientError, match="can only be invoked asynchronously"):
-        served.ask("x")
+        served.invoke("x")
 
 
 @pytest.mark.same_on_docker
 def test_an_endpoint_that_is_not_asynchronous(shared: Served) -> None:
     with pytest.raises(ClientError, match="not configured for asynchronous inference"):
-        ask(shared, Body=b"x")
+        send(shared, Body=b"x")
 
 
 def test_a_request_expires_by_the_accounts_clock(served_here: Served) -> None:
     served = deployed(served_here, MaxConcurrentInvocationsPerInstance=1)
-    ask(served, Body=b"sleep 2")
-    late = ask(served, Body=b"late", RequestTTLSeconds=60)
+    send(served, Body=b"sleep 2")
+    late = send(served, Body=b"late", RequestTTLSeconds=60)
     served.site.move_clock(100)
     assert "expired" in arrived(served.site, late["FailureLocation"])
 
@@ -93,7 +93,7 @@ def test_what_was_accepted_survives_a_crash(tmp_path: Path, account: str, runner
     served = Served(Site(live, account, runner))
     try:
         deployed(served, MaxConcurrentInvocationsPerInstance=1)
-        accepted = [ask(served, Body=b"sleep 0.3") for _ in range(6)]
+        accepted = [send(served, Body=b"sleep 0.3") for _ in range(6)]
         live.kill()
         live.start()
         for entry in accepted:

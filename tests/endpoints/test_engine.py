@@ -16,7 +16,7 @@ from backends.endpoints.deployment import Deployment, DeploymentError
 from backends.endpoints.status import ENDPOINT
 from backends.jobs import places, queue
 from backends.jobs.queue import Run
-from backends.jobs.slots import Ask, Slots
+from backends.jobs.slots import ResourceRequest, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,9 +112,9 @@ def test_each_instance_holds_its_own_gpus_through_a_restart(kernel: Kernel, monk
     slots = queue.of(kernel).slots = Slots(gpus=(0, 1))
     again = Deployment(run, "current", run.state["current"])
     again.hold_gpus()
-    assert slots.acquire("training", Ask(1, 1), 0) is None
+    assert slots.acquire("training", ResourceRequest(1, 1), 0) is None
     slots.release("training")
     again.replace(again.state["instances"][:1])
     assert again.state["instances"][0]["gpus"] == [0]
     again.stop()
-    assert slots.acquire("training", Ask(1, 2), 0) == (0, 1)
+    assert slots.acquire("training", ResourceRequest(1, 2), 0) == (0, 1)

@@ -21,7 +21,7 @@ CONCURRENCY = 16
 def error_of(served: Served, body: str, **members: Any) -> dict[str, Any]:
     """Return the error's whole response."""
     with pytest.raises(ClientError) as caught:
-        served.ask(body, **members)
+        served.invoke(body, **members)
     response: dict[str, Any] = caught.value.response
     return response
 
@@ -37,25 +37,25 @@ def test_an_answer_comes_back_with_its_headers(shared: Served) -> None:
 
 def test_variants_share_by_weight(shared: Served) -> None:
     count = 200
-    found = Counter(shared.ask("x").rpartition("|")[2] for _ in range(count))
+    found = Counter(shared.invoke("x").rpartition("|")[2] for _ in range(count))
     assert set(found) == {"a", "b"}
     assert abs(found["a"] / count - 0.75) < 0.16  # five standard deviations
 
 
 def test_a_target_variant_overrides_the_weights(shared: Served) -> None:
-    assert {shared.ask("x", TargetVariant="b") for _ in range(10)} == {"x|b|b"}
+    assert {shared.invoke("x", TargetVariant="b") for _ in range(10)} == {"x|b|b"}
     assert "Variant nobody was not found" in error_of(shared, "x", TargetVariant="nobody")["Error"]["Message"]
 
 
 def test_requests_at_once(shared: Served) -> None:
     client = shared.site.live.client("sagemaker-runtime", shared.site.account, max_pool_connections=CONCURRENCY)
 
-    def ask(number: int) -> bool:
+    def send(number: int) -> bool:
         answer = client.invoke_endpoint(EndpointName=shared.name, Body=str(number), ContentType="text/plain")
         return bool(answer["Body"].read().startswith(f"{number}|".encode()))
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        assert all(pool.map(ask, range(20 * CONCURRENCY)))
+        assert all(pool.map(send, range(20 * CONCURRENCY)))
     client.close()
 
 
@@ -86,8 +86,8 @@ def test_an_answer_may_be_streamed(shared: Served) -> None:
 
 
 def test_large_answers_and_too_large_requests(shared: Served) -> None:
-    assert len(shared.ask("large")) == 5_000_000
-    assert shared.ask("y" * 6_000_000).startswith("yyy")
+    assert len(shared.invoke("large")) == 5_000_000
+    assert shared.invoke("y" * 6_000_000).startswith("yyy")
     response = error_of(shared, "y" * 6_291_457)
     assert response["ResponseMetadata"]["HTTPStatusCode"] in {400, 413}
 
@@ -115,7 +115,7 @@ def test_the_log_of_an_instance_is_where_aws_puts_it(shared: Served) -> None:
 def test_a_pipeline_passes_answers_on(served: Served) -> None:
     containers = [served.container(who, ContainerHostname=who) for who in ("first", "second")]
     served.deploy(served.config(variant(served.model(*containers))))
-    assert served.ask("x") == "x|first|first|second|second"
+    assert served.invoke("x") == "x|first|first|second|second"
     response = error_of(served, "raise")
     assert "from first with message" in response["Error"]["Message"]
     streams = served.site.streams("", f"/aws/sagemaker/Endpoints/{served.name}")
@@ -125,12 +125,12 @@ def test_a_pipeline_passes_answers_on(served: Served) -> None:
 def test_a_container_that_dies_is_started_again(served: Served) -> None:
     served.deploy(served.config(variant(served.model(served.container("one")))))
     with pytest.raises(ClientError):
-        served.ask("crash")
+        served.invoke("crash")
     deadline = time.monotonic() + 30
     text = ""
     while not text and time.monotonic() < deadline:
         try:
-            text = served.ask("back")
+            text = served.invoke("back")
         except ClientError as error:
             assert error.response["Error"]["Code"] in {"ServiceUnavailable", "ModelError"}  # noqa: PT017 - until then
             time.sleep(0.05)

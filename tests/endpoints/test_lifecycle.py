@@ -71,7 +71,7 @@ def test_an_update_drops_no_request(served: Served) -> None:
             assert during["PendingDeploymentSummary"]["EndpointConfigName"] == second
         found = served.settled("InService")
         for _ in range(5):
-            assert served.ask("x") == "x|new|new"
+            assert served.invoke("x") == "x|new|new"
     assert load.failures == []
     assert set(load.answers) == {"x|old|old", "x|new|new"}
     assert found["EndpointConfigName"] == second
@@ -133,7 +133,7 @@ def test_weights_and_capacities(served: Served) -> None:
     shown = {entry["VariantName"]: entry for entry in found["ProductionVariants"]}
     assert (shown["a"]["CurrentWeight"], shown["b"]["CurrentWeight"]) == (0.0, 2.0)
     assert (shown["a"]["CurrentInstanceCount"], shown["b"]["CurrentInstanceCount"]) == (1, 2)
-    assert {served.ask("x") for _ in range(20)} == {"x|b|b"}
+    assert {served.invoke("x") for _ in range(20)} == {"x|b|b"}
     with Load(served) as load:
         fewer = [{"VariantName": "b", "DesiredInstanceCount": 1}]
         served.site.sagemaker.update_endpoint_weights_and_capacities(
@@ -163,7 +163,7 @@ def test_describe_while_it_comes_up_and_delete(served: Served) -> None:
     with pytest.raises(ClientError, match="Could not find endpoint"):
         served.describe()
     with pytest.raises(ClientError, match="not found"):
-        served.ask("x")
+        served.invoke("x")
 
 
 def test_a_model_that_does_not_load_fails_the_endpoint(served: Served) -> None:
@@ -179,7 +179,7 @@ def test_a_model_that_does_not_load_fails_the_endpoint(served: Served) -> None:
     )
     assert any("cannot be loaded" in line for line in served.lines())
     with pytest.raises(ClientError, match="is in status Failed"):
-        served.ask("x")
+        served.invoke("x")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_uncompressed_model_data(served_here: Served) -> None:
     source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
     container["ModelDataSource"] = {"S3DataSource": source}
     served.deploy(served.config(variant(served.model(container))))
-    assert served.ask("x") == "x|files|files"
+    assert served.invoke("x") == "x|files|files"
 
 
 @pytest.mark.parametrize(

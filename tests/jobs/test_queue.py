@@ -27,7 +27,7 @@ def live(tmp_path: Path) -> Iterator[LiveServer]:
     made.stop()
 
 
-def ask(live: LiveServer, what: str, body: dict[str, Any] | None = None) -> Any:
+def request(live: LiveServer, what: str, body: dict[str, Any] | None = None) -> Any:
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(f"{live.url}/_localmaker/{what}", data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=70) as answer:
@@ -69,9 +69,9 @@ def start_sleeper(live: LiveServer) -> Any:
 @pytest.mark.slow
 def test_a_reset_ends_running_jobs_and_leaves_nothing(live: LiveServer) -> None:
     client = start_sleeper(live)
-    assert [job["phase"] for job in ask(live, "jobs")["jobs"]] == ["running"]
-    ask(live, "reset", {"account": ACCOUNT})
-    assert ask(live, "jobs")["jobs"] == []
+    assert [job["phase"] for job in request(live, "jobs")["jobs"]] == ["running"]
+    request(live, "reset", {"account": ACCOUNT})
+    assert request(live, "jobs")["jobs"] == []
     assert client.list_training_jobs()["TrainingJobSummaries"] == []
     assert not list((live.data_dir / "jobs").iterdir())
 
@@ -84,4 +84,4 @@ def test_what_runs_for_nobody_is_swept_at_the_next_start(live: LiveServer) -> No
         (live.data_dir / name).unlink(missing_ok=True)
     live.start()
     until(lambda: not list((live.data_dir / "jobs").iterdir()))
-    assert ask(live, "jobs")["jobs"] == []
+    assert request(live, "jobs")["jobs"] == []

@@ -162,9 +162,9 @@ def test_an_endpoint_that_was_being_created_comes_up(crashing: Site, delay_s: fl
     time.sleep(delay_s)
     crash(crashing)
     served.settled("InService")
-    assert served.ask("x") == "x|one|one"
+    assert served.invoke("x") == "x|one|one"
     crash(crashing)  # and one that serves is found again at once
-    assert served.ask("y") == "y|one|one"
+    assert served.invoke("y") == "y|one|one"
     assert len(running_models(crashing)) == 1
     served.delete()
 
@@ -176,9 +176,9 @@ def test_an_update_that_was_under_way_arrives(crashing: Site) -> None:
     crashing.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=configs[1])
     time.sleep(0.3)
     crash(crashing)
-    assert served.ask("x") in {"x|old|old", "x|new|new"}
+    assert served.invoke("x") in {"x|old|old", "x|new|new"}
     assert served.settled("InService")["EndpointConfigName"] == configs[1]
-    assert served.ask("x") == "x|new|new"
+    assert served.invoke("x") == "x|new|new"
     assert len(running_models(crashing)) == 1
     served.delete()
 

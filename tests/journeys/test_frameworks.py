@@ -114,7 +114,7 @@ def deploy(served: Served, image: str, artifact: str) -> None:
 
 def scores(served: Served, body: str, kind: str = "text/csv") -> list[float]:
     """Ask for one number a row, in CSV."""
-    text = served.ask(body, ContentType=kind, Accept="text/csv")
+    text = served.invoke(body, ContentType=kind, Accept="text/csv")
     return [float(score) for score in text.replace("\n", ",").strip(",").split(",")]
 
 
@@ -144,7 +144,7 @@ def test_xgboost_built_in_from_csv_and_as_onnx(site: Site, served: Served, data:
     assert abs(patients.accuracy(by_xgboost, test) - (1 - metric["Value"])) < 0.01
     other = Served(site)
     deploy(other, INFERENCE, job["ModelArtifacts"]["S3ModelArtifacts"])
-    answer = other.ask(json.dumps({"instances": patients.features(test)}), ContentType="application/json", Accept="")
+    answer = other.invoke(json.dumps({"instances": patients.features(test)}), ContentType="application/json", Accept="")
     assert by_onnx(json.loads(answer)) == pytest.approx(by_xgboost, abs=1e-4)
     other.delete()
 
@@ -202,12 +202,12 @@ def test_scikit_learn_script_mode_and_as_onnx(site: Site, served: Served, data: 
     expected = json.loads(site.archive(f"{base}output.tar.gz")["expected.json"])
     _, test = patients.split()
     deploy(served, SCIKIT_LEARN, artifact)
-    text = served.ask(patients.as_csv([row[1:] for row in test]), ContentType="text/csv", Accept="text/csv")
+    text = served.invoke(patients.as_csv([row[1:] for row in test]), ContentType="text/csv", Accept="text/csv")
     labels = [float(line.split(",")[0]) for line in text.splitlines()]  # then come the probabilities
     assert patients.accuracy(labels, test) >= GOOD
     other = Served(site)
     deploy(other, INFERENCE, artifact)
-    answer = other.ask(json.dumps({"instances": patients.features(test)}), ContentType="application/json", Accept="")
+    answer = other.invoke(json.dumps({"instances": patients.features(test)}), ContentType="application/json", Accept="")
     assert by_onnx(json.loads(answer)) == pytest.approx(expected, abs=1e-4)
     other.delete()
 
@@ -218,7 +218,9 @@ def test_pytorch_script_mode(site: Site, served: Served, data: dict[str, str]) -
     )
     deploy(served, PYTORCH.replace("training", "inference"), job["ModelArtifacts"]["S3ModelArtifacts"])
     _, test = patients.split()
-    answer = served.ask(json.dumps(patients.features(test)), ContentType="application/json", Accept="application/json")
+    answer = served.invoke(
+        json.dumps(patients.features(test)), ContentType="application/json", Accept="application/json"
+    )
     assert patients.accuracy([row[0] for row in json.loads(answer)], test) >= GOOD
 
 

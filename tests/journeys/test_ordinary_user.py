@@ -106,7 +106,7 @@ def test_a_private_failure_file_is_the_reason(ordinary: Site) -> None:
 def test_an_endpoint_leaves_nothing(ordinary: Site) -> None:
     served = Served(ordinary)
     served.deploy(served.config(variant(served.model(served.container("one")))))
-    assert served.ask("x") == "x|one|one"
+    assert served.invoke("x") == "x|one|one"
     served.delete()
     assert_nothing_left(ordinary)
 

@@ -98,7 +98,7 @@ def test_a_customers_image_trains_and_serves(docker_site: Site, image: str) -> N
     served = Served(site)
     container = {"Image": image, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
     served.deploy(served.config(variant(served.model(container))))
-    assert served.ask("12") == "42.0"
+    assert served.invoke("12") == "42.0"
     served.delete()
 
 

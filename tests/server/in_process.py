@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Asker:
-    """A gateway that can be asked."""
+class InProcessClient:
+    """A client of a gateway in this process."""
 
     gateway: Gateway
 
-    async def ask(self, request: HttpRequest) -> HttpResponse:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Send one request; give the answer with its whole body."""
         sent: dict[str, Any] = {"headers": [], "status": 0, "body": b""}
         arrived = iter([{"type": "http.request", "body": request.body, "more_body": False}])
@@ -62,15 +62,15 @@ class Asker:
         return HttpResponse(sent["status"], given, sent["body"])
 
 
-def with_gateway(data_dir: Path, work: Callable[[Asker], Awaitable[Any]], **settings: Any) -> Any:
-    """Run `await work(asker)` on a server with all its components."""
+def with_gateway(data_dir: Path, work: Callable[[InProcessClient], Awaitable[Any]], **settings: Any) -> Any:
+    """Run `await work(client)` on a server with all its components."""
 
     async def main() -> Any:
         kernel = Kernel(Settings.read({}, data_dir=data_dir, runner="process", **settings), load_components())
         kernel.open()
         await kernel.start()
         try:
-            return await work(Asker(make_gateway(kernel)))
+            return await work(InProcessClient(make_gateway(kernel)))
         finally:
             await kernel.stop()
 

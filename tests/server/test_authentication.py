@@ -37,7 +37,7 @@ from server.gateway import Exchange
 from server.route import OWN
 from server.types import HttpRequest
 from tests.conftest import LiveServer
-from tests.server.in_process import Asker, with_gateway
+from tests.server.in_process import InProcessClient, with_gateway
 from tests.server.test_fuzz import valid_requests
 from tests.site import RUN_SCRIPT, SCIKIT_LEARN, channel
 
@@ -249,8 +249,8 @@ def test_no_operation_is_reached_without_a_good_signature(tmp_path: Path) -> Non
     (tmp_path / "keys").write_text(KEYS)
     today, old = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ"), "20200101T000000Z"
 
-    async def work(asker: Asker) -> None:
-        kernel = asker.gateway.kernel
+    async def work(client: InProcessClient) -> None:
+        kernel = client.gateway.kernel
         kernel.operations = {key: replace(found, handler=forbidden) for key, found in kernel.operations.items()}
         for service, request in pool:
             bare = {name: value for name, value in request.headers.items() if name != "authorization"}
@@ -262,7 +262,7 @@ def test_no_operation_is_reached_without_a_good_signature(tmp_path: Path) -> Non
                 headers = bare | {"x-amz-date": date} | ({"authorization": header} if key else {})
                 if service == "s3":
                     headers["x-amz-content-sha256"] = hashlib.sha256(request.body).hexdigest()
-                answer = await asker.ask(replace(request, headers=headers))
+                answer = await client.send(replace(request, headers=headers))
                 if not key and answer.status == 404:  # S3 says to anybody that there is no such bucket
                     assert (service, request.method == "HEAD" or b"NoSuchBucket" in bytes(answer.body)) == ("s3", True)  # type: ignore[arg-type]
                     continue
@@ -437,7 +437,7 @@ def test_a_server_without_a_keys_file_makes_one_that_the_command_line_uses(tmp_p
         assert status_of(f"{live.url}/_localmaker/reset", b"{}") == 403
         assert status_of(f"{live.url}/_localmaker/jobs") == 403
         assert status_of(f"{live.url}/_localmaker/health") == 200
-        assert running.ask("jobs") == {"jobs": []}
-        assert running.ask("reset", {}) == {"reset": "all"}
+        assert running.request("jobs") == {"jobs": []}
+        assert running.request("reset", {}) == {"reset": "all"}
     finally:
         live.stop()

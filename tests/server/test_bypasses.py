@@ -93,7 +93,7 @@ def user(strict: LiveServer) -> tuple[str, str]:
     return key["AccessKeyId"], key["SecretAccessKey"]
 
 
-def ask(
+def send(
     live: LiveServer,
     keys: tuple[str, str],
     method: str,
@@ -125,7 +125,7 @@ def test_nobody_acts_in_another_account_through_moto(strict: LiveServer) -> None
     """A header with underscores stands, in moto's environment, for one with dashes: that of the account."""
     body = b'{"QueueName":"theirs"}'
     keys = (ACCESS, SECRET)
-    status, text = ask(strict, keys, "POST", "/", body, X__Amz__Target=CREATE, Content__Type=JSON,
+    status, text = send(strict, keys, "POST", "/", body, X__Amz__Target=CREATE, Content__Type=JSON,
                        x_moto_account_id="444455556666")  # fmt: skip
     assert (status, b"/111122223333/theirs" in text) == (200, True), text
     assert "QueueUrls" not in client(strict, "sqs", "444455556666", "another").list_queues()
@@ -136,7 +136,7 @@ def test_nobody_acts_in_another_account_through_moto(strict: LiveServer) -> None
                                               ("GET", "/latest/meta-data/iam/")])  # fmt: skip
 def test_motos_own_pages_are_not_asked(strict: LiveServer, method: str, path: str) -> None:
     client(strict, "sqs", "444455556666", "another").create_queue(QueueName="kept")
-    status, text = ask(strict, (ACCESS, SECRET), method, path)
+    status, text = send(strict, (ACCESS, SECRET), method, path)
     assert (status, b"444455556666" in text) == (404, False), text
     assert "QueueUrls" in client(strict, "sqs", "444455556666", "another").list_queues()
 
@@ -144,28 +144,28 @@ def test_motos_own_pages_are_not_asked(strict: LiveServer, method: str, path: st
 def test_moto_does_what_was_judged(strict: LiveServer, user: tuple[str, str]) -> None:
     """Of several services and operations that a request names, it is not asked about one and done by another."""
     queue = client(strict, "sqs").create_queue(QueueName="safe")["QueueUrl"]
-    assert ask(strict, user, "POST", "/", b"{}", X__Amz__Target=LIST, Content__Type=JSON)[0] == 200
-    assert ask(strict, user, "GET", "/2015-03-31/functions/", service="lambda")[0] == 403
+    assert send(strict, user, "POST", "/", b"{}", X__Amz__Target=LIST, Content__Type=JSON)[0] == 200
+    assert send(strict, user, "GET", "/2015-03-31/functions/", service="lambda")[0] == 403
     form = urlencode({"Action": "DeleteQueue", "QueueUrl": queue, "Version": "2012-11-05"})
     text = json.dumps({"QueueUrl": queue, "x": "&Action=DeleteQueue&"}).encode()
     tried = [
-        ask(strict, user, "POST", f"/?{form}", b"{}", X__Amz__Target=LIST, Content__Type=JSON),
-        ask(strict, user, "POST", "/?Action=ListQueues", form.encode(), Content__Type=FORM),
-        ask(strict, user, "POST", "/", form.encode(), X__Amz__Target=LIST, Content__Type=FORM),
-        ask(strict, user, "POST", "/", text, X__Amz__Target=LIST, Content__Type=JSON),
-        ask(strict, user, "POST", "/", form.encode(), Content__Type="text/plain"),
+        send(strict, user, "POST", f"/?{form}", b"{}", X__Amz__Target=LIST, Content__Type=JSON),
+        send(strict, user, "POST", "/?Action=ListQueues", form.encode(), Content__Type=FORM),
+        send(strict, user, "POST", "/", form.encode(), X__Amz__Target=LIST, Content__Type=FORM),
+        send(strict, user, "POST", "/", text, X__Amz__Target=LIST, Content__Type=JSON),
+        send(strict, user, "POST", "/", form.encode(), Content__Type="text/plain"),
     ]
     assert client(strict, "sqs").get_queue_url(QueueName="safe")["QueueUrl"] == queue, tried
     functions = [
-        ask(strict, user, "GET", "/2015-03-31/functions/", extra="X=a/b/us-east-1/lambda/aws4_request"),
-        ask(strict, user, "GET", "/2015-03-31/functions/", auth=SigV4QueryAuth),
+        send(strict, user, "GET", "/2015-03-31/functions/", extra="X=a/b/us-east-1/lambda/aws4_request"),
+        send(strict, user, "GET", "/2015-03-31/functions/", auth=SigV4QueryAuth),
     ]
     assert all(b"Functions" not in text for _, text in functions), functions
 
 
 def test_s3_does_not_look_at_a_target(strict: LiveServer, bucket: str) -> None:
     """It led to moto's own S3, where nothing of ours is."""
-    status, text = ask(strict, (ACCESS, SECRET), "GET", f"/{bucket}?list-type=2", service="s3", auth=S3SigV4Auth,
+    status, text = send(strict, (ACCESS, SECRET), "GET", f"/{bucket}?list-type=2", service="s3", auth=S3SigV4Auth,
                        X__Amz__Target="A.B")  # fmt: skip
     assert (status, f"<Name>{bucket}</Name>".encode() in text) == (200, True), text
 

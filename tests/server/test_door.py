@@ -50,7 +50,7 @@ def trusting(live: LiveServer) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=authority.ensure(live.data_dir))
 
 
-def asked(connection: socket.socket, head: bytes) -> bytes:
+def requested(connection: socket.socket, head: bytes) -> bytes:
     """Send something; give all that is answered until the other end closes."""
     connection.sendall(head)
     answer = b""
@@ -110,7 +110,7 @@ def connect(live: LiveServer, target: str, key: str = "") -> bytes:
     """Ask for a tunnel; give all that is answered until the other end closes."""
     shown = f"Proxy-Authorization: Basic {base64.b64encode(f'localmaker:{key}'.encode()).decode()}\r\n" if key else ""
     with closing(connected(live)) as connection:
-        return asked(connection, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{shown}\r\n".encode())
+        return requested(connection, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{shown}\r\n".encode())
 
 
 NOWHERE = ["s3.amazonaws.com:22", "s3.amazonaws.com.:22", "S3.AMAZONAWS.COM:8443", "sagemaker.us-east-1.api.aws:22", "x",
@@ -265,7 +265,7 @@ def test_a_connect_that_comes_in_pieces_and_one_that_never_ends(server: LiveServ
             secure.sendall(request)
             assert secure.recv(100).startswith(b"HTTP/1.1 200 ")
     with closing(connected(server)) as connection:
-        assert asked(connection, b"CONNECT " + b"a" * 20_000).startswith(b"HTTP/1.1 400 ")
+        assert requested(connection, b"CONNECT " + b"a" * 20_000).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_host_that_is_not_ours_gets_no_certificate(server: LiveServer) -> None:

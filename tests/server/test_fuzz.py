@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from api_specs import model
-from tests.server.in_process import Asker, signed, with_gateway
+from tests.server.in_process import InProcessClient, signed, with_gateway
 from tests.server.mutate import mutate
 from tests.server.shapes import Wire, values
 from tests.server.wire import request_from_botocore
@@ -66,11 +66,11 @@ def test_broken_requests_get_awss_errors(tmp_path: Path, caplog: pytest.LogCaptu
     ]
     statuses: Counter[int] = Counter()
 
-    async def work(asker: Asker) -> None:
+    async def work(client: InProcessClient) -> None:
         for _ in range(REQUESTS):
             service, name, request = source.choice(pool)
             broken = mutate(request, source)
-            answer = await asker.ask(broken)
+            answer = await client.send(broken)
             statuses[answer.status] += 1
             assert isinstance(answer.body, bytes)
             text = answer.body[:400]

@@ -25,7 +25,7 @@ BUCKET = "import boto3\nboto3.client('s3').create_bucket(Bucket='made-at-the-sta
 STS = "aws = __import__('boto3').client('sts', region_name='eu-west-1', endpoint_url='https://sts.eu-west-1.amazonaws.com')\nprint(aws.get_caller_identity()['Account'])\n"
 
 
-def ask(url: str, path: str) -> Any:
+def request(url: str, path: str) -> Any:
     with urllib.request.urlopen(f"{url}/{path}", timeout=10) as answer:
         return json.load(answer)
 
@@ -33,7 +33,7 @@ def ask(url: str, path: str) -> Any:
 def completed(server: LiveServer) -> Any:
     """Wait for the last script's end."""
     deadline = time.monotonic() + WAIT_S
-    while not (answer := ask(server.url, "_localmaker/init"))["completed"]["READY"]:
+    while not (answer := request(server.url, "_localmaker/init"))["completed"]["READY"]:
         assert time.monotonic() < deadline, answer
         time.sleep(0.02)  # another process: there is nothing to wait on
     return answer
@@ -88,8 +88,8 @@ def test_scripts_run_in_order_at_each_start_and_one_that_fails_is_told(
     assert {script["name"]: script["state"] for script in scripts} == states, log
     assert {script["stage"] for script in scripts} == {"READY"}
     assert scripts[1]["reason"] == "exit status 7"
-    assert ask(server.url, "_localstack/init") == ask(server.url, "_localmaker/init")
-    health = ask(server.url, "_localmaker/health")
+    assert request(server.url, "_localstack/init") == request(server.url, "_localmaker/init")
+    health = request(server.url, "_localmaker/health")
     assert health["init"] == {"completed": True, "failed": ["20-wrong.sh"]}
     assert health["status"] == "ready"
 
@@ -104,7 +104,7 @@ def test_scripts_run_in_order_at_each_start_and_one_that_fails_is_told(
     (ready / "20-wrong.sh").write_text("echo mended\n")
     server.start()
     assert {script["state"] for script in completed(server)["scripts"]} == {"SUCCESSFUL"}  # S3 takes its owner's again
-    assert ask(server.url, "_localmaker/health")["init"]["failed"] == []
+    assert request(server.url, "_localmaker/health")["init"]["failed"] == []
 
 
 def test_a_server_without_scripts_has_nothing_to_wait_for(server: LiveServer) -> None:
@@ -121,7 +121,7 @@ def test_scripts_have_a_key_where_keys_are_verified_and_end_with_their_server(
     while not (ready / "pid").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    scripts = ask(server.url, "_localmaker/init")["scripts"]
+    scripts = request(server.url, "_localmaker/init")["scripts"]
     assert [script["state"] for script in scripts] == ["SUCCESSFUL", "RUNNING"], server.log.read_text()
     server.stop()
     assert has_ended(int((ready / "pid").read_text()))

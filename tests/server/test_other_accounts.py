@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.server.test_authentication import ACCESS, SECRET, client, strict
-from tests.server.test_bypasses import JSON, ask
+from tests.server.test_bypasses import JSON, send
 
 if TYPE_CHECKING:
     from tests.conftest import LiveServer
@@ -76,9 +76,9 @@ def test_the_data_of_each_service_may_speak_of_another_account(strict: LiveServe
 
 def test_a_request_is_what_it_was_signed_for(strict: LiveServer) -> None:
     keys = (ACCESS, SECRET)
-    status, text = ask(strict, keys, "POST", "/", b"{}", X__Amz__Target="TrentService.CreateKey", Content__Type=JSON)
+    status, text = send(strict, keys, "POST", "/", b"{}", X__Amz__Target="TrentService.CreateKey", Content__Type=JSON)
     assert (status, b"Credential should be scoped to correct service: 'kms'." in text) == (403, True), text
-    status, text = ask(strict, keys, "POST", "/?x=.eu-west-1.amazonaws.com", b"{}", service="kms",
+    status, text = send(strict, keys, "POST", "/?x=.eu-west-1.amazonaws.com", b"{}", service="kms",
                        X__Amz__Target="TrentService.CreateKey", Content__Type=JSON,
                        User__Agent="a region/eu-west-1")  # fmt: skip
     assert (status, b":us-east-1:" in text) == (200, True), text

@@ -124,7 +124,7 @@ print("loss=nan accuracy: 9e-1;")
     found = {entry["MetricName"]: entry["Value"] for entry in job["FinalMetricDataList"]}
     assert found == {"train:rmse": 1.5, "validation:rmse": 2.25, "accuracy": 0.9}
     # As the SDK's TrainingJobAnalytics asks for them.
-    asked = {
+    requested = {
         "Namespace": "/aws/sagemaker/TrainingJobs",
         "Dimensions": [{"Name": "TrainingJobName", "Value": job["TrainingJobName"]}],
         "StartTime": job["TrainingStartTime"],
@@ -132,7 +132,7 @@ print("loss=nan accuracy: 9e-1;")
         "Period": 60,
         "Statistics": ["SampleCount", "Minimum"],
     }
-    points = site.client("cloudwatch").get_metric_statistics(MetricName="train:rmse", **asked)["Datapoints"]
+    points = site.client("cloudwatch").get_metric_statistics(MetricName="train:rmse", **requested)["Datapoints"]
     assert (sum(point["SampleCount"] for point in points), min(point["Minimum"] for point in points)) == (3.0, 1.5)
 
 

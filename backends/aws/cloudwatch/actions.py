@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LISTS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 
 
-def ask(cx: Context, body: dict[str, Any], old: str) -> None:
-    """Ask for the actions of an alarm's new state."""
+def emit(cx: Context, body: dict[str, Any], old: str) -> None:
+    """Emit the actions of an alarm's new state."""
     if not body.get("ActionsEnabled", True):
         return
     for target in body.get(LISTS[body["StateValue"]], []):

@@ -65,7 +65,7 @@ def move(cx: Context, found: Document, state: str, reason: str, reason_data: str
         states = {"oldState": _state(found.body), "newState": _state(body)}
         remember(cx, body, "StateUpdate", f"Alarm updated from {old} to {state}", states)
         events.emit(cx, "Alarm", found.arn, old, state, reason, {"name": found.key})
-        actions.ask(cx, body, old)
+        actions.emit(cx, body, old)
     return True
 
 

@@ -104,8 +104,8 @@ def period_of(body: dict[str, Any]) -> int:
         return int(body["Period"])
     queries_of = body["Metrics"]
     returned = next(query for query in queries_of if query.get("ReturnData", True))
-    asked = [query["MetricStat"]["Period"] for query in queries_of if "MetricStat" in query]
-    return int(returned.get("Period", max(asked, default=60)))
+    requested = [query["MetricStat"]["Period"] for query in queries_of if "MetricStat" in query]
+    return int(returned.get("Period", max(requested, default=60)))
 
 
 @operation("PutCompositeAlarm", service="cloudwatch")

@@ -91,10 +91,10 @@ async def get_metric_data(cx: Context, request: dict[str, Any]) -> dict[str, Any
 def _data(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     binding = b"GetMetricData" + orjson.dumps({k: v for k, v in request.items() if k != "NextToken"})
     begin = refusals.read_token(cx, request["NextToken"], binding)[0] if "NextToken" in request else 0
-    asked = request["MetricDataQueries"]
-    computed = queries.compute(cx, asked, request["StartTime"], request["EndTime"])
+    requested = request["MetricDataQueries"]
+    computed = queries.compute(cx, requested, request["StartTime"], request["EndTime"])
     results = []
-    for query in asked:
+    for query in requested:
         if query.get("ReturnData", True):
             found = computed[query["Id"]]
             results += [_shown(query, series, found) for series in (found if isinstance(found, list) else [found])]

@@ -27,7 +27,7 @@ NOT_FOUND = ("ImageNotFound", "Requested image not found")
 def list_images(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List digests with their tags, one entry a tag, by digest and tag."""
     repository, _ = scope.find(cx, request)
-    after, size = paging.asked(cx, request)
+    after, size = paging.requested(cx, request)
     tags, wanted = images.tags_of(cx, repository), _wanted(request)
     digests = cx.db.execute(select(ecr_images.c.digest).where(repository.rows(ecr_images))).scalars()
     listed = [[digest, tag] for digest in sorted(digests) for tag in tags.get(digest, [""]) if wanted(bool(tag))]
@@ -39,10 +39,10 @@ def list_images(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wanted(request: dict[str, Any]) -> Any:
-    asked = request.get("filter", {})
-    if asked.get("imageStatus", "ACTIVE") not in {"ACTIVE", "ANY"}:
+    requested = request.get("filter", {})
+    if requested.get("imageStatus", "ACTIVE") not in {"ACTIVE", "ANY"}:
         raise errors.not_implemented("ecr: archived images")
-    status = asked.get("tagStatus", "ANY")
+    status = requested.get("tagStatus", "ANY")
     return lambda tagged: status == "ANY" or (status == "TAGGED") == tagged
 
 
@@ -62,7 +62,7 @@ def describe_images(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
                 raise scope.image_not_found(repository, identifier)
             rows[row.digest] = row
         return {"imageDetails": [_detail(cx, repository, row) for row in rows.values()]}
-    after, size = paging.asked(cx, request)
+    after, size = paging.requested(cx, request)
     tags, wanted = images.tags_of(cx, repository), _wanted(request)
     every = cx.db.execute(select(ecr_images.c.digest).where(repository.rows(ecr_images))).scalars()
     digests = [digest for digest in sorted(every) if [digest] > after and wanted(digest in tags)]
@@ -199,11 +199,11 @@ def put_image(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def list_image_referrers(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List the artifacts about an image."""
     repository, _ = scope.find(cx, request)
-    asked = request.get("filter", {})
-    if asked.get("artifactStatus", "ACTIVE") not in {"ACTIVE", "ANY"}:
+    requested = request.get("filter", {})
+    if requested.get("artifactStatus", "ACTIVE") not in {"ACTIVE", "ANY"}:
         raise errors.not_implemented("ecr: archived images")
-    types = asked.get("artifactTypes", [])
-    after, size = paging.asked(cx, {**request, "maxResults": request.get("maxResults", 50)})
+    types = requested.get("artifactTypes", [])
+    after, size = paging.requested(cx, {**request, "maxResults": request.get("maxResults", 50)})
     rows = [
         row
         for row in images.referrers(cx, repository, request["subjectId"]["imageDigest"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT = 100
 
 
-def asked(cx: Context, request: dict[str, Any]) -> tuple[list[Any], int]:
+def requested(cx: Context, request: dict[str, Any]) -> tuple[list[Any], int]:
     """Return where the last page ended (nothing for the first), and the size of the next."""
     after = []
     if "nextToken" in request:

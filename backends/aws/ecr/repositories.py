@@ -65,7 +65,7 @@ def describe_repositories(cx: Context, request: dict[str, Any]) -> dict[str, Any
     scope.check_registry(cx, request)
     if "repositoryNames" in request:
         return {"repositories": [shown(cx, scope.existing(cx, name)[1]) for name in request["repositoryNames"]]}
-    after, size = paging.asked(cx, request)
+    after, size = paging.requested(cx, request)
     found = scope.REPOSITORIES.page(cx, after=after[0] if after else None, limit=size + 1)
     answer: dict[str, Any] = {"repositories": [shown(cx, each) for each in found[:size]]}
     if len(found) > size:

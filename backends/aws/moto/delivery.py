@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from backends.aws.moto.wsgi import Answer
 
-    AskAs = Callable[[str, dict[str, Any]], Answer]
+    SendAs = Callable[[str, dict[str, Any]], Answer]
     """Takes an account and a call as `AwsCall` holds one."""
 
 ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
@@ -42,14 +42,14 @@ def is_foreign(sender: dict[str, str], receiver: str) -> bool:
     return receiver != "" and (named is None or named.account != sender["account"])
 
 
-def is_allowed(sender: dict[str, str], receiver: str, ask: AskAs) -> bool:
+def is_allowed(sender: dict[str, str], receiver: str, send: SendAs) -> bool:
     """Return whether the receiver's policy lets a sender (`service`, `account`, `arn`) in; not, if that cannot be known."""
     if not is_foreign(sender, receiver):
         return True
     named = arns.parse(receiver)
     if named is None or named.service not in ACTIONS:
         return False
-    text = _policy(named.service, receiver, named, ask)
+    text = _policy(named.service, receiver, named, send)
     try:
         policy = parse(text, Kind.RESOURCE)
     except PolicyError:
@@ -59,7 +59,7 @@ def is_allowed(sender: dict[str, str], receiver: str, ask: AskAs) -> bool:
     return decide([policy], question) is Decision.ALLOW
 
 
-def _policy(service: str, receiver: str, named: Any, ask: AskAs) -> str:
+def _policy(service: str, receiver: str, named: Any, send: SendAs) -> str:
     operation, parameters = {
         "sqs": ("GetQueueAttributes", {
             "QueueUrl": f"https://sqs.{named.region}.amazonaws.com/{named.account}/{named.resource}",
@@ -69,7 +69,7 @@ def _policy(service: str, receiver: str, named: Any, ask: AskAs) -> str:
         "lambda": ("GetPolicy", {"FunctionName": receiver}),
     }[service]  # fmt: skip
     call = {"service": service, "operation": operation, "region": named.region, "parameters": parameters}
-    status, _, content = ask(named.account, call)
+    status, _, content = send(named.account, call)
     if status >= 400:
         return ""
     if service == "sns":

@@ -90,7 +90,7 @@ def _role(name: str, cx: Context) -> dict[str, Any]:
 
 def start(kernel: Kernel) -> None:
     """Go on with what rooms want of moto and it has not answered, if there is any; let rooms ask what it has."""
-    kernel.state["ask moto"], kernel.state["is delivery allowed"] = ask, is_delivery_allowed
+    kernel.state["send to moto"], kernel.state["is delivery allowed"] = send, is_delivery_allowed
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
 
@@ -113,8 +113,8 @@ def stop(kernel: Kernel) -> None:
         kernel.state["moto"].shutdown()
 
 
-def ask(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
-    """Ask moto something at once, for a room that may not import this one: by `kernel.state["ask moto"]`."""
+def send(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
+    """Ask moto something at once, for a room that may not import this one: by `kernel.state["send to moto"]`."""
     return submit(cx.kernel, _request_of(cx, detail))
 
 

@@ -18,23 +18,23 @@ KNOWN = {"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"}
 @operation("GetObjectAttributes", service="s3")
 def get_object_attributes(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that the request names."""
-    asked = set(request["ObjectAttributes"])
-    if not asked <= KNOWN:
+    requested = set(request["ObjectAttributes"])
+    if not requested <= KNOWN:
         text = "Invalid attribute name specified."
-        raise failures.invalid_argument(text, "x-amz-object-attributes", ",".join(sorted(asked - KNOWN)))
+        raise failures.invalid_argument(text, "x-amz-object-attributes", ",".join(sorted(requested - KNOWN)))
     bucket, stored = access.object_of(cx, request, "s3:GetObjectAttributes")
     customer_keys.of_reader(stored, request)
     answer: dict[str, Any] = {"LastModified": stored.modified, **access.version_member(bucket, stored)}
-    if "ETag" in asked:
+    if "ETag" in requested:
         answer["ETag"] = stored.etag  # here S3 gives it without quotes
     kept = checksums.members(stored.info)
-    if "Checksum" in asked and kept:
+    if "Checksum" in requested and kept:
         answer["Checksum"] = {name: value.partition("-")[0] for name, value in kept.items()}
-    if "ObjectParts" in asked and "Parts" in stored.info:
+    if "ObjectParts" in requested and "Parts" in stored.info:
         answer["ObjectParts"] = _parts(stored, request)
-    if "StorageClass" in asked:
+    if "StorageClass" in requested:
         answer["StorageClass"] = stored.info.get("StorageClass", "STANDARD")
-    if "ObjectSize" in asked:
+    if "ObjectSize" in requested:
         answer["ObjectSize"] = stored.size
     return answer
 

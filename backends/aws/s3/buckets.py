@@ -52,12 +52,12 @@ def create_bucket(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_options(request: dict[str, Any]) -> None:
-    asked = {name for name in UNBUILT if request.get(name) not in {None, False, "global"}}
-    asked |= {name for name in UNBUILT_CONFIGURATION if request.get("CreateBucketConfiguration", {}).get(name)}
+    requested = {name for name in UNBUILT if request.get(name) not in {None, False, "global"}}
+    requested |= {name for name in UNBUILT_CONFIGURATION if request.get("CreateBucketConfiguration", {}).get(name)}
     if request.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
-        asked.add("ObjectOwnership")
-    if asked:
-        raise errors.not_implemented(f"s3:CreateBucket with {', '.join(sorted(asked))}")
+        requested.add("ObjectOwnership")
+    if requested:
+        raise errors.not_implemented(f"s3:CreateBucket with {', '.join(sorted(requested))}")
     if request.get("ACL", "private") != "private" or any(member in request for member in access.GRANTS):
         text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
         raise AwsError("InvalidBucketAclWithObjectOwnership", text, 400)

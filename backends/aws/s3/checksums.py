@@ -75,7 +75,7 @@ MAKERS: dict[str, Callable[[], Digest]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedChecksum:
     """Which checksum a request is about: its value where a header has it, else the name of the trailer that will."""
 
     algorithm: str
@@ -92,7 +92,7 @@ def maker(algorithm: str) -> Callable[[], Digest]:
     return made
 
 
-def asked(headers: Mapping[str, str], request: dict[str, Any]) -> Asked | None:
+def requested(headers: Mapping[str, str], request: dict[str, Any]) -> RequestedChecksum | None:
     """Read which checksum a body comes with; InvalidRequest for several, or for one that is announced and not there."""
     given = [name for name in NAMES if f"Checksum{name}" in request]
     announced = request.get("ChecksumAlgorithm")
@@ -106,11 +106,11 @@ def asked(headers: Mapping[str, str], request: dict[str, Any]) -> Asked | None:
             raise failures.invalid_request("Value for x-amz-sdk-checksum-algorithm header is invalid.")
         value = request[f"Checksum{given[0]}"]
         _check_spelling(given[0], value)
-        return Asked(given[0], value, None)
+        return RequestedChecksum(given[0], value, None)
     if trailer.startswith(HEADER):
         name = trailer.removeprefix(HEADER).upper()
         maker(name)
-        return Asked(name, None, trailer)
+        return RequestedChecksum(name, None, trailer)
     if announced is not None:
         raise failures.invalid_request(
             "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers "
@@ -144,14 +144,14 @@ def check_md5(request: dict[str, Any], hexadecimal: str) -> None:
         raise failures.bad_digest("Content-MD5")
 
 
-def check(plan: Asked, digest: Digest, trailers: Mapping[str, str]) -> str:
+def check(requested: RequestedChecksum, digest: Digest, trailers: Mapping[str, str]) -> str:
     """Compare a body's checksum with the one it came with; give it in base64. Raises BadDigest."""
     value = spelled(digest)
-    expected = plan.expected if plan.trailer is None else trailers.get(plan.trailer)
-    if expected is None and plan.trailer is not None:
-        raise failures.invalid_request(f"The {plan.trailer} trailer that was announced did not come.")
+    expected = requested.expected if requested.trailer is None else trailers.get(requested.trailer)
+    if expected is None and requested.trailer is not None:
+        raise failures.invalid_request(f"The {requested.trailer} trailer that was announced did not come.")
     if expected not in {None, value}:
-        raise failures.bad_digest(plan.algorithm)
+        raise failures.bad_digest(requested.algorithm)
     return value
 
 

@@ -98,8 +98,8 @@ def get_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, A
 def put_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Set all four blocks; what is not named is off."""
     bucket = access.bucket_of(cx, request, "s3:PutBucketPublicAccessBlock")
-    asked = {name: bool(request[access.PUBLIC_ACCESS].get(name, False)) for name in access.BLOCKS}
-    cx.objects.configure(cx, bucket.name, access.PUBLIC_ACCESS, asked)
+    requested = {name: bool(request[access.PUBLIC_ACCESS].get(name, False)) for name in access.BLOCKS}
+    cx.objects.configure(cx, bucket.name, access.PUBLIC_ACCESS, requested)
     return {}
 
 

@@ -177,7 +177,7 @@ def rewrite(
             content = Content(writer.size, writer.md5.hexdigest(), blob=writer.finish())
         finally:
             writer.abandon()
-    found = {algorithm: checksums.check(checksums.Asked(algorithm, None, None), digest, {})}
+    found = {algorithm: checksums.check(checksums.RequestedChecksum(algorithm, None, None), digest, {})}
     return Received(content, found, [nonce] if nonce else [])
 
 

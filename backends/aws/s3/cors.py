@@ -82,12 +82,12 @@ def preflight(bucket: Bucket, headers: Mapping[str, str], *, of_object: bool) ->
     named = {"Method": method, "ResourceType": "OBJECT" if of_object else "BUCKET"}
     if SETTING not in bucket.settings:
         raise AwsError("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.", 403, named)
-    asked = [name.strip().lower() for name in headers.get("access-control-request-headers", "").split(",")]
-    asked = [name for name in asked if name]
+    requested = [name.strip().lower() for name in headers.get("access-control-request-headers", "").split(",")]
+    requested = [name for name in requested if name]
     for rule in bucket.settings[SETTING]["CORSRules"]:
-        if _fits(rule, origin, method) and all(_allows_header(rule, name) for name in asked):
+        if _fits(rule, origin, method) and all(_allows_header(rule, name) for name in requested):
             answer = _headers(rule, origin)
-            return answer | ({"Access-Control-Allow-Headers": ", ".join(asked)} if asked else {})
+            return answer | ({"Access-Control-Allow-Headers": ", ".join(requested)} if requested else {})
     text = (
         "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request "  # codespell:ignore evalution
         "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "

@@ -103,9 +103,9 @@ def invalid_uri(path: str) -> AwsError:
     return AwsError("InvalidURI", "Couldn't parse the specified URI.", 400, {"URI": path})
 
 
-def invalid_range(asked: str, size: int) -> AwsError:
+def invalid_range(requested: str, size: int) -> AwsError:
     """Return the error of a range that begins beyond the object's end."""
-    members = {"RangeRequested": asked, "ActualObjectSize": size}
+    members = {"RangeRequested": requested, "ActualObjectSize": size}
     return AwsError("InvalidRange", "The requested range is not satisfiable", 416, members)
 
 

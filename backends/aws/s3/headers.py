@@ -72,7 +72,7 @@ def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
         "LastModified": stored.modified,
         "ETag": f'"{stored.etag}"',
         **{name: info[name] for name in KEPT if name in info},
-        **{name: request[asked] for asked, name in OVERRIDES.items() if asked in request},
+        **{name: request[requested] for requested, name in OVERRIDES.items() if requested in request},
         **encryption.members(info),
     }
     found.setdefault("ContentType", DEFAULT_TYPE)

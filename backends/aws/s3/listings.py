@@ -128,12 +128,12 @@ def list_objects(cx: Context, request: dict[str, Any]) -> bytes:
 
 def page_size(request: dict[str, Any]) -> int:
     """Read MaxKeys; S3 gives no more than 1,000."""
-    asked: int = request.get("MaxKeys", MOST_KEYS)
-    if asked < 0:
+    requested: int = request.get("MaxKeys", MOST_KEYS)
+    if requested < 0:
         raise failures.invalid_argument(
-            "Argument maxKeys must be an integer between 0 and 2147483647", "maxKeys", asked
+            "Argument maxKeys must be an integer between 0 and 2147483647", "maxKeys", requested
         )
-    return min(asked, MOST_KEYS)
+    return min(requested, MOST_KEYS)
 
 
 def _walk(cx: Context, request: dict[str, Any], after: str, limit: int) -> tuple[Bucket, Page]:

@@ -89,17 +89,17 @@ async def upload_part(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store one part; the same number again replaces it."""
     _check_number(request)
     upload = await cx.read(lambda inside: assembly.upload_of(inside, request))
-    asked = checksums.asked(cx.headers, request)
-    if upload.algorithm is not None and asked is not None and asked.algorithm != upload.algorithm:
+    requested = checksums.requested(cx.headers, request)
+    if upload.algorithm is not None and requested is not None and requested.algorithm != upload.algorithm:
         raise failures.invalid_request(
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, actual checksum "
-            f"Type: {asked.algorithm.lower()}"
+            f"Type: {requested.algorithm.lower()}"
         )
     key = upload.customer_key(request)
     algorithm = upload.algorithm or checksums.DEFAULT  # of which an upload without one makes the whole object's
     received = await receive(cx, request, algorithm, inline=False, key=key, always=True)
     await keep(cx, received.content, lambda inside: _record_part(inside, request, received))
-    told = asked.algorithm if asked is not None else algorithm
+    told = requested.algorithm if requested is not None else algorithm
     answer = {"ETag": f'"{received.content.etag}"', **upload.encryption()}
     return answer | {f"Checksum{told}": received.checksums[told]}
 

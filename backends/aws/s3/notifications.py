@@ -118,14 +118,14 @@ async def _check_destination(cx: Context, bucket: Bucket, service: str, arn: str
         "sns": {"TopicArn": arn},
         "lambda": {"FunctionName": arn},
     }
-    asked = {
+    requested = {
         "service": service,
         "operation": CHECKS[service],
         "region": bucket.region,
         "parameters": parameters[service],
     }
     there = cx.kernel.context(arn.split(":")[4], bucket.region)
-    status, _, _ = await asyncio.wrap_future(cx.kernel.state["ask moto"](there, asked))
+    status, _, _ = await asyncio.wrap_future(cx.kernel.state["send to moto"](there, requested))
     if status >= 400 or not await asyncio.wrap_future(
         cx.kernel.state["is delivery allowed"](cx.kernel, _sender(bucket), arn)
     ):

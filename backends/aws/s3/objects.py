@@ -100,13 +100,13 @@ def head_object(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def _about(bucket: Bucket, stored: StoredObject, request: dict[str, Any]) -> tuple[dict[str, Any], int, int]:
     """Return an answer's members without its bytes, the first byte and the one after the last."""
     conditions.check_read(stored, request)
-    asked = conditions.byte_range(stored, request)
-    first, after = asked or (0, stored.size)
+    requested = conditions.byte_range(stored, request)
+    first, after = requested or (0, stored.size)
     answer = headers.members(stored, request)
     answer |= access.version_member(bucket, stored)
     answer |= lifecycle_rules.expiration_member(bucket, stored)
     answer["ContentLength"] = after - first
-    if asked is not None:
+    if requested is not None:
         answer["ContentRange"] = f"bytes {first}-{after - 1}/{stored.size}"
     return answer, first, after
 
@@ -172,13 +172,13 @@ def _deleting(request: dict[str, Any]) -> str:
 @operation("DeleteObjects", service="s3")
 def delete_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove up to 1,000 objects; each is answered for, unless quiet."""
-    asked = request["Delete"]["Objects"]
-    if not 1 <= len(asked) <= MOST_DELETED:
+    requested = request["Delete"]["Objects"]
+    if not 1 <= len(requested) <= MOST_DELETED:
         raise failures.malformed_xml()
     name, owner = request["Bucket"], request.get("ExpectedBucketOwner")
     access.known(cx, name, owner)
     deleted, failed = [], []
-    for entry in asked:
+    for entry in requested:
         given = {"Key": entry["Key"], **_conditions(entry)}
         try:
             bucket = access.allowed(cx, name, _deleting(given), entry["Key"], owner, given.get("VersionId"))

@@ -50,7 +50,7 @@ class _Intake:
     """One body as it comes: where from, and what is computed over it."""
 
     source: AsyncIterator[bytes]
-    plan: checksums.Asked | None
+    requested: checksums.RequestedChecksum | None
     digest: checksums.Digest | None
     second: str = ""
     """A checksum that is kept beside the one that the body came with."""
@@ -69,8 +69,8 @@ class _Intake:
         checksums.check_md5(request, etag)
         if self.digest is None:
             return {}
-        plan = self.plan or checksums.Asked(algorithm or "", None, None)
-        found = {plan.algorithm: checksums.check(plan, self.digest, self.trailers)}
+        requested = self.requested or checksums.RequestedChecksum(algorithm or "", None, None)
+        found = {requested.algorithm: checksums.check(requested, self.digest, self.trailers)}
         if self.second_digest is not None:
             found[self.second] = checksums.spelled(self.second_digest)
         return found
@@ -124,10 +124,10 @@ async def keep(cx: Context, content: Content, record: Callable[[Context], T]) ->
 
 
 def _intake(cx: Context, request: dict[str, Any], algorithm: str | None, *, always: bool) -> _Intake:
-    plan = checksums.asked(cx.headers, request)
-    name = plan.algorithm if plan is not None else algorithm
+    requested = checksums.requested(cx.headers, request)
+    name = requested.algorithm if requested is not None else algorithm
     digest = checksums.maker(name)() if name is not None else None
-    intake = _Intake(_source(request.get("Body", b"")), plan, digest)
+    intake = _Intake(_source(request.get("Body", b"")), requested, digest)
     if always and algorithm is not None and name != algorithm:
         intake.second, intake.second_digest = algorithm, checksums.maker(algorithm)()
     length = cx.headers.get("content-length", "")

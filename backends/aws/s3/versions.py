@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def put_bucket_versioning(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Turn versioning on, or suspend it; a bucket never becomes unversioned again."""
     bucket = access.bucket_of(cx, request, "s3:PutBucketVersioning")
-    asked = request["VersioningConfiguration"]
-    if asked.get("MFADelete") == "Enabled":
+    requested = request["VersioningConfiguration"]
+    if requested.get("MFADelete") == "Enabled":
         raise errors.not_implemented("s3:PutBucketVersioning with MFADelete")
-    if asked.get("Status") not in {"Enabled", "Suspended"}:
+    if requested.get("Status") not in {"Enabled", "Suspended"}:
         raise failures.malformed_xml()
-    cx.objects.configure(cx, bucket.name, "Versioning", asked["Status"])
+    cx.objects.configure(cx, bucket.name, "Versioning", requested["Status"])
     return {}
 
 

@@ -53,7 +53,7 @@ def evaluate(
     owner: str = "",
     resource_must_allow: bool = False,
 ) -> Verdict:
-    """Decide. `owner` is the resource's account (empty: the asker's); None for a boundary or session means that none is set.
+    """Decide. `owner` is the resource's account (empty: the principal's); None for a boundary or session means that none is set.
 
     `resource_must_allow`: what only the resource's own policy can open, a role's trust for one.
     """

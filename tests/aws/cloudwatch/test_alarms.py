@@ -145,11 +145,11 @@ def test_alarms_and_history_come_in_pages(cloudwatch: Any) -> None:
     )
     assert [item["AlarmName"] for page in history for item in page["AlarmHistoryItems"]] == names[::-1]
     assert len(cloudwatch.describe_alarms(AlarmNamePrefix="ALARM")["MetricAlarms"]) == 0
-    asked = {"MetricName": "loss", "Namespace": "lab"}
-    assert len(cloudwatch.describe_alarms_for_metric(**asked, Period=60)["MetricAlarms"]) == 7
-    assert cloudwatch.describe_alarms_for_metric(**asked, Period=120)["MetricAlarms"] == []
+    requested = {"MetricName": "loss", "Namespace": "lab"}
+    assert len(cloudwatch.describe_alarms_for_metric(**requested, Period=60)["MetricAlarms"]) == 7
+    assert cloudwatch.describe_alarms_for_metric(**requested, Period=120)["MetricAlarms"] == []
     host = [{"Name": "host", "Value": "a"}]
-    assert cloudwatch.describe_alarms_for_metric(**asked, Dimensions=host)["MetricAlarms"] == []
+    assert cloudwatch.describe_alarms_for_metric(**requested, Dimensions=host)["MetricAlarms"] == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_bad_rule_is_refused(cloudwatch: Any, rule: str) -> None:
 
 
 def test_what_is_not_there_is_not_found(cloudwatch: Any, account: str) -> None:
-    for ask, given, code in (
+    for request, given, code in (
         (cloudwatch.set_alarm_state, {"AlarmName": "a", "StateValue": "OK", "StateReason": ""}, "ResourceNotFound"),
         (
             cloudwatch.list_tags_for_resource,
@@ -205,7 +205,7 @@ def test_what_is_not_there_is_not_found(cloudwatch: Any, account: str) -> None:
         ),
     ):
         with pytest.raises(ClientError) as caught:
-            ask(**given)
+            request(**given)
         assert caught.value.response["Error"]["Code"] == code
     put(cloudwatch)
     with pytest.raises(ClientError) as caught:

@@ -49,14 +49,14 @@ def filled(cloudwatch: Any, at_start: float) -> Any:
     return cloudwatch
 
 
-def ask(client: Any, *queries: dict[str, Any], **given: Any) -> list[dict[str, Any]]:
-    asked = {"StartTime": when(0), "EndTime": when(300), "ScanBy": "TimestampAscending"} | given
-    found: list[dict[str, Any]] = client.get_metric_data(MetricDataQueries=[*queries], **asked)["MetricDataResults"]
+def send(client: Any, *queries: dict[str, Any], **given: Any) -> list[dict[str, Any]]:
+    requested = {"StartTime": when(0), "EndTime": when(300), "ScanBy": "TimestampAscending"} | given
+    found: list[dict[str, Any]] = client.get_metric_data(MetricDataQueries=[*queries], **requested)["MetricDataResults"]
     return found
 
 
 def test_metrics_and_expressions_stand_together(filled: Any) -> None:
-    found = ask(
+    found = send(
         filled,
         *METRICS,
         {"Id": "later", "Expression": "ratio * 100", "Label": "percent"},
@@ -80,16 +80,16 @@ def test_the_newest_comes_first_unless_asked(filled: Any) -> None:
 
 
 def test_pages_hold_every_point_once(filled: Any) -> None:
-    asked = {"StartTime": when(0), "EndTime": when(300), "ScanBy": "TimestampAscending", "MaxDatapoints": 3}
+    requested = {"StartTime": when(0), "EndTime": when(300), "ScanBy": "TimestampAscending", "MaxDatapoints": 3}
     both = [METRICS[0], METRICS[1] | {"ReturnData": True}]
-    pages = list(filled.get_paginator("get_metric_data").paginate(MetricDataQueries=both, **asked))
+    pages = list(filled.get_paginator("get_metric_data").paginate(MetricDataQueries=both, **requested))
     results = [result for page in pages for result in page["MetricDataResults"]]
     assert [sum(len(r["Values"]) for r in page["MetricDataResults"]) for page in pages] == [3, 3, 1]
     assert [v for r in results if r["Id"] == "m1" for v in r["Values"]] == [1.0, 2.0, 3.0, 4.0]
     assert [v for r in results if r["Id"] == "m2" for v in r["Values"]] == [30.0, 20.0, 0.0]
     assert [r["StatusCode"] for r in results] == ["PartialData", "Complete", "PartialData", "Complete"]
     with pytest.raises(ClientError, match="nextToken") as caught:
-        filled.get_metric_data(MetricDataQueries=METRICS, NextToken=pages[0]["NextToken"], **asked)
+        filled.get_metric_data(MetricDataQueries=METRICS, NextToken=pages[0]["NextToken"], **requested)
     assert caught.value.response["Error"]["Code"] == "InvalidNextToken"
 
 
@@ -118,7 +118,7 @@ def test_pages_hold_every_point_once(filled: Any) -> None:
 )
 def test_bad_queries_are_validation_errors(cloudwatch: Any, queries: list[dict[str, Any]], sentence: str) -> None:
     with pytest.raises(ClientError, match=sentence) as caught:
-        ask(cloudwatch, *queries)
+        send(cloudwatch, *queries)
     assert caught.value.response["Error"]["Code"] == "ValidationError"
 
 
@@ -132,7 +132,7 @@ def test_metrics_are_searched(cloudwatch: Any, at_start: float) -> None:
     )
 
     def found(text: str) -> dict[str, float]:
-        results = ask(cloudwatch, {"Id": "e1", "Expression": f"SEARCH('{text}', 'Sum', 60)", "Label": ""})
+        results = send(cloudwatch, {"Id": "e1", "Expression": f"SEARCH('{text}', 'Sum', 60)", "Label": ""})
         return {result["Label"]: result["Values"][0] for result in results}
 
     assert found("{lab/one,host} loss") == {"a trainLoss": 1.0, "b trainLoss": 2.0, "a testLoss": 4.0}
@@ -141,19 +141,19 @@ def test_metrics_are_searched(cloudwatch: Any, at_start: float) -> None:
     assert found('MetricName="testLoss" OR (host=b AND train)') == {"a testLoss": 4.0, "b trainLoss": 2.0}
     assert found("{lab/one}") == {"trainLoss": 8.0}
     assert found('"Loss"') == {}
-    [total] = ask(cloudwatch, {"Id": "e1", "Expression": "SUM(SEARCH('{lab/one,host} train', 'Sum', 60))"})
+    [total] = send(cloudwatch, {"Id": "e1", "Expression": "SUM(SEARCH('{lab/one,host} train', 'Sum', 60))"})
     assert total["Values"] == [3.0]
 
 
 def test_a_range_of_too_many_periods_is_refused(cloudwatch: Any) -> None:
     with pytest.raises(ClientError, match="more than 100,800 periods"):
-        ask(cloudwatch, {"Id": "e1", "Expression": "TIME_SERIES(1)"}, StartTime=datetime(1970, 1, 1, tzinfo=UTC))
+        send(cloudwatch, {"Id": "e1", "Expression": "TIME_SERIES(1)"}, StartTime=datetime(1970, 1, 1, tzinfo=UTC))
 
 
 def test_what_is_not_built_says_so(cloudwatch: Any) -> None:
     for query in ({"Label": "${MAX}"}, {"AccountId": "999999999999"}):
         with pytest.raises(ClientError) as caught:
-            ask(cloudwatch, {"Id": "m1", "MetricStat": stat("one")} | query)
+            send(cloudwatch, {"Id": "m1", "MetricStat": stat("one")} | query)
         assert caught.value.response["Error"]["Code"] == "NotImplemented"
 
 
@@ -217,15 +217,15 @@ def test_what_is_no_expression_is_a_validation_error(expression: str) -> None:
 def test_older_clients_get_the_same_in_json_and_query(filled: Any, server: LiveServer, account: str) -> None:
     assert filled.meta.service_model.metadata["protocol"] == "smithy-rpc-v2-cbor"
     scope = f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0"
-    asked = {"Namespace": "lab", "MetricName": "one", "StartTime": START, "EndTime": START + 120, "Period": 60}
+    requested = {"Namespace": "lab", "MetricName": "one", "StartTime": START, "EndTime": START + 120, "Period": 60}
     headers = {"Authorization": scope, "X-Amz-Target": "GraniteServiceVersion20100801.GetMetricStatistics"}
     headers["Content-Type"] = "application/x-amz-json-1.0"
-    body = json.dumps(asked | {"Statistics": ["Sum"]}).encode()
+    body = json.dumps(requested | {"Statistics": ["Sum"]}).encode()
     with urllib.request.urlopen(urllib.request.Request(server.url, body, headers), timeout=10) as answer:
         points = json.loads(answer.read())["Datapoints"]
     assert points == [{"Timestamp": START + 60 * n, "Unit": "None", "Sum": n + 1.0} for n in range(2)]
     times = {"StartTime": when(0).isoformat(), "EndTime": when(120).isoformat(), "Version": "2010-08-01"}
-    form = urllib.parse.urlencode(asked | times | {"Action": "GetMetricStatistics", "Statistics.member.1": "Sum"})
+    form = urllib.parse.urlencode(requested | times | {"Action": "GetMetricStatistics", "Statistics.member.1": "Sum"})
     for given in ({"Authorization": scope}, {}):
         if not given:
             form = form.replace("lab", "none")  # unsigned: the default account, which has no such metric

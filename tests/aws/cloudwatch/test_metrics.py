@@ -25,10 +25,10 @@ def put(client: Any, *data: dict[str, Any], namespace: str = "lab") -> None:
 
 
 def statistics(client: Any, **given: Any) -> list[dict[str, Any]]:
-    asked = {"Namespace": "lab", "MetricName": "loss", "StartTime": when(0), "EndTime": when(3600), "Period": 60}
+    requested = {"Namespace": "lab", "MetricName": "loss", "StartTime": when(0), "EndTime": when(3600), "Period": 60}
     if "ExtendedStatistics" not in given:
-        asked["Statistics"] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]
-    found: list[dict[str, Any]] = client.get_metric_statistics(**asked | given)["Datapoints"]
+        requested["Statistics"] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]
+    found: list[dict[str, Any]] = client.get_metric_statistics(**requested | given)["Datapoints"]
     return found
 
 

@@ -54,7 +54,7 @@ class Registry:
     prefix: str
     headers: dict[str, str] = field(default_factory=dict)
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -73,7 +73,7 @@ class Registry:
     def push_layer(self, content: bytes) -> str:
         """Upload a layer at once; give its digest."""
         digest = digest_of(content)
-        answer = self.ask("POST", f"blobs/uploads/?digest={digest}", content)
+        answer = self.request("POST", f"blobs/uploads/?digest={digest}", content)
         assert answer.status == 201, answer.body
         return digest
 
@@ -91,7 +91,7 @@ class Registry:
 
     def push(self, reference: str, manifest: bytes, kind: str = DOCKER) -> Answer:
         """Put a manifest."""
-        return self.ask("PUT", f"manifests/{reference}", manifest, {"Content-Type": kind})
+        return self.request("PUT", f"manifests/{reference}", manifest, {"Content-Type": kind})
 
     def push_image(self, tag: str, *layers: bytes) -> str:
         """Push an image; give its digest."""

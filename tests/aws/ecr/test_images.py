@@ -68,8 +68,8 @@ def test_an_immutable_tag_stays_on_its_image(ecr: Any, registry: Registry) -> No
     answer = registry.push("1", registry.manifest(b"two"))
     assert (answer.status, answer.code) == (400, "TAG_INVALID")
     assert "already exists in the 'team/app' repository" in answer.json["errors"][0]["message"]
-    asked = {"imageManifest": registry.manifest(b"two").decode(), "imageTag": "1"}
-    assert refusal(ecr.put_image, **NAME, **asked)[0] == "ImageTagAlreadyExistsException"
+    requested = {"imageManifest": registry.manifest(b"two").decode(), "imageTag": "1"}
+    assert refusal(ecr.put_image, **NAME, **requested)[0] == "ImageTagAlreadyExistsException"
     assert ecr.describe_images(**NAME, imageIds=[{"imageTag": "1"}])["imageDetails"][0]["imageDigest"] == digest
 
 
@@ -96,7 +96,7 @@ def test_an_image_is_put_through_the_api_alone(ecr: Any, registry: Registry) -> 
     manifest = json.dumps({"schemaVersion": 2, "mediaType": DOCKER, "config": entry, "layers": [entry]})
     assert ecr.put_image(**NAME, imageManifest=manifest, imageTag="1")["image"]["imageId"]["imageTag"] == "1"
     assert refusal(ecr.put_image, **NAME, imageManifest=manifest, imageTag="1")[0] == "ImageAlreadyExistsException"
-    assert registry.ask("GET", "manifests/1").body == manifest.encode()
+    assert registry.request("GET", "manifests/1").body == manifest.encode()
     missing = manifest.replace(digest, NOWHERE)
     assert refusal(ecr.put_image, **NAME, imageManifest=missing, imageTag="2")[0] == "LayersNotFoundException"
     assert refusal(ecr.put_image, **NAME, imageManifest="no", imageTag="2")[0] == "InvalidParameterException"

@@ -31,63 +31,68 @@ CHUNKED = {"Transfer-Encoding": "chunked"}
 
 def test_the_door_answers_and_says_what_it_is(registry: Registry) -> None:
     for path in ("/v2", "/v2/"):
-        answer = registry.ask("GET", path)
+        answer = registry.request("GET", path)
         assert (answer.status, answer.headers["docker-distribution-api-version"]) == (200, "registry/2.0")
-    assert registry.ask("GET", "/v2/_catalog").code == "UNSUPPORTED"
-    assert registry.ask("PUT", "tags/list").status == 405
+    assert registry.request("GET", "/v2/_catalog").code == "UNSUPPORTED"
+    assert registry.request("PUT", "tags/list").status == 405
 
 
 def test_a_layer_goes_in_by_stream_and_comes_out_in_parts(registry: Registry) -> None:
     digest = digest_of(LAYER)
-    assert registry.ask("HEAD", f"blobs/{digest}").status == 404
-    begun = registry.ask("POST", "blobs/uploads/")
+    assert registry.request("HEAD", f"blobs/{digest}").status == 404
+    begun = registry.request("POST", "blobs/uploads/")
     assert begun.status == 202
     where = begun.headers["location"]
-    sent = registry.ask("PATCH", where, iter([LAYER[:1_000_000], LAYER[1_000_000:]]), CHUNKED)
+    sent = registry.request("PATCH", where, iter([LAYER[:1_000_000], LAYER[1_000_000:]]), CHUNKED)
     assert (sent.status, sent.headers["range"]) == (202, f"0-{len(LAYER) - 1}")
-    made = registry.ask("PUT", f"{where}?digest={digest}")
+    made = registry.request("PUT", f"{where}?digest={digest}")
     assert (made.status, made.headers["docker-content-digest"]) == (201, digest)
-    assert registry.ask("GET", made.headers["location"]).body == LAYER
-    head = registry.ask("HEAD", f"blobs/{digest}")
+    assert registry.request("GET", made.headers["location"]).body == LAYER
+    head = registry.request("HEAD", f"blobs/{digest}")
     assert (head.status, head.headers["content-length"], head.body) == (200, str(len(LAYER)), b"")
-    for asked, part in (("0-9", LAYER[:10]), ("2999990-", LAYER[-10:]), ("-5", LAYER[-5:]), ("9-99999999", LAYER[9:])):
-        ranged = registry.ask("GET", f"blobs/{digest}", headers={"Range": f"bytes={asked}"})
+    for requested, part in (
+        ("0-9", LAYER[:10]),
+        ("2999990-", LAYER[-10:]),
+        ("-5", LAYER[-5:]),
+        ("9-99999999", LAYER[9:]),
+    ):
+        ranged = registry.request("GET", f"blobs/{digest}", headers={"Range": f"bytes={requested}"})
         assert (ranged.status, ranged.body) == (206, part)
-    assert registry.ask("GET", f"blobs/{digest}", headers={"Range": "bytes=3000000-"}).status == 416
-    assert registry.ask("PUT", f"{where}?digest={digest}").code == "BLOB_UPLOAD_UNKNOWN"
+    assert registry.request("GET", f"blobs/{digest}", headers={"Range": "bytes=3000000-"}).status == 416
+    assert registry.request("PUT", f"{where}?digest={digest}").code == "BLOB_UPLOAD_UNKNOWN"
 
 
 def test_numbers_of_any_length_are_answered(registry: Registry) -> None:
     """Python reads no number of more than 4,300 digits."""
     digest, nines = digest_of(b"x"), "9" * 5000
-    assert registry.ask("POST", f"blobs/uploads/?digest={digest}", b"x").status == 201
-    assert registry.ask("GET", f"blobs/{digest}", headers={"Range": f"bytes=0-{nines}"}).status == 416
-    assert registry.ask("GET", f"tags/list?n={nines}").code == "PAGINATION_NUMBER_INVALID"
-    where = registry.ask("POST", "blobs/uploads/").headers["location"]
-    assert registry.ask("PATCH", where, b"x", {"Content-Range": f"0-{nines}"}).status == 416
+    assert registry.request("POST", f"blobs/uploads/?digest={digest}", b"x").status == 201
+    assert registry.request("GET", f"blobs/{digest}", headers={"Range": f"bytes=0-{nines}"}).status == 416
+    assert registry.request("GET", f"tags/list?n={nines}").code == "PAGINATION_NUMBER_INVALID"
+    where = registry.request("POST", "blobs/uploads/").headers["location"]
+    assert registry.request("PATCH", where, b"x", {"Content-Range": f"0-{nines}"}).status == 416
 
 
 def test_chunks_come_in_order(registry: Registry) -> None:
-    where = registry.ask("POST", "blobs/uploads/").headers["location"]
-    assert registry.ask("PATCH", where, b"abc", {"Content-Range": "0-2"}).headers["range"] == "0-2"
+    where = registry.request("POST", "blobs/uploads/").headers["location"]
+    assert registry.request("PATCH", where, b"abc", {"Content-Range": "0-2"}).headers["range"] == "0-2"
     for wrong in ("0-2", "4-6", "x"):
-        refused = registry.ask("PATCH", where, b"def", {"Content-Range": wrong})
+        refused = registry.request("PATCH", where, b"def", {"Content-Range": wrong})
         assert (refused.status, refused.headers["range"]) == (416, "0-2")
-    assert registry.ask("PATCH", where, b"def", {"Content-Range": "3-9"}).code == "SIZE_INVALID"
-    status = registry.ask("GET", where)
+    assert registry.request("PATCH", where, b"def", {"Content-Range": "3-9"}).code == "SIZE_INVALID"
+    status = registry.request("GET", where)
     assert (status.status, status.headers["range"]) == (204, "0-2")
-    last = registry.ask("PUT", f"{where}?digest={digest_of(b'abcdef')}", b"def", {"Content-Range": "3-5"})
+    last = registry.request("PUT", f"{where}?digest={digest_of(b'abcdef')}", b"def", {"Content-Range": "3-5"})
     assert last.status == 201
 
 
 def test_what_is_not_what_it_says_is_not_kept(registry: Registry) -> None:
-    wrong = registry.ask("POST", f"blobs/uploads/?digest={NOWHERE}", b"content")
+    wrong = registry.request("POST", f"blobs/uploads/?digest={NOWHERE}", b"content")
     assert (wrong.status, wrong.code) == (400, "DIGEST_INVALID")
-    assert registry.ask("HEAD", f"blobs/{NOWHERE}").status == 404
-    assert registry.ask("POST", "blobs/uploads/?digest=md5:0", b"").code == "DIGEST_INVALID"
-    where = registry.ask("POST", "blobs/uploads/").headers["location"]
-    assert registry.ask("DELETE", where).status == 204
-    assert registry.ask("PATCH", where, b"x").code == "BLOB_UPLOAD_UNKNOWN"
+    assert registry.request("HEAD", f"blobs/{NOWHERE}").status == 404
+    assert registry.request("POST", "blobs/uploads/?digest=md5:0", b"").code == "DIGEST_INVALID"
+    where = registry.request("POST", "blobs/uploads/").headers["location"]
+    assert registry.request("DELETE", where).status == 204
+    assert registry.request("PATCH", where, b"x").code == "BLOB_UPLOAD_UNKNOWN"
     manifest = registry.manifest(b"there")
     assert registry.push(NOWHERE, manifest).code == "DIGEST_INVALID"
     lacking = registry.push("1", manifest.replace(digest_of(b"there").encode(), NOWHERE.encode()))
@@ -97,20 +102,20 @@ def test_what_is_not_what_it_says_is_not_kept(registry: Registry) -> None:
     assert registry.push("1", manifest, INDEX).code == "MANIFEST_INVALID"
     assert registry.push("-bad", manifest).code == "MANIFEST_INVALID"
     assert registry.push("1", manifest + b" " * 5_000_000).status == 413
-    assert registry.ask("GET", "tags/list").json["tags"] == []
+    assert registry.request("GET", "tags/list").json["tags"] == []
 
 
 def test_a_repository_is_named_whole_and_is_there(registry: Registry, account: str) -> None:
-    missing = registry.ask("POST", f"/v2/{account}.us-east-1/none/blobs/uploads/")
+    missing = registry.request("POST", f"/v2/{account}.us-east-1/none/blobs/uploads/")
     assert (missing.status, missing.code) == (404, "NAME_UNKNOWN")
     assert missing.json["errors"][0]["message"] == (
         f"The repository with name 'none' does not exist in the registry with id '{account}'"
     )
-    assert "<account>.<region>/<name>" in registry.ask("GET", "/v2/team/app/tags/list").json["errors"][0]["message"]
+    assert "<account>.<region>/<name>" in registry.request("GET", "/v2/team/app/tags/list").json["errors"][0]["message"]
     host = {"Host": f"{account}.dkr.ecr.us-east-1.amazonaws.com"}
-    assert registry.ask("GET", "/v2/team/app/tags/list", headers=host).json == {"name": "team/app", "tags": []}
+    assert registry.request("GET", "/v2/team/app/tags/list", headers=host).json == {"name": "team/app", "tags": []}
     elsewhere = {"Host": f"{account}.dkr.ecr.eu-west-1.amazonaws.com"}
-    assert registry.ask("GET", "/v2/team/app/tags/list", headers=elsewhere).code == "NAME_UNKNOWN"
+    assert registry.request("GET", "/v2/team/app/tags/list", headers=elsewhere).code == "NAME_UNKNOWN"
 
 
 def test_amazons_own_name_leads_here_through_the_proxy(registry: Registry, account: str) -> None:
@@ -130,27 +135,27 @@ def test_manifests_by_tag_and_digest(registry: Registry) -> None:
     put = registry.push("v1", manifest)
     assert (put.status, put.headers["docker-content-digest"]) == (201, digest)
     for reference in ("v1", digest):
-        found = registry.ask("GET", f"manifests/{reference}")
+        found = registry.request("GET", f"manifests/{reference}")
         assert (found.body, found.headers["content-type"]) == (manifest, DOCKER)
-        head = registry.ask("HEAD", f"manifests/{reference}")
+        head = registry.request("HEAD", f"manifests/{reference}")
         assert (head.status, head.headers["content-length"], head.body) == (200, str(len(manifest)), b"")
     registry.push("v2", manifest)
-    assert registry.ask("DELETE", "manifests/v1").status == 202
-    assert registry.ask("GET", "manifests/v1").code == "MANIFEST_UNKNOWN"
-    assert registry.ask("GET", "tags/list").json["tags"] == ["v2"]
-    assert registry.ask("DELETE", f"manifests/{digest}").status == 202
-    assert registry.ask("DELETE", f"manifests/{digest}").status == 404
-    assert registry.ask("GET", "tags/list").json["tags"] == []
+    assert registry.request("DELETE", "manifests/v1").status == 202
+    assert registry.request("GET", "manifests/v1").code == "MANIFEST_UNKNOWN"
+    assert registry.request("GET", "tags/list").json["tags"] == ["v2"]
+    assert registry.request("DELETE", f"manifests/{digest}").status == 202
+    assert registry.request("DELETE", f"manifests/{digest}").status == 404
+    assert registry.request("GET", "tags/list").json["tags"] == []
 
 
 def test_lists_tags_in_pages_and_what_refers_to_an_image(registry: Registry) -> None:
     manifest = registry.manifest(b"image")
     for tag in ("c", "a", "b"):
         registry.push(tag, manifest)
-    first = registry.ask("GET", "tags/list?n=2")
+    first = registry.request("GET", "tags/list?n=2")
     assert first.json["tags"] == ["a", "b"]
     link = first.headers["link"].partition(">")[0].removeprefix("<")
-    assert registry.ask("GET", link).json["tags"] == ["c"]
+    assert registry.request("GET", link).json["tags"] == ["c"]
     entry = {"mediaType": DOCKER, "size": len(manifest), "digest": digest_of(manifest)}
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
     assert registry.push("all", json.dumps(index).encode(), INDEX).status == 201
@@ -158,28 +163,28 @@ def test_lists_tags_in_pages_and_what_refers_to_an_image(registry: Registry) -> 
     assert registry.push("all", json.dumps(broken).encode(), INDEX).code == "MANIFEST_BLOB_UNKNOWN"
     signature = registry.manifest(b"signature", subject=digest_of(manifest), annotations={"k": "v"})
     assert registry.push(digest_of(signature), signature).headers["oci-subject"] == digest_of(manifest)
-    [about] = registry.ask("GET", f"referrers/{digest_of(manifest)}").json["manifests"]
+    [about] = registry.request("GET", f"referrers/{digest_of(manifest)}").json["manifests"]
     assert (about["digest"], about["annotations"]) == (digest_of(signature), {"k": "v"})
-    assert registry.ask("GET", f"referrers/{digest_of(manifest)}?artifactType=none").json["manifests"] == []
-    assert registry.ask("DELETE", f"manifests/{digest_of(manifest)}").status == 409
+    assert registry.request("GET", f"referrers/{digest_of(manifest)}?artifactType=none").json["manifests"] == []
+    assert registry.request("DELETE", f"manifests/{digest_of(manifest)}").status == 409
 
 
 def test_a_layer_is_shared_between_repositories(registry: Registry, ecr: Any, account: str) -> None:
     digest = registry.push_layer(LAYER)
     ecr.create_repository(repositoryName="second")
     second = Registry(registry.live, f"{account}.us-east-1/second")
-    asked = f"blobs/uploads/?mount={digest}&from="
-    assert second.ask("POST", f"{asked}{account}.us-east-1/none").status == 202
-    assert second.ask("POST", f"{asked}{'9' * 12}.us-east-1/team/app").status == 202
-    assert second.ask("POST", f"{asked}{registry.prefix}").status == 201
+    requested = f"blobs/uploads/?mount={digest}&from="
+    assert second.request("POST", f"{requested}{account}.us-east-1/none").status == 202
+    assert second.request("POST", f"{requested}{'9' * 12}.us-east-1/team/app").status == 202
+    assert second.request("POST", f"{requested}{registry.prefix}").status == 201
     ecr.delete_repository(repositoryName="team/app", force=True)
-    assert second.ask("GET", f"blobs/{digest}").body == LAYER
+    assert second.request("GET", f"blobs/{digest}").body == LAYER
 
 
 def test_a_page_of_another_origin_reaches_no_registry(registry: Registry) -> None:
     for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
-        assert registry.ask("GET", "/v2/", headers=headers).status == 403
-        assert registry.ask("POST", "blobs/uploads/", headers=headers).code == "DENIED"
+        assert registry.request("GET", "/v2/", headers=headers).status == 403
+        assert registry.request("POST", "blobs/uploads/", headers=headers).code == "DENIED"
 
 
 def test_a_bucket_may_have_keys_below_v2(registry: Registry, aws: Callable[..., Any], account: str) -> None:
@@ -189,10 +194,10 @@ def test_a_bucket_may_have_keys_below_v2(registry: Registry, aws: Callable[..., 
     s3.put_object(Bucket=bucket, Key="v2/", Body=b"mine")
     signed = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "v2/"})
     path, _, query = signed.partition("://")[2].partition("/")[2].partition("?")
-    answer = registry.ask("GET", f"/{path}?{query}")
+    answer = registry.request("GET", f"/{path}?{query}")
     assert (answer.status, answer.body) == (200, b"mine")
     host = {"Host": f"{bucket}.s3.us-east-1.amazonaws.com"}
-    anonymous = registry.ask("GET", "/v2/", headers=host)
+    anonymous = registry.request("GET", "/v2/", headers=host)
     assert (anonymous.status, b"<Code>AccessDenied</Code>" in anonymous.body) == (403, True)
 
 
@@ -209,26 +214,26 @@ def test_pushes_and_uploads_outlive_a_crash(live: LiveServer, tmp_path: Path, ac
     live.client("ecr", account).create_repository(repositoryName="app")
     registry = Registry(live, f"{account}.us-east-1/app")
     digest = registry.push_image("1", LAYER)
-    where = registry.ask("POST", "blobs/uploads/").headers["location"]
-    registry.ask("PATCH", where, b"first ")
+    where = registry.request("POST", "blobs/uploads/").headers["location"]
+    registry.request("PATCH", where, b"first ")
     if not postgresql.is_wanted():  # there another server may be writing it: it stays for an hour
         (tmp_path / f"data/registry/blobs/00/{'0' * 32}").write_bytes(b"of a push that was killed")
     live.kill()
     live.start()
-    assert registry.ask("GET", "manifests/1").headers["docker-content-digest"] == digest
-    assert registry.ask("GET", f"blobs/{digest_of(LAYER)}").body == LAYER
-    registry.ask("PATCH", where, b"second")
-    assert registry.ask("PUT", f"{where}?digest={digest_of(b'first second')}").status == 201
-    registry.ask("POST", "/_localmaker/reset", b"{}", {"Content-Type": "application/json"})
+    assert registry.request("GET", "manifests/1").headers["docker-content-digest"] == digest
+    assert registry.request("GET", f"blobs/{digest_of(LAYER)}").body == LAYER
+    registry.request("PATCH", where, b"second")
+    assert registry.request("PUT", f"{where}?digest={digest_of(b'first second')}").status == 201
+    registry.request("POST", "/_localmaker/reset", b"{}", {"Content-Type": "application/json"})
     assert [path for path in (tmp_path / "data/registry").rglob("*") if path.is_file()] == []
 
 
 def test_a_client_that_goes_can_come_back(registry: Registry) -> None:
-    where = registry.ask("POST", "blobs/uploads/").headers["location"]
+    where = registry.request("POST", "blobs/uploads/").headers["location"]
     host = registry.live.url.removeprefix("http://")
 
     def arrived() -> int:
-        last = int(registry.ask("GET", where).headers["range"].removeprefix("0-"))
+        last = int(registry.request("GET", where).headers["range"].removeprefix("0-"))
         return last + 1 if last else 0
 
     with closing(http.client.HTTPConnection(host, timeout=10)) as connection:
@@ -242,11 +247,11 @@ def test_a_client_that_goes_can_come_back(registry: Registry) -> None:
         size = arrived()
         headers = {"Content-Range": f"{size}-{len(LAYER) - 1}"}
         with suppress(ConnectionError):  # refused while the rest is on its way
-            return registry.ask("PUT", f"{where}?digest={digest_of(LAYER)}", LAYER[size:], headers).status == 201
+            return registry.request("PUT", f"{where}?digest={digest_of(LAYER)}", LAYER[size:], headers).status == 201
         return False
 
     until(went_on)  # once the server has noticed that the first one is gone
-    assert registry.ask("GET", f"blobs/{digest_of(LAYER)}").body == LAYER
+    assert registry.request("GET", f"blobs/{digest_of(LAYER)}").body == LAYER
 
 
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -281,24 +286,24 @@ def test_under_enforce_only_a_token_lets_in(strict: LiveServer) -> None:
 
     client("ecr").create_repository(repositoryName="app")
     anyone = Registry(strict, "111122223333.us-east-1/app")
-    refused = anyone.ask("GET", "/v2/")
+    refused = anyone.request("GET", "/v2/")
     assert (refused.status, refused.code) == (401, "UNAUTHORIZED")
     assert refused.headers["www-authenticate"].startswith('Basic realm="')
     forged = base64.b64encode(b"AWS:" + base64.urlsafe_b64encode(bytes(32) + b'["' + KEY.encode() + b'","1",9e9]'))
     for wrong in ("Basic !", "Bearer x", f"Basic {forged.decode()}"):
-        assert anyone.ask("POST", "blobs/uploads/", headers={"Authorization": wrong}).status == 401
+        assert anyone.request("POST", "blobs/uploads/", headers={"Authorization": wrong}).status == 401
     owner = Registry(strict, anyone.prefix, login(strict))
     digest = owner.push_image("1", LAYER)
-    assert anyone.ask("GET", "manifests/1").status == 401
+    assert anyone.request("GET", "manifests/1").status == 401
     url = client("ecr").get_download_url_for_layer(repositoryName="app", layerDigest=digest_of(LAYER))["downloadUrl"]
     path = "/" + url.split("/", 3)[3]
-    assert anyone.ask("GET", path).body == LAYER
+    assert anyone.request("GET", path).body == LAYER
     # The address of a layer opens nothing else.
-    assert anyone.ask("POST", path).status == 401
-    assert anyone.ask("GET", f"manifests/1?{path.partition('?')[2]}").status == 401
+    assert anyone.request("POST", path).status == 401
+    assert anyone.request("GET", f"manifests/1?{path.partition('?')[2]}").status == 401
     link = base64.b64encode(f"AWS:{path.partition('token=')[2]}".encode()).decode()
-    assert anyone.ask("GET", "manifests/1", headers={"Authorization": f"Basic {link}"}).status == 401
-    assert owner.ask("GET", "/v2/999900001111.us-east-1/app/tags/list").status == 403
+    assert anyone.request("GET", "manifests/1", headers={"Authorization": f"Basic {link}"}).status == 401
+    assert owner.request("GET", "/v2/999900001111.us-east-1/app/tags/list").status == 403
     # A user of IAM may what his policy says, until his key goes.
     iam = client("iam")
     iam.create_user(UserName="puller")
@@ -307,9 +312,9 @@ def test_under_enforce_only_a_token_lets_in(strict: LiveServer) -> None:
     iam.put_user_policy(UserName="puller", PolicyName="p", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName="puller")["AccessKey"]
     user = Registry(strict, anyone.prefix, login(strict, key["AccessKeyId"], key["SecretAccessKey"]))
-    assert user.ask("GET", "manifests/1").headers["docker-content-digest"] == digest
-    denied = user.ask("POST", "blobs/uploads/")
+    assert user.request("GET", "manifests/1").headers["docker-content-digest"] == digest
+    denied = user.request("POST", "blobs/uploads/")
     assert (denied.status, denied.code) == (403, "DENIED")
     assert "ecr:InitiateLayerUpload" in denied.json["errors"][0]["message"]
     iam.delete_access_key(UserName="puller", AccessKeyId=key["AccessKeyId"])
-    assert user.ask("GET", "manifests/1").status == 401
+    assert user.request("GET", "manifests/1").status == 401

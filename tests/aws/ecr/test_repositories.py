@@ -56,7 +56,7 @@ def test_a_repository_is_made_once_and_goes_with_its_images_only_by_force(ecr: A
     ecr.delete_repository(repositoryName="team/app", force=True)
     ecr.create_repository(repositoryName="team/app")
     assert ecr.list_images(repositoryName="team/app")["imageIds"] == []
-    assert registry.ask("GET", "manifests/1").code == "MANIFEST_UNKNOWN"
+    assert registry.request("GET", "manifests/1").code == "MANIFEST_UNKNOWN"
 
 
 def test_accounts_and_regions_do_not_mix(ecr: Any, aws: Callable[..., Any], registry: Registry, account: str) -> None:
@@ -64,17 +64,17 @@ def test_accounts_and_regions_do_not_mix(ecr: Any, aws: Callable[..., Any], regi
     other = aws("ecr", account=f"9{account[1:]}")
     assert other.describe_repositories()["repositories"] == []
     assert aws("ecr", region="eu-west-1").describe_repositories()["repositories"] == []
-    asked = {"registryId": account, "repositoryName": "team/app"}
-    assert refusal(other.list_images, **asked)[0] == "AccessDeniedException"
-    assert len(ecr.list_images(**asked)["imageIds"]) == 1
+    requested = {"registryId": account, "repositoryName": "team/app"}
+    assert refusal(other.list_images, **requested)[0] == "AccessDeniedException"
+    assert len(ecr.list_images(**requested)["imageIds"]) == 1
 
 
 def test_a_bad_name_or_setting_changes_nothing(ecr: Any) -> None:
     assert refusal(ecr.create_repository, repositoryName="Upper")[0] == "InvalidParameterException"
     kms = {"encryptionType": "KMS", "kmsKey": "k"}
     assert refusal(ecr.create_repository, repositoryName="kk", encryptionConfiguration=kms)[0] == "NotImplemented"
-    asked = {"repositoryName": "kk", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
-    assert refusal(ecr.create_repository, **asked)[0] == "InvalidParameterException"
+    requested = {"repositoryName": "kk", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
+    assert refusal(ecr.create_repository, **requested)[0] == "InvalidParameterException"
     assert [r["repositoryName"] for r in ecr.describe_repositories()["repositories"]] == ["team/app"]
     assert refusal(ecr.list_images, repositoryName="team/app", nextToken="x")[0] == "InvalidParameterException"
     assert refusal(ecr.start_image_scan, repositoryName="team/app", imageId={"imageTag": "1"})[0] == "NotImplemented"

@@ -54,19 +54,19 @@ def test_events_are_followed_as_the_cli_tails_them(logs: Any) -> None:
     """`aws logs tail --follow` (version 2): from the newest time on, without the ids it has seen at that time."""
     logs.create_log_stream(logGroupName="/g", logStreamName="t")
     now_ms = int(time.time() * 1000)
-    asked: dict[str, Any] = {"logGroupName": "/g", "interleaved": True, "startTime": now_ms - 600_000}
+    requested: dict[str, Any] = {"logGroupName": "/g", "interleaved": True, "startTime": now_ms - 600_000}
     seen: dict[str, str] = {}
     for number in range(3):
         put(logs, f"first {number}", at_ms=now_ms)
         put(logs, f"second {number}", at_ms=now_ms, stream="t")
         while True:
-            page = logs.filter_log_events(**asked, limit=2)
+            page = logs.filter_log_events(**requested, limit=2)
             seen |= {event["eventId"]: event["message"] for event in page["events"]}
             if "nextToken" not in page:
                 break
-            asked["nextToken"] = page["nextToken"]
-        asked.pop("nextToken", None)
-        asked["startTime"] = max(event["timestamp"] for event in page["events"])
+            requested["nextToken"] = page["nextToken"]
+        requested.pop("nextToken", None)
+        requested["startTime"] = max(event["timestamp"] for event in page["events"])
     assert sorted(seen.values()) == sorted(f"{which} {number}" for which in ("first", "second") for number in range(3))
 
 
@@ -97,9 +97,15 @@ def test_a_metric_filter_counts_and_measures(logs: Any, aws: Callable[..., Any])
     now = time.time()
 
     def statistics(name: str, **given: Any) -> list[dict[str, Any]]:
-        asked = {"Namespace": "web", "MetricName": name, "Period": 3600, "Statistics": ["Sum", "SampleCount"], **given}
+        requested = {
+            "Namespace": "web",
+            "MetricName": name,
+            "Period": 3600,
+            "Statistics": ["Sum", "SampleCount"],
+            **given,
+        }
         times = {"StartTime": datetime.fromtimestamp(now - 600, UTC), "EndTime": datetime.fromtimestamp(now + 600, UTC)}
-        points: list[dict[str, Any]] = cloudwatch.get_metric_statistics(**asked, **times)["Datapoints"]
+        points: list[dict[str, Any]] = cloudwatch.get_metric_statistics(**requested, **times)["Datapoints"]
         return points
 
     [point] = until(lambda: statistics("errors"))

@@ -31,16 +31,16 @@ def test_an_offset_that_is_none_is_refused(logs: Any, token: str) -> None:
 
 @pytest.mark.parametrize("token", ["f/" + "²" * 36 + "/s", "f/" + "9" * 36 + "/s", "b/" + "9" * 36 + "/s", "f/1/s"])
 def test_a_token_that_is_none_is_refused(logs: Any, token: str) -> None:
-    for ask, given in ((logs.get_log_events, STREAM), (logs.filter_log_events, {"logGroupName": "/g"})):
+    for request, given in ((logs.get_log_events, STREAM), (logs.filter_log_events, {"logGroupName": "/g"})):
         with pytest.raises(logs.exceptions.InvalidParameterException, match="nextToken is invalid"):
-            ask(**given, nextToken=token)
+            request(**given, nextToken=token)
 
 
 @pytest.mark.parametrize("member", ["startTime", "endTime"])
 def test_a_time_beyond_a_long_is_refused(logs: Any, member: str) -> None:
-    for ask, given in ((logs.get_log_events, STREAM), (logs.filter_log_events, {"logGroupName": "/g"})):
+    for request, given in ((logs.get_log_events, STREAM), (logs.filter_log_events, {"logGroupName": "/g"})):
         with pytest.raises(ClientError, match="can not be converted to a Long"):
-            ask(**given, **{member: TOO_LARGE})
+            request(**given, **{member: TOO_LARGE})
 
 
 def test_an_event_at_no_time_is_refused(logs: Any) -> None:

@@ -17,7 +17,7 @@ def request(
 
 
 @pytest.mark.parametrize(
-    ("asked", "operation", "changes"),
+    ("requested", "operation", "changes"),
     [
         (request(headers={"x-amz-target": "AmazonSQS.SendMessage"}), "SendMessage", True),
         (request(headers={"x-amz-target": "AmazonSQS.ReceiveMessage"}), "ReceiveMessage", True),
@@ -44,8 +44,8 @@ def request(
         (request("POST", "/v1/submitjob"), "", False),
     ],
 )
-def test_what_changes_moto_is_known_by_its_operation(asked: MotoRequest, operation: str, changes: bool) -> None:
-    assert (recording.operation_of(asked), recording.changes(asked)) == (operation, changes)
+def test_what_changes_moto_is_known_by_its_operation(requested: MotoRequest, operation: str, changes: bool) -> None:
+    assert (recording.operation_of(requested), recording.changes(requested)) == (operation, changes)
 
 
 def test_a_poll_without_messages_is_not_worth_keeping() -> None:

@@ -47,8 +47,8 @@ def restart(live: LiveServer) -> None:
 
 def bodies(client: Any, url: str, **given: Any) -> dict[str, str]:
     """Receive everything that is visible: bodies by message id."""
-    asked = {"MaxNumberOfMessages": 10, "VisibilityTimeout": 0} | given
-    return {m["MessageId"]: m["Body"] for m in client.receive_message(QueueUrl=url, **asked).get("Messages", [])}
+    requested = {"MaxNumberOfMessages": 10, "VisibilityTimeout": 0} | given
+    return {m["MessageId"]: m["Body"] for m in client.receive_message(QueueUrl=url, **requested).get("Messages", [])}
 
 
 def queues_and_their_messages(live: LiveServer, account: str) -> Iterator[None]:
@@ -286,8 +286,8 @@ def test_a_log_subscription_reaches_a_stream(live: LiveServer) -> None:
     shard = streams.describe_stream(StreamName="to")["StreamDescription"]["Shards"][0]["ShardId"]
 
     def records() -> Any:
-        asked = {"StreamName": "to", "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
-        return streams.get_records(ShardIterator=streams.get_shard_iterator(**asked)["ShardIterator"])["Records"]
+        requested = {"StreamName": "to", "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+        return streams.get_records(ShardIterator=streams.get_shard_iterator(**requested)["ShardIterator"])["Records"]
 
     [record] = until(records)
     document = json.loads(gzip.decompress(record["Data"]))

@@ -141,8 +141,8 @@ def test_without_one_s3_computes_crc64nvme(server: LiveServer, bucket: str, acco
 def test_what_cannot_be(s3: Any, bucket: str) -> None:
     given = {"Bucket": bucket, "Key": "k"}
     for algorithm, kind in (("CRC64NVME", "COMPOSITE"), ("XXHASH3", "FULL_OBJECT"), ("MD5", "FULL_OBJECT")):
-        asked = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
-        assert refused(s3.create_multipart_upload, **given, **asked) == ("InvalidRequest", 400)
+        requested = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
+        assert refused(s3.create_multipart_upload, **given, **requested) == ("InvalidRequest", 400)
     two = {"ChecksumCRC32": "AAAAAA==", "ChecksumCRC32C": "AAAAAA=="}
     assert refused(s3.put_object, **given, Body=b"x", **two) == ("InvalidRequest", 400)
     upload = begin(s3, bucket, ChecksumAlgorithm="CRC32C")

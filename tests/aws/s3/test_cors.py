@@ -34,7 +34,7 @@ def configured(s3: Any, bucket: str) -> str:
     return bucket
 
 
-def ask(server: LiveServer, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+def send(server: LiveServer, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
     """Send a request as a browser would; give status, headers (lower-case) and body."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
     connection.request(method, path, headers=headers)
@@ -48,7 +48,7 @@ def preflight(server: LiveServer, bucket: str, method: str, wished: str = "", or
     headers = {"Origin": origin, "Access-Control-Request-Method": method}
     if wished:
         headers["Access-Control-Request-Headers"] = wished
-    return ask(server, "OPTIONS", f"/{bucket}/k?X-Amz-Signature=1", headers)
+    return send(server, "OPTIONS", f"/{bucket}/k?X-Amz-Signature=1", headers)
 
 
 def test_the_rules_are_kept(s3: Any, configured: str) -> None:
@@ -97,7 +97,7 @@ def test_a_preflight_of_others_is_refused(server: LiveServer, configured: str, s
         assert b"<Code>AccessForbidden</Code>" in body
         assert b"CORSResponse: This CORS request is not allowed." in body
     assert preflight(server, configured, "NONE")[0] == 400
-    assert ask(server, "OPTIONS", f"/{configured}/k", {})[0] == 400
+    assert send(server, "OPTIONS", f"/{configured}/k", {})[0] == 400
     s3.delete_bucket_cors(Bucket=configured)
     status, _, body = preflight(server, configured, "GET")
     assert (status, b"CORS is not enabled for this bucket" in body) == (403, True)
@@ -108,13 +108,13 @@ def test_answers_carry_the_headers(server: LiveServer, s3: Any, configured: str)
     s3.put_object(Bucket=configured, Key="k", Body=b"seen")
     path = urlsplit(s3.generate_presigned_url("get_object", Params={"Bucket": configured, "Key": "k"}))
     url = f"{path.path}?{path.query}"
-    status, headers, body = ask(server, "GET", url, {"Origin": PAGE})
+    status, headers, body = send(server, "GET", url, {"Origin": PAGE})
     assert (status, body, headers["access-control-allow-origin"]) == (200, b"seen", PAGE)
     assert headers["access-control-expose-headers"] == "ETag"
     missing = url.replace("/k?", "/missing?")
-    status, headers, _ = ask(server, "GET", missing, {"Origin": PAGE})
+    status, headers, _ = send(server, "GET", missing, {"Origin": PAGE})
     assert (status, headers["access-control-allow-origin"]) == (404, PAGE)
-    status, headers, _ = ask(server, "GET", url, {})
+    status, headers, _ = send(server, "GET", url, {})
     assert (status, "access-control-allow-origin" in headers) == (200, False)
-    status, headers, body = ask(server, "GET", url, {"Origin": "https://evil.org"})  # as `server/browser.py` has it
+    status, headers, body = send(server, "GET", url, {"Origin": "https://evil.org"})  # as `server/browser.py` has it
     assert (status, "access-control-allow-origin" in headers, b"seen" in body) == (403, False, False)

@@ -155,9 +155,9 @@ def test_reset_of_one_account_forgets_only_its_buckets(own: LiveServer) -> None:
         upload = client.create_multipart_upload(Bucket=f"reset-{name}", Key="u")["UploadId"]
         client.upload_part(Bucket=f"reset-{name}", Key="u", UploadId=upload, PartNumber=1, Body=b"part")
     assert len(blobs(own)) == 4
-    asked = json.dumps({"account": "111111111111"}).encode()
+    requested = json.dumps({"account": "111111111111"}).encode()
     json_type = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{own.url}/_localmaker/reset", asked, json_type, method="POST")
+    request = urllib.request.Request(f"{own.url}/_localmaker/reset", requested, json_type, method="POST")
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 200, json.load(answer)
     assert mine.list_buckets()["Buckets"] == []

@@ -30,8 +30,8 @@ def on_disk(server: LiveServer) -> bytes:
 
 def test_what_is_asked_is_kept_and_said(s3: Any, bucket: str, account: str) -> None:
     arn = f"arn:aws:kms:us-east-1:{account}:key/"
-    asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "abc", "BucketKeyEnabled": True}
-    made = s3.put_object(Bucket=bucket, Key="k", Body=b"x", **asked)
+    requested = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "abc", "BucketKeyEnabled": True}
+    made = s3.put_object(Bucket=bucket, Key="k", Body=b"x", **requested)
     wanted = ("aws:kms", f"{arn}abc", True)
     assert tuple(made[name] for name in KMS) == wanted
     assert tuple(s3.head_object(Bucket=bucket, Key="k")[name] for name in KMS) == wanted

@@ -166,8 +166,8 @@ class Machine(RuleBasedStateMachine):
     @rule(keys=st.lists(KEYS, min_size=1, max_size=4, unique=True))
     def delete_many(self, keys: list[str]) -> None:
         """Delete several."""
-        asked = {"Objects": [{"Key": key} for key in keys]}
-        for entry in self.client.delete_objects(Bucket=self.bucket, Delete=asked)["Deleted"]:
+        requested = {"Objects": [{"Key": key} for key in keys]}
+        for entry in self.client.delete_objects(Bucket=self.bucket, Delete=requested)["Deleted"]:
             named = {"VersionId": entry["DeleteMarkerVersionId"]} if "DeleteMarker" in entry else {}
             self.deleted(entry["Key"], {**entry, **named})
 

@@ -130,8 +130,8 @@ def test_a_suspended_bucket_writes_the_version_null(s3: Any, versioned: str) -> 
 def test_many_are_deleted_with_their_versions(s3: Any, versioned: str) -> None:
     version = put(s3, versioned, "a", b"a")
     put(s3, versioned, "b", b"b")
-    asked = [{"Key": "a", "VersionId": version}, {"Key": "b"}, {"Key": "c", "VersionId": "?"}]
-    answer = s3.delete_objects(Bucket=versioned, Delete={"Objects": asked})
+    requested = [{"Key": "a", "VersionId": version}, {"Key": "b"}, {"Key": "c", "VersionId": "?"}]
+    answer = s3.delete_objects(Bucket=versioned, Delete={"Objects": requested})
     first, second = answer["Deleted"]
     assert first == {"Key": "a", "VersionId": version}
     assert (second["Key"], second["DeleteMarker"]) == ("b", True)

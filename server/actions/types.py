@@ -1,4 +1,4 @@
-"""The two words of this package: what was asked, and what that needs."""
+"""The two types of this package: a request to a service, and what has to be authorized for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ServiceRequest:
     """One request: botocore's service name (of a service that moto answers its signing name), operation and input."""
 
     service: str
@@ -19,7 +19,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AuthorizationRequest:
     """One action on one resource, with the condition keys that are this action's own.
 
     `owner` is the resource's account where it may be another's, `policy` the kind of policy that may hang on it.
