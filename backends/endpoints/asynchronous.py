@@ -11,16 +11,15 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select
 
 from backends.core.errors import AwsError
 from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
-from backends.endpoints import invoke
+from backends.endpoints import invoke, outcomes
 from backends.endpoints.fleet import fleets
 from backends.endpoints.tables import async_invocations
 
@@ -30,11 +29,14 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.kernel import Kernel
     from backends.core.objects import StoredObject
-    from backends.endpoints.fleet import Fleet
+    from backends.endpoints.fleet import Container, Fleet
+    from backends.endpoints.http import Reply
+    from backends.endpoints.outcomes import Outcome
 
 log = logging.getLogger(__name__)
 MAX_INLINE_BYTES = 128_000
 MAX_ANSWER_BYTES = 1 << 30  # the guide's limit of an asynchronous payload
+MAX_HEADER_BYTES = 4096
 DEFAULT_TTL_S = 21_600
 DEFAULT_TIMEOUT_S = 900
 DEFAULT_CONCURRENCY = 4  # AWS chooses by itself when MaxConcurrentInvocationsPerInstance is not given
@@ -46,15 +48,6 @@ MOST_EXPIRED = 100
 COLUMNS = async_invocations.c
 ENDPOINTS = select(COLUMNS.account, COLUMNS.region, COLUMNS.endpoint, COLUMNS.arn).distinct()
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What becomes an object: its S3 URI (None: there is no place for it), bytes and type."""
-
-    place: str | None
-    content: bytes
-    content_type: str
 
 
 @operation("InvokeEndpointAsync", service="sagemaker-runtime")
@@ -77,6 +70,8 @@ async def invoke_endpoint_async(cx: Context, request: dict[str, Any]) -> dict[st
         "output": output,
         "failure": failure,
         "timeout_s": request.get("InvocationTimeoutSeconds", DEFAULT_TIMEOUT_S),
+        "id": inference_id,
+        "topics": fleet.async_config["OutputConfig"].get("NotificationConfig"),
     }
     await cx.transact(lambda inside: _keep(inside, fleet, request, kept))
     _look_now(cx.kernel)
@@ -100,7 +95,7 @@ def _places(config: dict[str, Any], request: dict[str, Any], inference_id: str) 
 def _keep(cx: Context, fleet: Fleet, request: dict[str, Any], kept: dict[str, Any]) -> None:
     if kept["input"] is None:
         bucket, key = parse_uri(f"{kept['output']}.input")
-        role_access.check(_as_role(cx, fleet.endpoint), bucket, "s3:PutObject", key)
+        role_access.check(outcomes.as_role(cx, fleet.endpoint), bucket, "s3:PutObject", key)
         cx.objects.record(cx, bucket, key, cx.objects.store_bytes(request["Body"]))
         kept["input"], kept["remove_input"] = f"s3://{bucket}/{key}", True
     elif _input(cx, fleet.endpoint, kept) is None:
@@ -185,10 +180,11 @@ async def _answer_one(kernel: Kernel, row: Any, bell: asyncio.Event) -> None:
     kept = orjson.loads(row.request)
     answer = await _patiently(row, lambda: _ask(cx, row, kept))
     if answer is not None:
+        outcome = await _patiently(row, lambda: cx.read(lambda inside: outcomes.placed(inside, row, kept, answer)))
         stored = None
-        if answer.place is not None:
-            stored = await _patiently(row, lambda: asyncio.to_thread(cx.objects.store_bytes, answer.content))
-        await _patiently(row, lambda: cx.transact(lambda inside: _settle(inside, row, kept, answer, stored)))
+        if outcome.place is not None:
+            stored = await _patiently(row, lambda: asyncio.to_thread(cx.objects.store_bytes, outcome.content))
+        await _patiently(row, lambda: cx.transact(lambda inside: outcomes.settle(inside, row, kept, outcome, stored)))
     bell.set()
 
 
@@ -206,27 +202,47 @@ async def _patiently(row: Any, step: Callable[[], Awaitable[T]]) -> T:
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> _Answer | None:
+async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> Outcome | None:
     """Return what becomes an object; None when there is nobody to ask. AwsError when the container cannot be reached."""
     if cx.clock.now() > row.expires:
-        return _failure(kept, "The request expired before it was processed.")
-    there, stored = await cx.read(lambda inside: (_is_there(inside, row), _input(inside, row.endpoint, kept)))
+        return outcomes.failed(kept, "The request expired before it was processed.", outcomes.EXPIRED)
+    there, stored = await cx.read(lambda inside: (outcomes.is_there(inside, row), _input(inside, row.endpoint, kept)))
     fleet = fleets(cx.kernel).get((cx.account, cx.region, row.endpoint))
     if not there or fleet is None or fleet.async_config is None:
         return None
     if stored is None:
-        return _failure(kept, f"Could not find the input object {kept['input']}.")
+        return outcomes.failed(kept, f"Could not find the input object {kept['input']}.", outcomes.DOWNLOAD)
     body = await asyncio.to_thread(cx.objects.read_bytes, stored)
     names = {header: member for member, header in invoke.FORWARDED.items()}
     request = {names[header]: value for header, value in kept["headers"].items()} | {"Body": body}
     try:
         variant = invoke.pick_variant(fleet, {"TargetVariant": kept["variant"]} if kept["variant"] else {})
-        content, headers = await invoke.call_through(cx, fleet, variant, request, kept["timeout_s"], MAX_ANSWER_BYTES)
+        kept["served_by"] = variant.name
+        content, headers = await invoke.call_through(
+            cx, fleet, variant, request, kept["timeout_s"], MAX_ANSWER_BYTES, check=_check_answer
+        )
     except AwsError as error:
         if error.code == "ServiceUnavailable" and not _is_lost(kept, error):
             raise
-        return _failure(kept, error.message)
-    return _Answer(kept["output"], content, headers.get("content-type", "application/octet-stream"))
+        return outcomes.failed(kept, error.message)
+    return outcomes.Outcome(kept["output"], content, headers.get("content-type", "application/octet-stream"))
+
+
+def _check_answer(container: Container, reply: Reply) -> None:
+    """Raise ModelError for an answer that asynchronous inference does not take, real-time inference does.
+
+    Sources: deepjavalibrary/djl-serving 2567 (an answer in chunks), aws/deep-learning-containers 4668 (large headers).
+    """
+    if "content-length" not in reply.headers:
+        text = f"The response from container {container.name} did not specify the required Content-Length header"
+    elif sum(len(name) + len(value) for name, value in reply.headers.items()) > MAX_HEADER_BYTES:
+        text = (
+            f"Response received from the {container.name} container has headers with length greater than "
+            f"{MAX_HEADER_BYTES} bytes. Reduce the length of your container's response headers and update your endpoint."
+        )
+    else:
+        return
+    raise AwsError("ModelError", text, status=424)
 
 
 def _is_lost(kept: dict[str, Any], error: AwsError) -> bool:
@@ -238,46 +254,11 @@ def _is_lost(kept: dict[str, Any], error: AwsError) -> bool:
     return bool(kept["died"] >= MOST_DEATHS)
 
 
-def _failure(kept: dict[str, Any], text: str) -> _Answer:
-    return _Answer(kept["failure"], text.encode(), "text/plain")
-
-
-def _is_there(cx: Context, row: Any) -> bool:
-    """Return whether a row is still there: its endpoint may have been deleted, and made anew."""
-    query = select(COLUMNS.id).where(COLUMNS.id == row.id)
-    return cx.db.execute(query).first() is not None
-
-
 def _input(cx: Context, endpoint: str, kept: dict[str, Any]) -> StoredObject | None:
     """Return a request's input; None where it is not there, or is not the endpoint's to read."""
     bucket, key = parse_uri(kept["input"])
-    allowed = role_access.may(_as_role(cx, endpoint), bucket, "s3:GetObject", key)
+    allowed = role_access.may(outcomes.as_role(cx, endpoint), bucket, "s3:GetObject", key)
     return cx.objects.head(cx, bucket, key) if allowed else None
-
-
-def _as_role(cx: Context, endpoint: str) -> Context:
-    """Return the context of an endpoint's role: that of the model of its first variant; the account's without one."""
-    try:
-        name = cx.call("DescribeEndpoint", {"EndpointName": endpoint})["EndpointConfigName"]
-        variants = cx.call("DescribeEndpointConfig", {"EndpointConfigName": name})["ProductionVariants"]
-        model = cx.call("DescribeModel", {"ModelName": variants[0]["ModelName"]})
-    except AwsError:  # deleted since: the account's own is left
-        return role_access.as_role(cx, "")
-    return role_access.as_role(cx, model.get("ExecutionRoleArn", ""))
-
-
-def _settle(cx: Context, row: Any, kept: dict[str, Any], answer: _Answer, stored: Any) -> None:
-    """Record the answer's object and take the row away; without a place for the object, the log gets it."""
-    if not _is_there(cx, row):
-        return
-    bucket, key = parse_uri(answer.place) if answer.place is not None else ("", "")
-    if bucket and role_access.may(_as_role(cx, row.endpoint), bucket, "s3:PutObject", key):
-        cx.objects.record(cx, bucket, key, stored, {"ContentType": answer.content_type})
-    else:
-        log.warning("asynchronous invocation %s of %s: no place for %.200r", row.id, row.arn, answer.content)
-    if kept.get("remove_input"):
-        cx.objects.delete(cx, *parse_uri(kept["input"]))
-    cx.db.execute(delete(async_invocations).where(COLUMNS.id == row.id))
 
 
 def _invalid(message: str) -> AwsError:

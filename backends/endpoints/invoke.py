@@ -20,7 +20,7 @@ from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets
 from backends.endpoints.status import ENDPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from backends.core.context import Context
     from backends.core.kernel import Kernel
@@ -186,8 +186,9 @@ async def call_through(
     request: dict[str, Any],
     timeout_s: float,
     limit_bytes: int = MAX_ANSWER_BYTES,
+    check: Callable[[Container, http.Reply], None] | None = None,
 ) -> tuple[bytes, Mapping[str, str]]:
-    """Send a body through an instance's containers, each one's answer being the next one's question.
+    """Send a body through an instance's containers, each one's answer being the next one's question. `check` judges each good answer.
 
     Gives the last answer's body and its headers, by lower-case names.
     """
@@ -206,6 +207,8 @@ async def call_through(
             body, received = reply.body, reply.headers
             if reply.status >= 300:
                 raise model_error(cx, fleet, container, reply.status, body)
+            if check is not None:
+                check(container, reply)
             if "content-type" in received:
                 headers = {**headers, "Content-Type": received["content-type"]}
     except TimeoutError as error:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from backends.core import errors, events
 from backends.core.lifecycle import transition
-from backends.core.objects import parse_uri
+from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
+from backends.endpoints import outcomes
 from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary, variants_of
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def create_endpoint_config(cx: Context, request: CreateEndpointConfigInputTypeDe
         raise errors.validation("VariantName must be unique within ProductionVariants.")
     if not sum(variant.get("InitialVariantWeight", 1.0) for variant in variants):
         raise errors.validation("The weights of all production variants add up to zero.")
-    _check_async(cx, request.get("AsyncInferenceConfig"))
+    _check_async(cx, request.get("AsyncInferenceConfig"), variants[0]["ModelName"])
     filled = [{"InitialVariantWeight": 1.0, **variant} for variant in variants]
     row = ENDPOINT_CONFIG.insert(
         cx,
@@ -84,6 +85,7 @@ def create_endpoint(cx: Context, request: CreateEndpointInputTypeDef) -> dict[st
         document["AsyncInferenceConfig"] = async_config
     row = ENDPOINT.insert(cx, name, document, status="Creating", tag_list=request.get("Tags"))
     events.emit(cx, "Endpoint", row.arn, "", "Creating", "", {"name": name})
+    outcomes.publish_test(cx, row.arn, async_config)
     return {"EndpointArn": row.arn}
 
 
@@ -106,6 +108,7 @@ def update_endpoint(cx: Context, request: UpdateEndpointInputTypeDef) -> dict[st
         "StartTime": cx.clock.now(),
     }
     transition(cx, ENDPOINT, row, "Updating", PendingDeploymentSummary=pending, FailureReason=None)
+    outcomes.publish_test(cx, row.arn, ENDPOINT_CONFIG.get(cx, wanted).document.get("AsyncInferenceConfig"))
     return {"EndpointArn": row.arn}
 
 
@@ -165,15 +168,24 @@ def _check_variant(cx: Context, variant: Mapping[str, Any]) -> None:
     cx.call("DescribeModel", {"ModelName": variant["ModelName"]})
 
 
-def _check_async(cx: Context, config: Mapping[str, Any] | None) -> None:
+def _check_async(cx: Context, config: Mapping[str, Any] | None, model: str) -> None:
+    """Refuse places that the endpoint's role (its first variant's model's) may not write. Unverified: that AWS does so here."""
     if config is None:
         return
     output = config["OutputConfig"]
-    if output.get("NotificationConfig"):
-        raise errors.not_implemented("notifications of asynchronous inference")
+    if output.get("NotificationConfig", {}).get("IncludeInferenceResponseIn"):
+        raise errors.not_implemented("inference responses in notifications of asynchronous inference")
+    role = cx.call("DescribeModel", {"ModelName": model}).get("ExecutionRoleArn", "")
+    acting = role_access.as_role(cx, role)
     for member in ("S3OutputPath", "S3FailurePath"):
-        if member in output and cx.objects.bucket(cx, parse_uri(output[member])[0]) is None:
-            raise errors.validation(f"The S3 bucket of {member}, {output[member]}, does not exist.")
+        if member not in output:
+            continue
+        bucket, prefix = parse_uri(output[member])
+        if not role_access.may(acting, bucket, "s3:PutObject", f"{prefix.rstrip('/')}/inference.out".lstrip("/")):
+            raise errors.validation(
+                f"The S3 bucket of {member}, {output[member]}, does not exist, is not this account's, or is closed to the "
+                f"role {role}."
+            )
 
 
 def _check_deployment(config: Mapping[str, Any] | None) -> None:

@@ -13,7 +13,8 @@ import backends
 from backends.core.errors import AwsError
 from backends.core.kernel import Kernel
 from backends.core.settings import Settings
-from backends.endpoints import asynchronous, http, invoke
+from backends.core.tables import log_events, metric_points
+from backends.endpoints import asynchronous, http, invoke, outcomes
 from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets
 from backends.endpoints.tables import async_invocations
 
@@ -77,15 +78,21 @@ def test_what_expired_is_taken_though_nobody_serves(kernel: Kernel) -> None:
     assert due(kernel, ("gone", {})) == [[2, 3]]
 
 
-def test_an_expired_request_without_a_place_is_dropped(kernel: Kernel) -> None:
+def test_an_expired_request_without_a_place_is_counted_and_logged(kernel: Kernel) -> None:
     accept(kernel, "gone", 1, ttl_s=-1)
     cx = kernel.context(ACCOUNT, REGION)
     (row,) = cx.look(lambda inside: list(inside.db.execute(select(async_invocations))))
-    kept = {"failure": "s3://no-such-bucket/f"}
+    kept: dict[str, Any] = {"failure": "s3://no-such-bucket/f", "headers": {}, "input": "s3://b/k", "id": "mine"}
     answer = asyncio.run(asynchronous._ask(cx, row, kept))
     assert answer is not None
-    cx.write(lambda inside: asynchronous._settle(inside, row, kept, answer, None))
+    outcome = cx.look(lambda inside: outcomes.placed(inside, row, kept, answer))
+    assert (outcome.place, outcome.failure) == (None, "The request expired before it was processed.")
+    cx.write(lambda inside: outcomes.settle(inside, row, kept, outcome, None))
     assert cx.look(lambda inside: list(inside.db.execute(select(async_invocations)))) == []
+    (point,) = cx.look(lambda inside: list(inside.db.execute(select(metric_points))))
+    assert (point.name, point.dimensions, point.value) == ("ExpiredRequests", '{"EndpointName":"gone"}', 1.0)
+    (line,) = cx.look(lambda inside: list(inside.db.execute(select(log_events.c.message))))
+    assert line[0].endswith(":[sagemaker logs] [mine] The request expired before it was processed.")
 
 
 def test_a_step_is_tried_again_after_longer_and_longer_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +123,15 @@ def test_a_request_that_kills_containers_is_given_up_and_a_refused_one_is_not() 
         errors[name].__cause__ = cause
     assert [asynchronous._is_lost(kept, errors["refused"]) for _ in range(9)] == [False] * 9
     assert [asynchronous._is_lost(kept, errors["died"]) for _ in range(3)] == [False, False, True]
+
+
+def test_an_answer_without_a_length_or_with_large_headers_is_none() -> None:
+    container, reply = Container("primary", "127.0.0.1", 1), http.Reply()
+    reply.headers = {"transfer-encoding": "chunked"}
+    with pytest.raises(AwsError, match="container primary did not specify the required Content-Length header"):
+        asynchronous._check_answer(container, reply)
+    reply.headers = {"content-length": "1"}
+    asynchronous._check_answer(container, reply)
+    reply.headers["x-much"] = "x" * 4096
+    with pytest.raises(AwsError, match="headers with length greater than 4096 bytes"):
+        asynchronous._check_answer(container, reply)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,11 @@ def test_answers_and_failures_are_objects(served: Served) -> None:
     assert "this model raises" in arrived(site, bad["FailureLocation"])
     inline = send(served, Body=b"inline")
     assert arrived(site, inline["OutputLocation"]) == "inline|async|async"
+    chunked = send(served, Body=b"stream", InferenceId="chunked")
+    text = "The response from container primary did not specify the required Content-Length header"
+    assert arrived(site, chunked["FailureLocation"]) == text
+    (line,) = [line for line in served.lines("AllTraffic/") if "[chunked]" in line]
+    assert line.endswith(f":[sagemaker logs] [chunked] {text}")
     assert not [key for key in site.keys(f"s3://{site.bucket}/answers/") if key.endswith(".input")]
 
 
@@ -103,3 +109,52 @@ def test_what_was_accepted_survives_a_crash(tmp_path: Path, account: str, runner
         served.site.close()
         live.end_jobs()
         live.stop()
+
+
+def test_an_answer_that_the_role_may_not_write_is_a_failure_that_a_topic_hears(served_here: Served) -> None:
+    served = served_here
+    site, closed = served.site, f"closed-{served.name}"
+    s3, sns, sqs = site.client("s3"), site.client("sns"), site.client("sqs")
+    s3.create_bucket(Bucket=closed)
+    topics = {
+        name: sns.create_topic(Name=f"{name}-{served.name}")["TopicArn"] for name in ("SuccessTopic", "ErrorTopic")
+    }
+    queue = sqs.create_queue(QueueName=served.name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for topic in topics.values():
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    output = {"S3OutputPath": f"s3://{closed}/answers", "S3FailurePath": f"s3://{site.bucket}/failures",
+              "NotificationConfig": topics}  # fmt: skip
+    one = variant(served.model(served.container("async")))
+    served.deploy(served.config(one, AsyncInferenceConfig={"OutputConfig": output}))
+    uri = f"{site.upload({'question': 'q'})}question"
+    good = send(served, InputLocation=uri, InferenceId="good")
+    assert arrived(site, good["OutputLocation"]) == "q|async|async"
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{closed}/*"}
+    s3.put_bucket_policy(Bucket=closed, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    bad = send(served, InputLocation=uri, InferenceId="bad")
+    assert "could not be uploaded" in arrived(site, bad["FailureLocation"])
+    assert any("[bad] The response could not be uploaded" in line for line in served.lines("AllTraffic/"))
+    told = [json.loads(body) for body in received(sqs, queue, 4)]
+    assert [entry["eventName"] for entry in told[:2]] == ["TestNotification"] * 2
+    ends = {entry["inferenceId"]: entry for entry in told[2:]}
+    assert ends["good"]["invocationStatus"] == "Completed"
+    assert ends["good"]["responseParameters"]["outputLocation"] == good["OutputLocation"]
+    assert (ends["bad"]["invocationStatus"], ends["bad"]["requestParameters"]["inputLocation"]) == ("Failed", uri)
+    metric = {"Namespace": "AWS/SageMaker", "MetricName": "ResponseUploadFailures"}
+    dimensions = site.client("cloudwatch").list_metrics(**metric)["Metrics"][0]["Dimensions"]
+    assert {entry["Value"] for entry in dimensions} == {served.name, "AllTraffic"}
+    with pytest.raises(ClientError, match="closed to the role"):
+        served.config(one, AsyncInferenceConfig={"OutputConfig": output})
+
+
+def received(sqs: Any, queue: str, count: int) -> list[str]:
+    """Wait for messages; return their bodies."""
+    found: list[str] = []
+    deadline = time.monotonic() + WAIT_S
+    while len(found) < count and time.monotonic() < deadline:
+        answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", []):
+            found.append(message["Body"])
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return found
