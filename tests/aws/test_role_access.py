@@ -64,6 +64,17 @@ def test_a_role_has_what_its_account_and_policies_give_it(tmp_path: Path, iam: s
         assert await may("theirs", "s3:GetObject", "in/a")
         assert await may("theirs", "s3:PutObject", "in/a") is not enforced
         other = role_access.as_role(here, f"arn:aws:iam::{mine}:role/Other")
+        block = kernel.operations["s3", "PutPublicAccessBlock"].handler
+        everybody = json.dumps({"Version": "2012-10-17", "Statement": [{**opened, "Principal": "*"}]})
+        for restricted in (
+            False,
+            True,
+        ):  # what is public is not for other accounts' roles either, where it is restricted
+            settings = {"RestrictPublicBuckets": restricted}
+            given = {"Bucket": "theirs", "PublicAccessBlockConfiguration": settings}
+            await there.transact(lambda inside, given=given: block(inside, given))  # type: ignore[misc]
+            await there.transact(lambda inside: put(inside, {"Bucket": "theirs", "Policy": everybody}))
+            assert await may("theirs", "s3:GetObject", "in/a") is not restricted
         with pytest.raises(AwsError, match="is not authorized to perform: s3:GetObject"):
             await other.read(lambda inside: role_access.check(inside, "theirs", "s3:GetObject", "in/a"))
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from backends.aws.s3 import condition_keys, failures
 from backends.core import errors
 from backends.core.errors import AwsError
-from backends.core.policy import Decision, Kind, Policy, Question, decide, parse
+from backends.core.objects import public_access
+from backends.core.policy import Decision, Kind, Question, decide, parse
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -28,15 +29,10 @@ UNBUILT = (
     "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears", "WriteOffsetBytes",
 )  # fmt: skip
 GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
-POLICY, PUBLIC_ACCESS = "Policy", "PublicAccessBlockConfiguration"
-BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+POLICY = "Policy"
 OWNERS_WAY_OUT = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
 OWNER_ONLY = OWNERS_WAY_OUT
 """What no policy gives to another account."""
-FIXING = {
-    "aws:sourceaccount", "aws:sourcearn", "aws:sourceip", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce",
-    "aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:userid", "s3:dataaccesspointarn",
-}  # fmt: skip
 OWNER_ACLS = {"private", "bucket-owner-full-control", "bucket-owner-read"}
 
 
@@ -82,8 +78,7 @@ def _check(cx: Context, bucket: Bucket, action: str, key: str | None, keys: dict
     if own:  # what the owner's own users may do, their policies say; the bucket's can take it away
         refused = decision is Decision.DENY and not (action in OWNERS_WAY_OUT and is_root(cx))
     else:
-        closed = blocks(bucket)["RestrictPublicBuckets"] and is_public(policy)
-        refused = closed or decision is not Decision.ALLOW or action in OWNER_ONLY
+        refused = public_access.closes(bucket, policy) or decision is not Decision.ALLOW or action in OWNER_ONLY
     if refused:
         raise failures.access_denied()
 
@@ -113,29 +108,6 @@ def is_root(cx: Context) -> bool:
 def is_anonymous(cx: Context) -> bool:
     """Return whether nobody signed: no account asks then. Where any credentials pass, nobody is the default account."""
     return not cx.account
-
-
-def blocks(bucket: Bucket) -> dict[str, bool]:
-    """Return a bucket's public access block: everything, unless that was changed."""
-    found = bucket.settings.get(PUBLIC_ACCESS)
-    return {name: found is None or found.get(name, False) for name in BLOCKS}
-
-
-def is_public(policy: Policy) -> bool:
-    """Return whether a policy lets everybody in.
-
-    Source: S3 User Guide, "The meaning of public": a wildcard principal, unless a condition fixes who asks.
-    """
-    return any(
-        statement.allows
-        and (
-            statement.not_principals or any(value == "*" for kind, value in statement.principals or () if kind == "AWS")
-        )
-        and not any(
-            condition.key in FIXING and "*" not in "".join(condition.values) for condition in statement.conditions
-        )
-        for statement in policy.statements
-    )
 
 
 def known(cx: Context, name: str, expected_owner: str | None = None) -> Bucket:

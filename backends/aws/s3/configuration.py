@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backends.aws.s3 import access, encryption, failures, tags
 from backends.core import errors
 from backends.core.errors import AwsError
+from backends.core.objects import public_access
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
@@ -87,19 +88,19 @@ def delete_bucket_encryption(cx: Context, request: dict[str, Any]) -> dict[str, 
 def get_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the public access block: all of it, as on every bucket since April 2023, unless it was changed."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketPublicAccessBlock")
-    found = bucket.settings.get(access.PUBLIC_ACCESS, dict.fromkeys(access.BLOCKS, True))
+    found = bucket.settings.get(public_access.PUBLIC_ACCESS, dict.fromkeys(public_access.BLOCKS, True))
     if not found:
         text = "The public access block configuration was not found"
         raise missing(bucket.name, "NoSuchPublicAccessBlockConfiguration", text)
-    return {access.PUBLIC_ACCESS: found}
+    return {public_access.PUBLIC_ACCESS: found}
 
 
 @operation("PutPublicAccessBlock", service="s3")
 def put_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Set all four blocks; what is not named is off."""
     bucket = access.bucket_of(cx, request, "s3:PutBucketPublicAccessBlock")
-    requested = {name: bool(request[access.PUBLIC_ACCESS].get(name, False)) for name in access.BLOCKS}
-    cx.objects.configure(cx, bucket.name, access.PUBLIC_ACCESS, requested)
+    requested = {name: bool(request[public_access.PUBLIC_ACCESS].get(name, False)) for name in public_access.BLOCKS}
+    cx.objects.configure(cx, bucket.name, public_access.PUBLIC_ACCESS, requested)
     return {}
 
 
@@ -107,7 +108,7 @@ def put_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, A
 def delete_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Take the public access block away."""
     bucket = access.bucket_of(cx, request, "s3:PutBucketPublicAccessBlock")
-    cx.objects.configure(cx, bucket.name, access.PUBLIC_ACCESS, {})
+    cx.objects.configure(cx, bucket.name, public_access.PUBLIC_ACCESS, {})
     return {}
 
 

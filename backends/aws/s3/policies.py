@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backends.aws.s3 import access
 from backends.aws.s3.configuration import missing
 from backends.core.errors import AwsError
+from backends.core.objects import public_access
 from backends.core.operation import operation
 from backends.core.policy import Kind, Policy, PolicyError, parse
 
@@ -32,7 +33,7 @@ def put_bucket_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     bucket = access.bucket_of(cx, request, "s3:PutBucketPolicy")
     text: str = request["Policy"]
     policy = _checked(bucket, text)
-    if access.blocks(bucket)["BlockPublicPolicy"] and access.is_public(policy):
+    if public_access.blocks(bucket)["BlockPublicPolicy"] and public_access.is_public(policy):
         why = "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
         who = cx.caller.arn or f"arn:aws:iam::{cx.account}:root"
         what = f'User: {who} is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket.name}"'
@@ -74,7 +75,7 @@ def get_bucket_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def get_bucket_policy_status(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return whether a bucket's policy lets everybody in."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketPolicyStatus")
-    return {"PolicyStatus": {"IsPublic": access.is_public(parse(_text(bucket), Kind.RESOURCE))}}
+    return {"PolicyStatus": {"IsPublic": public_access.is_public(parse(_text(bucket), Kind.RESOURCE))}}
 
 
 @operation("DeleteBucketPolicy", service="s3")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
 from backends.core.context import Caller
+from backends.core.objects import public_access
 from backends.core.policy import Decision, Kind, PolicyError, Question, decide, evaluate, parse
 from backends.core.policy.principals import role_of
 
@@ -84,8 +85,11 @@ def _policies(bucket: Bucket) -> list[Policy]:
 
 
 def _refused_by_bucket(cx: Context, bucket: Bucket, question: Question) -> bool:
-    decision = decide(_policies(bucket), question)
-    return decision is Decision.DENY if bucket.account == cx.account else decision is not Decision.ALLOW
+    policies = _policies(bucket)
+    decision = decide(policies, question)
+    if bucket.account == cx.account:
+        return decision is Decision.DENY
+    return decision is not Decision.ALLOW or any(public_access.closes(bucket, policy) for policy in policies)
 
 
 def _refused_by_role(cx: Context, bucket: Bucket, question: Question) -> bool:
