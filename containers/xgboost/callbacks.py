@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from typing import TYPE_CHECKING, Any
 
 from xgboost import collective
 from xgboost.callback import TrainingCallback
 
+from containers.xgboost.release import release
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 CHECKPOINT = "xgboost-checkpoint"
 KEPT_CHECKPOINTS = 5
+SAVED_NATIVELY = (1, 3, 1)
+"""First release whose artifact is no pickle."""
 
 
 class LogLine(TrainingCallback):  # type: ignore[misc]
@@ -65,7 +70,7 @@ class KeepModel(TrainingCallback):  # type: ignore[misc]
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Store and go on."""
         del epoch, evals_log
-        _store(model, self._path)
+        store_artifact(model, self._path)
         return False
 
 
@@ -80,7 +85,16 @@ def _checkpoints(directory: Path) -> list[tuple[int, Path]]:
     return sorted((int(match.group(1)), path) for match, path in matches if match)
 
 
+def store_artifact(model: Any, path: Path) -> None:
+    """Write the model as the release does, whole or not at all: pickled up to 1.2-2, since then as the library saves it (UBJSON)."""
+    _write(path, pickle.dumps(model, protocol=4) if release() < SAVED_NATIVELY else model.save_raw("ubj"))
+
+
 def _store(model: Any, path: Path) -> None:
+    _write(path, model.save_raw("ubj"))
+
+
+def _write(path: Path, body: bytes) -> None:
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(model.save_raw("ubj"))
+    temporary.write_bytes(body)
     temporary.rename(path)

@@ -24,6 +24,7 @@ _CONTENT_TYPES = {
 ACCEPTED = (
     "csv", "libsvm", "parquet", "recordio-protobuf", CSV, LIBSVM, "text/x-libsvm", PARQUET, RECORDIO,
 )  # fmt: skip
+SHORT = {CSV: "csv", LIBSVM: "libsvm", PARQUET: "parquet", RECORDIO: "recordio-protobuf"}
 _PIPED = (CSV, PARQUET, RECORDIO)
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?))", re.IGNORECASE)
 

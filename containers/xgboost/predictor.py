@@ -16,7 +16,7 @@ from containers.toolkit import arrays, handlers, recordio, tables
 from containers.toolkit.command_line import ClientError
 from containers.toolkit.serving import Predictor, Reply, Request, RequestError
 from containers.xgboost import selectable
-from containers.xgboost.data import CSV, LIBSVM, RECORDIO, content_type_of, features_of
+from containers.xgboost.data import CSV, LIBSVM, RECORDIO, SHORT, content_type_of, features_of
 from containers.xgboost.release import release
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ACCEPTS = [arrays.JSON, arrays.JSON_LINES, RECORDIO, CSV]
 ROWS_AS_LINES, SELECTS = (1, 2, 2), (1, 0, 0)
 """First releases that answer one row a line and hear Accept; that know SAGEMAKER_INFERENCE_OUTPUT."""
 _LONG_BYTES = 2**16
-_LIMIT_BYTES = "6291456"
+_LIMIT_BYTES, _EARLY_LIMIT_BYTES = "6291456", 20 * 1024**2
 
 
 def create(directory: Path) -> Predictor:
@@ -60,6 +60,8 @@ class XGBoostPredictor:
             self._keys = os.environ["SAGEMAKER_INFERENCE_OUTPUT"].replace(" ", "").lower().split(",")
         self._batch = bool(os.environ.get("SAGEMAKER_BATCH"))
         self._limit = int(os.environ.get("MAX_CONTENT_LENGTH", _LIMIT_BYTES))
+        if self._release < ROWS_AS_LINES:
+            self._limit = min(self._limit, _EARLY_LIMIT_BYTES)
 
     def execution_parameters(self) -> dict[str, Any]:
         """Return what batch transform asks for."""
@@ -80,7 +82,10 @@ class XGBoostPredictor:
             raise RequestError(413, "The data value transmitted exceeds the capacity limit.")
         if not request.body:
             return Reply(b"", "text/html; charset=utf-8", 204)
-        rows = fitted(decoded(request), self._scorer.features)
+        kind, given = decoded(request)
+        if self._scorer.pickled:
+            check_width(kind, given.shape[1], self._scorer.features)
+        rows = fitted(given, self._scorer.features)
         try:
             scores = self._scorer.score(rows)
         except Exception as problem:
@@ -115,8 +120,8 @@ def accepted(request: Request) -> str:
     return given.lower()
 
 
-def decoded(request: Request) -> np.ndarray:
-    """Return [n, d] float32, NaN where a value is missing. Raises RequestError 415 for whatever cannot be read."""
+def decoded(request: Request) -> tuple[str, np.ndarray]:
+    """Return the content type and [n, d] float32, NaN where a value is missing. Raises RequestError 415 for whatever cannot be read."""
     header = request.headers.get("content-type") or request.content_type
     try:
         kind = content_type_of(header or None)
@@ -124,19 +129,34 @@ def decoded(request: Request) -> np.ndarray:
         raise RequestError(415, str(problem)) from problem
     try:
         if kind == CSV:
-            return tables.csv(request.body.strip())
+            return kind, tables.csv(request.body.strip())
         if kind == LIBSVM:
-            return _libsvm(request.body)
+            return kind, _libsvm(request.body)
         if kind == RECORDIO:
             found = features_of(recordio.records(request.body))
-            return found["sparse"].dense() if "sparse" in found else np.asarray(found["dense"])
+            return kind, found["sparse"].dense() if "sparse" in found else np.asarray(found["dense"])
     except Exception as problem:
-        name = {CSV: "csv", LIBSVM: "libsvm", RECORDIO: "recordio-protobuf"}[kind]
+        name = SHORT[kind]
         raise RequestError(
             415,
             f"Loading {name} data failed with Exception, please ensure data is in {name} format:\n {type(problem)}\n {problem}",
         ) from problem
     raise RequestError(415, f"Content-type {header} is not supported.")
+
+
+def check_width(kind: str, columns: int, features: int) -> None:
+    """Raise RequestError 400 for a row that a pickled model (images up to 1.2-2, or the user's own) does not take."""
+    if kind == LIBSVM and columns > features + 1:
+        relation = "is larger than"
+    elif kind != LIBSVM and columns not in (features, features - 1):
+        relation = "is not consistent with"
+    else:
+        return
+    raise RequestError(
+        400,
+        f"Unable to evaluate payload provided: Feature size of {SHORT[kind]} inference data {columns} {relation} "
+        f"feature size of trained model {features}.",
+    )
 
 
 def fitted(rows: np.ndarray, width: int) -> np.ndarray:

@@ -25,6 +25,8 @@ class Scorer(Protocol):
     """Scores rows [n, features] float32; knows its objective and, for classes, how many."""
 
     features: int
+    pickled: bool
+    """Whether the model file is a pickle, for which the real container counts columns more strictly."""
 
     @property
     def objective(self) -> str:
@@ -59,6 +61,7 @@ class OnnxScorer:
         self._input = self._model.inputs[0]
         self.features = self._input.shape[1] or 0
         self._natives = natives
+        self.pickled = _is_pickle(natives)
         self._booster: BoosterScorer | None = None
 
     def score(self, rows: np.ndarray) -> np.ndarray:
@@ -89,6 +92,7 @@ class BoosterScorer:
     def __init__(self, paths: list[Path]) -> None:
         self._boosters = [_booster(path) for path in paths]
         self.features = int(self._boosters[0].num_features())
+        self.pickled = _is_pickle(paths)
         learner = json.loads(self._boosters[0].save_config())["learner"]
         self.objective = str(learner["objective"]["name"])
         self.classes = int(learner["learner_model_param"].get("num_class") or 0)
@@ -152,25 +156,51 @@ def native_paths(directory: Path) -> list[Path]:
     return found if several else found[:1]
 
 
+def _is_pickle(paths: list[Path]) -> bool:
+    """Return whether the first of the files is a pickle, by the byte that all protocols since 2 begin with."""
+    if not paths:
+        return False
+    with paths[0].open("rb") as file:
+        return file.read(1) == b"\x80"
+
+
 def _booster(path: Path) -> Any:
-    """Load a pickle, or any format that the library reads. Raises RuntimeError with both complaints."""
+    """Load a pickle, or any format that XGBoost ever wrote. Raises RuntimeError with both complaints."""
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # see training.train
     import xgboost
 
+    from containers.xgboost import legacy
+
     body = path.read_bytes()
     try:
+        if legacy.is_legacy(body):
+            return legacy.booster(body)
         # Loading from bytes tells the formats apart by content; a path without a suffix draws a warning.
         return xgboost.Booster(model_file=bytearray(body))
     except Exception as native:  # noqa: BLE001 - whatever it complains of, a pickle is tried next
         try:
-            if sys.modules.get("sklearn") is None:
-                sys.modules.pop("sklearn", None)  # a pickled XGBClassifier needs the real one
-            loaded = pickle.loads(body)  # noqa: S301 - the container's own contract: the model is the user's code
+            return _unpickled(body)
         except Exception as pickled:  # noqa: BLE001 - unpickling may raise anything
             raise RuntimeError(
                 f"Model {path} cannot be loaded:\nPickle load error={pickled}\nXGB load model error={native}"
             ) from native
-        return loaded.get_booster() if hasattr(loaded, "get_booster") else loaded
+
+
+def _unpickled(body: bytes) -> Any:
+    """Return the booster of a pickle, also of one that an older library wrote; raises what the newer one says."""
+    if sys.modules.get("sklearn") is None:
+        sys.modules.pop("sklearn", None)  # a pickled XGBClassifier needs the real one
+    try:
+        loaded = pickle.loads(body)  # noqa: S301 - the container's own contract: the model is the user's code
+    except Exception:
+        from containers.xgboost import legacy
+
+        try:
+            return legacy.pickled(body)
+        except Exception:  # noqa: BLE001 - the first complaint says more
+            _log.debug("not a pickle of an older library either", exc_info=True)
+        raise
+    return loaded.get_booster() if hasattr(loaded, "get_booster") else loaded
 
 
 def _mode(votes: np.ndarray) -> float:

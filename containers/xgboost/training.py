@@ -41,9 +41,11 @@ def train() -> None:
         boosters, matrix = _train(tree, values, stores_model=stores_model)
     if not stores_model:
         return
+    from containers.xgboost import callbacks
+
     tree.model.mkdir(parents=True, exist_ok=True)
     for name, booster in boosters.items():
-        save(booster, tree.model / name)
+        callbacks.store_artifact(booster, tree.model / name)
     if len(boosters) == 1:
         # Outside the group: a matrix made inside it is an exchange between all hosts, and only this one exports.
         _export(next(iter(boosters.values())), matrix, tree.model / "model.onnx")
@@ -155,13 +157,6 @@ def early_stopping(values: dict[str, Any], matrices: dict[str, Any]) -> list[Any
     return [
         xgboost.callback.EarlyStopping(rounds, metric_name=name, data_name=watched, maximize=maximize, save_best=True)
     ]
-
-
-def save(booster: Any, path: Path) -> None:
-    """Write the native model whole or not at all; `Booster.load_model` reads it whatever its name."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(booster.save_raw("ubj"))
-    temporary.rename(path)
 
 
 def _check_channels(tree: OptMl) -> None:

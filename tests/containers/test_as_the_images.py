@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Three:
     """Three features; the score is the first, or two classes."""
 
-    features, objective, classes = 3, "binary:logistic", 0
+    features, pickled, objective, classes = 3, False, "binary:logistic", 0
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Return [n], or [n, 3] where the objective has classes."""

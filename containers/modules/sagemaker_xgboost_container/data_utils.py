@@ -11,13 +11,12 @@ from containers.xgboost import data
 
 CSV, LIBSVM, PARQUET, RECORDIO_PROTOBUF = "csv", "libsvm", "parquet", "recordio-protobuf"
 VALID_CONTENT_TYPES = list(data.ACCEPTED)
-_SHORT = {data.CSV: CSV, data.LIBSVM: LIBSVM, data.PARQUET: PARQUET, data.RECORDIO: RECORDIO_PROTOBUF}
 
 
 def get_content_type(content_type_cfg_val: str | None) -> str:
     """Return csv, libsvm, parquet or recordio-protobuf. Raises UserError."""
     try:
-        return _SHORT[data.content_type_of(content_type_cfg_val)]
+        return data.SHORT[data.content_type_of(content_type_cfg_val)]
     except ClientError as error:
         raise UserError(str(error)) from error
 
