@@ -1,4 +1,4 @@
-# The door for somebody who has just cloned this. Needs git, make, Python 3.11 and the package registries; Docker is
+# For somebody who has just cloned this. Needs git, make, Python 3.11 and the package registries; Docker is
 # used where an engine answers, and nothing needs it.
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))

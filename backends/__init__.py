@@ -1,4 +1,4 @@
-"""The rooms. COMPONENTS is the only place where a new one is announced."""
+"""The components. COMPONENTS is the only place where a new one is announced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-# Names, not imports: `import backends.core` must not drag every room in.
+# Names, not imports: `import backends.core` must not drag every component in.
 COMPONENTS = (
     "backends.core.tag_operations",
     "backends.jobs.queue",
@@ -63,7 +63,7 @@ COMPONENTS = (
     "backends.aws.s3.sweep",
     "backends.aws.s3.tags",
     "backends.aws.s3.versions",
-    "backends.aws.moto.door",
+    "backends.aws.moto.adapter",
 )
 
 

@@ -110,7 +110,7 @@ def processes() -> Table:
     """Measure the process runner."""
     table = Table("Jobs in processes, Create to Completed, median ms", "bare process")
     pythons = {
-        name: virtual_environment(RECIPES[name], cuda=False, cache_dir=default_cache_dir(), say=print)
+        name: virtual_environment(RECIPES[name], cuda=False, cache_dir=default_cache_dir(), log_line=print)
         for name in ("scikit_learn", "xgboost")
     }
     with ours() as peer, tempfile.TemporaryDirectory() as folder:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 OURS = "from backends.core.settings import Settings; from server.serve import serve; serve(Settings.read())"
-WITHOUT_DOOR = """
+WITHOUT_SNIFFING = """
 import server.serve
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from backends.core.settings import Settings
-server.serve.make_door = lambda authority: HttpToolsProtocol
+server.serve.make_protocol = lambda authority: HttpToolsProtocol
 server.serve.serve(Settings.read())
 """
 NOTHING = """

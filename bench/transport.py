@@ -1,4 +1,4 @@
-"""What the one port costs: plain HTTP with and without the door, TLS, the proxy; and what verifying signatures costs."""
+"""What the one port costs: plain HTTP with and without protocol sniffing, TLS, the proxy; and what verifying signatures costs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from botocore.credentials import Credentials
 
 from bench import load
 from bench.control_plane import ACCOUNT, call, create
-from bench.peers import WITHOUT_DOOR, in_turn, ours
+from bench.peers import WITHOUT_SNIFFING, in_turn, ours
 from bench.report import Table
-from server.door import authority
+from server.listener import authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,9 +89,9 @@ def new_connections(peer: Peer, way: str) -> float:
     return NEW_CONNECTIONS / (time.perf_counter() - began)
 
 
-def door(table: Table) -> None:
-    """Measure what the door costs plain HTTP."""
-    with ours(code=WITHOUT_DOOR) as without, ours() as behind:
+def sniffing(table: Table) -> None:
+    """Measure what protocol sniffing costs plain HTTP."""
+    with ours(code=WITHOUT_SNIFFING) as without, ours() as behind:
         for peer in (without, behind):
             store(peer)
         for connections in (1, 32):
@@ -182,10 +182,10 @@ def run() -> list[Table]:
     """Measure everything."""
     import tempfile
 
-    plain = Table("Plain HTTP, without the door (peer) and behind it", "without", "behind")
+    plain = Table("Plain HTTP, without protocol sniffing (peer) and with it", "without", "with")
     tables = [Table(f"{way}, against plain HTTP", "plain", way) for way in WAYS[1:]]
     verified = Table("Signatures: LOCALMAKER_AUTH=off (peer) against enforce", "off", "enforce")
-    door(plain)
+    sniffing(plain)
     ways(tables)
     with tempfile.TemporaryDirectory() as folder:
         verification(verified, Path(folder))

@@ -1,1 +1,1 @@
-"""The door: HTTP in, HTTP out. It knows no component by name."""
+"""The HTTP layer: requests in, answers out. It knows no component by name."""

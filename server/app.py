@@ -16,7 +16,7 @@ from api_specs import model
 from backends.core import events, reset
 from backends.jobs import places, queue
 from server import admin_iam, ended_jobs, init_hooks
-from server.door import authority
+from server.listener import authority
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel

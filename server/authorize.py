@@ -140,7 +140,7 @@ def _code(exchange: Exchange) -> str:
 
 
 def _pass_roles(cx: Context, request: ServiceRequest, passed: list[str]) -> None:
-    """Make the roles that nobody made, where the setting says so, and record what SageMaker itself does with them."""
+    """Make the roles that do not exist, where the setting says so, and record what SageMaker itself does with them."""
     store.seed(cx)
     for role in passed:
         roles.ensure_named(cx, role)

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from backends.core.errors import AwsError
-from server.door import hosts
+from server.listener import hosts
 from server.types import HttpResponse
 
 if TYPE_CHECKING:

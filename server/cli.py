@@ -14,7 +14,7 @@ import typer
 
 from backends.core import private
 from server import cli_clients, cli_develop, cli_iam, control
-from server.cli_common import AsJson, DataDir, settings_of, stop_with, tell
+from server.cli_common import AsJson, DataDir, print_answer, settings_of, stop_with
 
 if TYPE_CHECKING:
     from backends.core.settings import Settings
@@ -133,7 +133,7 @@ def stop(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if found is None:
         stop_with("No server is running.", 3)
     control.end(found)
-    tell({"stopped": found.url}, f"Stopped {found.url}", as_json=as_json)
+    print_answer({"stopped": found.url}, f"Stopped {found.url}", as_json=as_json)
 
 
 @app.command()
@@ -234,7 +234,7 @@ def reset(
     if not yes:
         typer.confirm(f"Forget everything of {whose} on {found.url}?", abort=True)
     answer = found.request("reset", {"account": account})
-    tell(answer, f"Forgot {whose}.", as_json=as_json)
+    print_answer(answer, f"Forgot {whose}.", as_json=as_json)
 
 
 @app.command()
@@ -249,13 +249,13 @@ def prune(
     settings = settings_of(data_dir)
     found = pruning.superfluous(settings)
     if not found:
-        tell({"removed": []}, "Nothing to remove.", as_json=as_json)
+        print_answer({"removed": []}, "Nothing to remove.", as_json=as_json)
         return
     if not yes:
         typer.echo("\n".join(found))
         typer.confirm("Remove these?", abort=True)
     removed = pruning.remove(found)
-    tell({"removed": removed}, f"Removed {len(removed)}.", as_json=as_json)
+    print_answer({"removed": removed}, f"Removed {len(removed)}.", as_json=as_json)
 
 
 @images_app.command("list")
@@ -296,7 +296,7 @@ def images_build(
     for name in names:
         try:
             made = pruning.build(
-                settings_of(), name, runner=runner, cuda=cuda, say=lambda text: typer.echo(f"  {text}")
+                settings_of(), name, runner=runner, cuda=cuda, log_line=lambda text: typer.echo(f"  {text}")
             )
         except RuntimeError as error:
             stop_with(str(error))

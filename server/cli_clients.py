@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from server import control, environment
-from server.cli_common import AsJson, DataDir, settings_of, stop_with, tell
+from server.cli_common import AsJson, DataDir, print_answer, settings_of, stop_with
 
 if TYPE_CHECKING:
     from backends.core.settings import Settings
@@ -35,7 +35,7 @@ def env(data_dir: DataDir = None, account: Account = "000000000000", url: Url = 
     variables = _variables(settings_of(data_dir), url, account)
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     gone = " ".join(environment.unset(os.environ))
-    tell(variables, "\n".join([*lines, f"unset {gone}"]), as_json=as_json)
+    print_answer(variables, "\n".join([*lines, f"unset {gone}"]), as_json=as_json)
 
 
 def run(
@@ -54,13 +54,13 @@ def run(
 
 def ca(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print the path of the certificate of LocalMaker's own CA, which answers for AWS's hosts."""
-    from server.door import authority
+    from server.listener import authority
 
     try:
         path = authority.ensure(settings_of(data_dir).data_dir)
     except OSError as error:
         stop_with(str(error))
-    tell({"certificate": str(path)}, str(path), as_json=as_json)
+    print_answer({"certificate": str(path)}, str(path), as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -31,6 +31,6 @@ def stop_with(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def tell(answer: Any, text: str, *, as_json: bool) -> None:
+def print_answer(answer: Any, text: str, *, as_json: bool) -> None:
     """Print an answer as JSON or as a sentence."""
     typer.echo(json.dumps(answer, indent=2) if as_json else text)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import botocore
 
-from server.door import authority, proxy_key
+from server.listener import authority, proxy_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

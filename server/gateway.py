@@ -23,7 +23,7 @@ from server import (
     body,
     browser,
     identify,
-    moto_door,
+    moto_proxy,
     presigned,
     registry,
     route,
@@ -31,7 +31,7 @@ from server import (
     waiters,
 )
 from server.authentication import single
-from server.door import hosts
+from server.listener import hosts
 from server.protocol import protocol_of
 from server.types import HttpRequest, HttpResponse
 
@@ -128,7 +128,7 @@ async def route_operation(exchange: Exchange) -> None:
     """Find the operation; what no service of ours has goes to moto, which answers whole."""
     if exchange.service == route.OTHER:
         await authorize.authorize_other(exchange)
-        exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
+        exchange.response = await moto_proxy.answer(exchange.kernel, exchange.request, exchange.identity)
         return
     if exchange.service == "s3" and exchange.request.method in {"OPTIONS", "POST"}:
         exchange.response = await s3_door.answer(exchange)
@@ -145,7 +145,7 @@ async def route_operation(exchange: Exchange) -> None:
     key = (exchange.service, exchange.operation.name)
     if key not in exchange.kernel.operations and exchange.service in route.SHARED_WITH_MOTO:
         await authorize.authorize_other(exchange)
-        exchange.response = await moto_door.answer(exchange.kernel, exchange.request, exchange.identity)
+        exchange.response = await moto_proxy.answer(exchange.kernel, exchange.request, exchange.identity)
 
 
 def has_body(request: HttpRequest) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from backends.core.context import DEFAULT_ACCOUNT, DEFAULT_REGION, Caller
 from backends.core.keys import PREFIXES
 from server.authentication import credentials, keyring
-from server.door import hosts
+from server.listener import hosts
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel

@@ -45,7 +45,7 @@ def recipes_made(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def build(settings: Settings, name: str, *, runner: str, cuda: bool, say: Callable[[str], None]) -> str:
+def build(settings: Settings, name: str, *, runner: str, cuda: bool, log_line: Callable[[str], None]) -> str:
     """Make a recipe's environment or image; give where it is. RuntimeError with the reason when it cannot be made."""
     recipe = images.RECIPES[name]
     try:
@@ -58,9 +58,9 @@ def build(settings: Settings, name: str, *, runner: str, cuda: bool, say: Callab
             except DockerException as error:
                 raise RuntimeError(f"No Docker engine answers: {error}") from error
             return recipes.docker_image(
-                recipe, cuda=cuda, docker_client=client, base_image=settings.base_image, say=say
+                recipe, cuda=cuda, docker_client=client, base_image=settings.base_image, log_line=log_line
             )
-        return str(recipes.virtual_environment(recipe, cuda=cuda, cache_dir=settings.cache_dir, say=say))
+        return str(recipes.virtual_environment(recipe, cuda=cuda, cache_dir=settings.cache_dir, log_line=log_line))
     except recipes.RecipeError as error:
         raise RuntimeError(str(error)) from error
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from api_specs import model
 from backends.core import errors
 from server.authentication import credentials
-from server.door import hosts
+from server.listener import hosts
 from server.protocol import name_of, query, rest_route, rpc_v2_cbor
 
 if TYPE_CHECKING:

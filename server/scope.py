@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from api_specs import model
 from backends.core import errors
-from server.door import hosts
+from server.listener import hosts
 from server.protocol import rest_route
 from server.route import FORM, RUNTIME_SERVICES
 

@@ -21,10 +21,10 @@ from backends.core.kernel import Kernel
 from server import environment, init_hooks
 from server.authentication import keyring
 from server.control import url_of
-from server.door import proxy_key
-from server.door.authority import Authority
-from server.door.sniff import Door
 from server.gateway import Gateway
+from server.listener import proxy_key
+from server.listener.authority import Authority
+from server.listener.sniff import SniffingProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -49,14 +49,14 @@ def make_gateway(kernel: Kernel) -> Gateway:
     return Gateway(kernel, make_app)
 
 
-def make_door(authority: Authority, settings: Settings) -> Any:
-    """Return what uvicorn makes of every connection: a door that looks at its first bytes, with HTTP behind it."""
+def make_protocol(authority: Authority, settings: Settings) -> Any:
+    """Return what uvicorn makes of every connection: a protocol that looks at its first bytes, with HTTP behind it."""
 
-    def make(config: uvicorn.Config, server_state: Any, app_state: Any, _loop: Any = None) -> Door:
+    def make(config: uvicorn.Config, server_state: Any, app_state: Any, _loop: Any = None) -> SniffingProtocol:
         def make_http() -> HttpToolsProtocol:
             return HttpToolsProtocol(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
 
-        return Door(make_http, authority, server_state.connections, settings)
+        return SniffingProtocol(make_http, authority, server_state.connections, settings)
 
     return make
 
@@ -167,7 +167,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=make_door(Authority(settings.data_dir), settings),
+        http=make_protocol(Authority(settings.data_dir), settings),
         lifespan="on",
         access_log=False,
         log_config=None,

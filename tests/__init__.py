@@ -1,1 +1,1 @@
-"""Tests: one folder per room, named like it."""
+"""Tests: one folder per component, named like it."""

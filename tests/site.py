@@ -55,7 +55,7 @@ class Site:
 
     @property
     def runtime(self) -> Any:
-        """The endpoints' door."""
+        """The client of the endpoints' runtime."""
         return self.client("sagemaker-runtime")
 
     @cached_property

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from server.door import proxy_key
+from server.listener import proxy_key
 from tests import engine
 from tests.github import ROOT, Runner, read
 

@@ -1,4 +1,4 @@
-"""Documentation that cannot drift: rooms, settings, commands and links."""
+"""Documentation that cannot drift: components, settings, commands and links."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md"), *ROOT.glob("containers/*/*.md")]
 )
-NOT_ROOMS = {"core", "jobs", "aws"}
-ROOMS = sorted(
-    path.parent.name for path in (ROOT / "backends").glob("*/__init__.py") if path.parent.name not in NOT_ROOMS
+NOT_COMPONENTS = {"core", "jobs", "aws"}
+COMPONENTS = sorted(
+    path.parent.name for path in (ROOT / "backends").glob("*/__init__.py") if path.parent.name not in NOT_COMPONENTS
 )
 DEFAULT_FOLDERS = {"data_dir": "~/.local/share/localmaker", "cache_dir": "~/.cache/localmaker"}
 
@@ -36,12 +36,12 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_room_documents_itself(room: str) -> None:
-    tree = ast.parse((ROOT / "backends" / room / "__init__.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_every_component_documents_itself(component: str) -> None:
+    tree = ast.parse((ROOT / "backends" / component / "__init__.py").read_text(encoding="utf-8"))
     text = " ".join((ast.get_docstring(tree) or "").split())
     for part in ("AWS calls it:", "States", "Tables:", "Guide:"):
-        assert part in text, f"backends/{room}/__init__.py does not say {part}"
+        assert part in text, f"backends/{component}/__init__.py does not say {part}"
     assert re.search(r"Events( sent)?:", text), "which events it sends and hears"
     assert "https://docs.aws.amazon.com/" in text
 

@@ -48,10 +48,10 @@ def call(host):
 
 parameters = json.load(open("/opt/ml/input/config/hyperparameters.json"))
 hosts = json.load(open("/opt/ml/input/config/resourceconfig.json"))["hosts"]
-first, deadline, door = started(), time.time() + 50, socket.create_server(("", 7777))
+first, deadline, listener = started(), time.time() + 50, socket.create_server(("", 7777))
 seen = {call(host) for host in hosts}
 for _ in hosts:  # whoever ends takes its name away: all must have called first
-    door.accept()
+    listener.accept()
 print(socket.gethostname(), "sees", len(seen), "and the server", flush=True)
 while parameters.get("until") == "restart" and time.time() < deadline:
     try:

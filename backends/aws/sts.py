@@ -143,7 +143,7 @@ def _check_duration(cx: Context, role: arns.Arn, duration_s: int) -> None:
         try:
             answer = cx.call("GetRole", {"RoleName": role.resource.rpartition("/")[2]}, "iam")
             longest = answer["Role"]["MaxSessionDuration"]
-        except errors.AwsError:  # a role that nobody made
+        except errors.AwsError:  # a role that was never created
             longest = max(DEFAULT_DURATION_S, duration_s)
     if duration_s > longest:
         message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."

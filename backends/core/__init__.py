@@ -1,1 +1,1 @@
-"""The kernel: what every room stands on."""
+"""The kernel: what every component stands on."""

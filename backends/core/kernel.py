@@ -59,7 +59,7 @@ class Kernel:
         self.loops: tuple[loops.Loop, ...] = ()
         self.deliverer = events.Deliverer(self)
         self.changed = events.Changed()
-        self.state: dict[str, Any] = {}  # what a room keeps in memory while the server runs, by room
+        self.state: dict[str, Any] = {}  # what a component keeps in memory while the server runs, by component
         self.secret = b""
         self.installation_id = ""
         self._keys: OrderedDict[str, keys.Key | None] = OrderedDict()
@@ -164,7 +164,7 @@ class Kernel:
         self.clocks.load(tx)
 
     async def start(self) -> None:
-        """Tie the kernel to the running loop, let the rooms take up their work, deliver events and run the loops."""
+        """Tie the kernel to the running loop, let the components resume their work, deliver events and run the loops."""
         loop = asyncio.get_running_loop()
         self.db.bind(loop)
         self.state["loop"] = loop
@@ -184,7 +184,7 @@ class Kernel:
                 await hear(self)
 
     async def stop(self) -> None:
-        """Stop loops and rooms; jobs and endpoints run on, and the next start adopts them."""
+        """Stop loops and components; jobs and endpoints run on, and the next start adopts them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""`@every(seconds)`: short background work of a room. One query, one action; no sleep inside; time from `cx.clock`."""
+"""`@every(seconds)`: short background work of a component. One query, one action; no sleep inside; time from `cx.clock`."""
 
 from __future__ import annotations
 

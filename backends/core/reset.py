@@ -1,6 +1,6 @@
 """Reset: forget one account, or everything.
 
-Rooms first forget what hangs on no account column (`reset(kernel, account)`), then every row goes, then rooms end what
+Components first forget what hangs on no account column (`reset(kernel, account)`), then every row goes, then components end what
 still runs for it (`after_reset(kernel, account)`): drivers find their resource gone and clean up.
 """
 
@@ -22,15 +22,15 @@ KEPT = frozenset({installation.name, "alembic_version"})
 
 async def reset(kernel: Kernel, account: str | None = None) -> None:
     """Delete every row of the account (None: of all accounts) and end what runs for it."""
-    await _tell(kernel, "reset", account)
+    await _notify(kernel, "reset", account)
     await kernel.db.write(lambda tx: _forget(tx, account))
     kernel.forget_keys(account)
-    await _tell(kernel, "after_reset", account)
+    await _notify(kernel, "after_reset", account)
     kernel.clocks.load_offsets({} if account is None else {account: 0.0}, replace=account is None)
     kernel.changed.notify()
 
 
-async def _tell(kernel: Kernel, what: str, account: str | None) -> None:
+async def _notify(kernel: Kernel, what: str, account: str | None) -> None:
     for module in kernel.modules:
         told = getattr(module, what, None)
         if told is not None:

@@ -1,7 +1,7 @@
 """`resource(...)`: a component declares a noun; the model says what its Describe, List and Delete look like.
 
 A resource is one row with one JSON document. The document holds exactly what Describe answers, in wire form, so that
-a Describe is a read and nothing else; what AWS does not show stands in `hidden`. A handler that a room writes replaces
+a Describe is a read and nothing else; what AWS does not show stands in `hidden`. A handler that a component writes replaces
 the derived one of the same name.
 """
 
@@ -57,7 +57,7 @@ _DELETE = delete(resources).where(resources.c.id == bindparam("row_id"))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored resource. `document` is what Describe answers; `hidden` is the room's own."""
+    """One stored resource. `document` is what Describe answers; `hidden` is the component's own."""
 
     id: int
     key: str
@@ -71,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Resource:
-    """One noun of SageMaker, as its room declares it."""
+    """One noun of SageMaker, as its component declares it."""
 
     noun: str
     arn_path: str
@@ -249,5 +249,5 @@ def _row(found: Any) -> Row:
 
 
 def resource(noun: str, **declared: Any) -> Resource:
-    """Declare a noun of the model for the room that calls this; see `Resource` for what can be declared."""
+    """Declare a noun of the model for the component that calls this; see `Resource` for what can be declared."""
     return Resource(noun, **declared)

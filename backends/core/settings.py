@@ -1,6 +1,6 @@
 """Every setting: `LOCALMAKER_<NAME>` in the environment, its default, and in its annotation the sentence that documents it.
 
-Rooms read settings as well as the server, so they stand below both.
+Components read settings as well as the server, so they stand below both.
 """
 
 from __future__ import annotations

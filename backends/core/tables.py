@@ -1,4 +1,4 @@
-"""The kernel's tables. Rooms that need more declare theirs in their own `tables.py`, on the same `METADATA`.
+"""The kernel's tables. Components that need more declare theirs in their own `tables.py`, on the same `METADATA`.
 
 Times are epoch seconds (UTC, float); documents are JSON bytes in AWS's wire form.
 """

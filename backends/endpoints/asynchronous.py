@@ -115,7 +115,7 @@ def _keep(cx: Context, fleet: Fleet, request: dict[str, Any], kept: dict[str, An
 
 async def listening(kernel: Kernel) -> None:
     """Start answering what was accepted, this run or an earlier one. Called by the kernel, on the loop."""
-    kernel.state["async_bell"] = asyncio.Event()
+    kernel.state["async_notified"] = asyncio.Event()
     kernel.state["async_task"] = asyncio.get_running_loop().create_task(_answer_all(kernel))
 
 
@@ -127,17 +127,17 @@ def stop(kernel: Kernel) -> None:
 
 
 def _look_now(kernel: Kernel) -> None:
-    bell = kernel.state.get("async_bell")
-    if bell is not None:
-        bell.set()
+    notified = kernel.state.get("async_notified")
+    if notified is not None:
+        notified.set()
 
 
 async def _answer_all(kernel: Kernel) -> None:
-    """Send rows to their endpoints, in order, as many at once as each has room for; and expire what nobody takes."""
-    bell: asyncio.Event = kernel.state["async_bell"]
+    """Send rows to their endpoints, in order, as many at once as each has capacity for; and expire what nobody takes."""
+    notified: asyncio.Event = kernel.state["async_notified"]
     running: dict[int, tuple[str, asyncio.Task[None]]] = {}
     while True:
-        bell.clear()
+        notified.clear()
         for row_id in [known for known, (_, task) in running.items() if task.done()]:
             del running[row_id]
         endpoints: Sequence[Any] = ()
@@ -145,16 +145,16 @@ async def _answer_all(kernel: Kernel) -> None:
             endpoints = await kernel.db.read(lambda tx: tx.connection.execute(ENDPOINTS).all())
             for endpoint in endpoints:
                 for row in await _due(kernel, endpoint, running):
-                    running[row.id] = (row.arn, asyncio.create_task(_answer_one(kernel, row, bell)))
+                    running[row.id] = (row.arn, asyncio.create_task(_answer_one(kernel, row, notified)))
         except Exception:
             log.exception("asynchronous invocations could not be read; it is tried again")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY_S if endpoints else IDLE_S):
-                await bell.wait()
+                await notified.wait()
 
 
 async def _due(kernel: Kernel, endpoint: Any, running: Mapping[int, tuple[str, Any]]) -> Sequence[Any]:
-    """Return the rows of an endpoint that are to be taken now: what it has room for, and what has expired."""
+    """Return the rows of an endpoint that are to be taken now: what it has capacity for, and what has expired."""
     mine = [row_id for row_id, (arn, _) in running.items() if arn == endpoint.arn]
     waiting = select(async_invocations).where(COLUMNS.arn == endpoint.arn, COLUMNS.id.not_in(mine)).order_by(COLUMNS.id)
     now = kernel.context(endpoint.account, endpoint.region).clock.now()
@@ -162,19 +162,19 @@ async def _due(kernel: Kernel, endpoint: Any, running: Mapping[int, tuple[str, A
     if expired := await kernel.db.read(lambda tx: tx.connection.execute(query).all()):
         return expired
     fleet = fleets(kernel).get((endpoint.account, endpoint.region, endpoint.endpoint))
-    free = _room(fleet) - len(mine) if fleet is not None and fleet.async_config else 0
+    free = _capacity(fleet) - len(mine) if fleet is not None and fleet.async_config else 0
     if free <= 0:
         return ()
     return await kernel.db.read(lambda tx: tx.connection.execute(waiting.limit(free)).all())
 
 
-def _room(fleet: Fleet) -> int:
+def _capacity(fleet: Fleet) -> int:
     assert fleet.async_config is not None
     each = fleet.async_config.get("ClientConfig", {}).get("MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY)
     return int(each) * sum(len(variant.instances) for variant in fleet.variants)
 
 
-async def _answer_one(kernel: Kernel, row: Any, bell: asyncio.Event) -> None:
+async def _answer_one(kernel: Kernel, row: Any, notified: asyncio.Event) -> None:
     """Ask the container, store its answer or its failure, and take the row away."""
     cx = kernel.context(row.account, row.region)
     kept = orjson.loads(row.request)
@@ -185,7 +185,7 @@ async def _answer_one(kernel: Kernel, row: Any, bell: asyncio.Event) -> None:
         if outcome.place is not None:
             stored = await _patiently(row, lambda: asyncio.to_thread(cx.objects.store_bytes, outcome.content))
         await _patiently(row, lambda: cx.transact(lambda inside: outcomes.settle(inside, row, kept, outcome, stored)))
-    bell.set()
+    notified.set()
 
 
 async def _patiently(row: Any, step: Callable[[], Awaitable[T]]) -> T:

@@ -72,10 +72,10 @@ class ModelDataError(Exception):
         self.detail = detail
 
 
-def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: Callable[[], None]) -> Handle:
+def start(cx: Context, plan: ContainerPlan, log_line: Callable[[str], None], check: Callable[[], None]) -> Handle:
     """Lay out a container's model and start it; give its handle. StartError or ModelDataError when it cannot."""
     wanted = places.Wanted(plan.container["Image"], "serve", cuda=bool(plan.gpus))
-    place = places.find(cx.kernel, wanted, say, check)
+    place = places.find(cx.kernel, wanted, log_line, check)
     opt_ml = plan.directory / "ml"
     beneath.remove(plan.directory)
     make_open(opt_ml / "model", above=plan.directory)
@@ -83,10 +83,10 @@ def start(cx: Context, plan: ContainerPlan, say: Callable[[str], None], check: C
         deliver_model(role_access.as_role(cx, plan.role), plan, opt_ml / "model", check)
     except ModelDataError as error:
         if error.detail:
-            say(f"LocalMaker: the model data archive cannot be extracted: {error.detail}")
+            log_line(f"LocalMaker: the model data archive cannot be extracted: {error.detail}")
         raise
     access = credentials.Access() if plan.isolated else credentials.for_job(cx, place.runner, plan.role, plan.job)
-    limits = places.limits_of(instance(plan.instance_type), say)
+    limits = places.limits_of(instance(plan.instance_type), log_line)
     host = HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml, access.mounts)
     spec = JobSpec(
         id=plan.job,

@@ -167,11 +167,11 @@ class Deployment:
             instance["containers"].index(entry) + 1,
         )
 
-        def say(text: str) -> None:
-            self.run.cx.write(lambda cx: logs.say(cx, to, entry["host"], text))
+        def log_line(text: str) -> None:
+            self.run.cx.write(lambda cx: logs.log_line(cx, to, entry["host"], text))
 
         try:
-            handle = containers.start(self.run.cx, plan, say, self.run.check)
+            handle = containers.start(self.run.cx, plan, log_line, self.run.check)
         except StartError as error:
             raise DeploymentError(f"{error.code}: {error.message}") from error
         except containers.ModelDataError as error:

@@ -44,7 +44,7 @@ def enqueue(cx: Context, event: Event) -> None:
 @on("Endpoint", name="endpoints.engine.wake", to=("Updating", "Deleting"))
 def wake(cx: Context, event: Event) -> None:
     """Wake the driver: something else is wanted."""
-    queue.ring(cx, event.arn)
+    queue.notify(cx, event.arn)
 
 
 @drives("endpoint")
@@ -57,7 +57,7 @@ def drive(run: Run) -> None:
         return
     endpoint.resume()
     while True:
-        run.take_ring()
+        run.was_notified()
         row = endpoint.row()
         if row is None or row.status == "Deleting":
             endpoint.delete(row)

@@ -108,7 +108,7 @@ def pump_all(run: Run, runner: Runner, handle: Handle, to: Destination) -> None:
         run.check()
 
 
-def say(cx: Context, to: Destination, host: str, text: str) -> None:
+def log_line(cx: Context, to: Destination, host: str, text: str) -> None:
     """Write a line of the server's own into a job's log (a substitution, a limit, the progress of an image)."""
     stream = logstore.ensure_stream(cx, to.group, to.streams[host])
     logstore.append(cx, stream, [(int(cx.clock.now() * 1000), line) for line in text.splitlines() or [""]])
@@ -134,7 +134,7 @@ def _store(
     metricstore.append(cx, to.namespace, to.dimensions, found)
     changes: dict[str, Any] = {}
     if slow:
-        say(cx, to, lines[0].host, SLOW.format(", ".join(slow), BUDGET_S))
+        log_line(cx, to, lines[0].host, SLOW.format(", ".join(slow), BUDGET_S))
         changes["slow_metrics"] = [*run.state.get("slow_metrics", []), *slow]
     last = run.state.get("metrics", {}) | {name: [value, at] for at, name, value in points}
     run.save_in(cx, **{_offset_of(handle): lines[-1].offset, "metrics": last, **changes})

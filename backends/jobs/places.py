@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from backends.jobs.runners.docker import DockerRunner
     from backends.jobs.runners.process import ProcessRunner
 
-    Say = Callable[[str], None]
+    LogLine = Callable[[str], None]
 
 MEMORY_SHARE = 0.9
 RUNNERS = ("process", "docker")
@@ -65,11 +65,11 @@ class Limits:
     memory_mb: int
 
 
-def limits_of(kind: Instance, say: Say) -> Limits:
+def limits_of(kind: Instance, log_line: LogLine) -> Limits:
     """Return an instance type's limits, capped to this machine; a cap is said in the log."""
     cpus, memory = min(kind.vcpus, machine_cpus()), min(kind.memory_mb, int(machine_memory_mb() * MEMORY_SHARE))
     if cpus < kind.vcpus or memory < kind.memory_mb:
-        say(
+        log_line(
             f"{kind.name} has {kind.vcpus} vCPUs and {kind.memory_mb} MiB of memory; "
             f"this machine gives {cpus} and {memory} MiB."
         )
@@ -133,7 +133,7 @@ def sweep(kernel: Kernel, known: Callable[[str], bool]) -> None:
                 found.remove(handle)
 
 
-def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) -> Place:
+def find(kernel: Kernel, wanted: Wanted, log_line: LogLine, check: Callable[[], None]) -> Place:
     """Find where `wanted` can run, making its environment or image first. Blocks. StartError when it cannot run at all."""
     stored = registry.find(kernel, wanted.image)
     try:
@@ -145,13 +145,13 @@ def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) ->
     except images.SubstitutionRefusedError as error:
         raise StartError(str(error)) from error
     if image.substitution:
-        say(image.substitution)
+        log_line(image.substitution)
     recipe = images.RECIPES[image.recipe] if image.recipe is not None else None
     choice = kernel.settings.runner
 
     def progress(text: str) -> None:
         check()
-        say(text)
+        log_line(text)
 
     if choice != "process":
         place = _on_docker(kernel, wanted, recipe or stored, progress, must=choice == "docker" or recipe is None)
@@ -162,7 +162,9 @@ def find(kernel: Kernel, wanted: Wanted, say: Say, check: Callable[[], None]) ->
     return _on_processes(kernel, wanted, recipe, progress)
 
 
-def _on_docker(kernel: Kernel, wanted: Wanted, source: Recipe | Stored | None, say: Say, *, must: bool) -> Place | None:
+def _on_docker(
+    kernel: Kernel, wanted: Wanted, source: Recipe | Stored | None, log_line: LogLine, *, must: bool
+) -> Place | None:
     """Find a place in Docker; without `must`, None (and the reason in the log) when there is none."""
     found: DockerRunner = runner(kernel, "docker")  # type: ignore[assignment]
     reason = found.available()
@@ -172,11 +174,11 @@ def _on_docker(kernel: Kernel, wanted: Wanted, source: Recipe | Stored | None, s
         try:
             reference = wanted.image if stored is None else stored.reference
             if recipe is not None:
-                reference = _recipe_image(kernel, recipe, wanted, say)
+                reference = _recipe_image(kernel, recipe, wanted, log_line)
             image = ImageRef(docker=reference)
             reason = found.refusal(image)
             if reason is not None and recipe is None:
-                reason = _pull(found, reference, stored, say)
+                reason = _pull(found, reference, stored, log_line)
         except recipes.RecipeError as error:
             reason = str(error)
     if reason is None:
@@ -189,24 +191,24 @@ def _on_docker(kernel: Kernel, wanted: Wanted, source: Recipe | Stored | None, s
     if must:
         raise StartError(f"LOCALMAKER_RUNNER=docker, but: {reason}")
     if found.available() is None:
-        say(f"Not in Docker: {reason} Running as a process instead.")
+        log_line(f"Not in Docker: {reason} Running as a process instead.")
     return None
 
 
-def _recipe_image(kernel: Kernel, recipe: Recipe, wanted: Wanted, say: Say) -> str:
+def _recipe_image(kernel: Kernel, recipe: Recipe, wanted: Wanted, log_line: LogLine) -> str:
     import docker
 
     with closing(docker.from_env()) as client:
         return recipes.docker_image(
-            recipe, cuda=wanted.cuda, docker_client=client, base_image=kernel.settings.base_image, say=say
+            recipe, cuda=wanted.cuda, docker_client=client, base_image=kernel.settings.base_image, log_line=log_line
         )
 
 
-def _pull(found: DockerRunner, reference: str, stored: Stored | None, say: Say) -> str | None:
+def _pull(found: DockerRunner, reference: str, stored: Stored | None, log_line: LogLine) -> str | None:
     """Pull an image that is not here; give the reason when that fails."""
     try:
         for line in found.pull(reference, stored.login if stored is not None else None):
-            say(line)
+            log_line(line)
     except StartError as error:
         if stored is None:
             return error.message
@@ -217,13 +219,15 @@ def _pull(found: DockerRunner, reference: str, stored: Stored | None, say: Say) 
     return found.refusal(ImageRef(docker=reference))
 
 
-def _on_processes(kernel: Kernel, wanted: Wanted, recipe: Recipe, say: Say) -> Place:
+def _on_processes(kernel: Kernel, wanted: Wanted, recipe: Recipe, log_line: LogLine) -> Place:
     found = runner(kernel, "process")
     reason = found.available()
     if reason is not None:
         raise StartError(reason)
     try:
-        python = recipes.virtual_environment(recipe, cuda=wanted.cuda, cache_dir=kernel.settings.cache_dir, say=say)
+        python = recipes.virtual_environment(
+            recipe, cuda=wanted.cuda, cache_dir=kernel.settings.cache_dir, log_line=log_line
+        )
     except recipes.RecipeError as error:
         raise StartError(str(error)) from error
     image = ImageRef(venv=python.parent.parent, paths=(images.CONTAINERS,))

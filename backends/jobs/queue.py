@@ -1,6 +1,6 @@
 """The queue: every job that has been accepted and not ended, one row each, and one thread that drives it.
 
-A room adds a row in the transaction that accepts its resource, and marks one function with `@drives(kind)`: straight
+A component adds a row in the transaction that accepts its resource, and marks one function with `@drives(kind)`: straight
 code from admission to the last status, which saves a phase before each step. After a restart it is called again with
 the phase it had reached; each step must bear being done twice.
 """
@@ -52,7 +52,7 @@ def drives(kind: str) -> Callable[[Driver], Driver]:
 
 
 class Run:
-    """One job being driven: its row, the context to act in, and a bell that rings when somebody wants something."""
+    """One job being driven: its row, the context to act in, and a notification when something changed for it."""
 
     def __init__(self, kernel: Kernel, row: Any) -> None:
         self.kernel = kernel
@@ -62,8 +62,8 @@ class Run:
         self.phase: str = row.phase
         self.state: dict[str, Any] = orjson.loads(row.state)
         self.cx: Context = kernel.context(row.account, row.region)
-        self._bell = threading.Event()
-        self._bell.set()  # whoever takes a job up looks first whether somebody rang while nobody drove it
+        self._notified = threading.Event()
+        self._notified.set()  # a driver looks first whether it was notified while no driver ran
         self._closing = threading.Event()
 
     def save(self, phase: str | None = None, /, **state: Any) -> None:
@@ -82,29 +82,29 @@ class Run:
         cx.db.execute(delete(jobs).where(jobs.c.id == self.id))
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until somebody rings or time is up. ServerStopping when the server goes down."""
-        self._bell.wait(timeout_s)
+        """Wait until somebody notifies or time is up. ServerStopping when the server goes down."""
+        self._notified.wait(timeout_s)
         self.check()
 
-    def take_ring(self) -> bool:
-        """Return whether somebody rang since the last look."""
-        rung = self._bell.is_set()
-        self._bell.clear()
-        return rung
+    def was_notified(self) -> bool:
+        """Return whether somebody notified since the last call."""
+        notified = self._notified.is_set()
+        self._notified.clear()
+        return notified
 
     def check(self) -> None:
         """Raise ServerStopping when the server goes down."""
         if self._closing.is_set():
             raise ServerStopping
 
-    def ring(self) -> None:
-        """Wake the driver: a stop was asked for, or a limit changed."""
-        self._bell.set()
+    def notify(self) -> None:
+        """Notify the driver: a stop was asked for, or a limit changed."""
+        self._notified.set()
 
     def close(self) -> None:
         """Notify the driver that the server goes down."""
         self._closing.set()
-        self._bell.set()
+        self._notified.set()
 
 
 def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None) -> str:
@@ -122,14 +122,14 @@ def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None) -
     }
     cx.db.execute(insert(jobs), row)
     assert cx.tx is not None
-    cx.tx.after_commit.append(lambda: of(cx.kernel).take_up(job_id))
+    cx.tx.after_commit.append(lambda: of(cx.kernel).resume(job_id))
     return job_id
 
 
-def ring(cx: Context, arn: str) -> None:
-    """Wake the drivers of a resource's jobs after this transaction."""
+def notify(cx: Context, arn: str) -> None:
+    """Notify the drivers of a resource's jobs after this transaction."""
     assert cx.tx is not None
-    cx.tx.after_commit.append(lambda: of(cx.kernel).ring(arn))
+    cx.tx.after_commit.append(lambda: of(cx.kernel).notify(arn))
 
 
 class Queue:
@@ -146,7 +146,7 @@ class Queue:
         self._closed = threading.Event()
         self.slots = Slots()
 
-    def take_up(self, job_id: str) -> None:
+    def resume(self, job_id: str) -> None:
         """Drive one job, unless it is driven already."""
         with self._lock:
             if self._stopping or job_id in self._runs:
@@ -155,29 +155,29 @@ class Queue:
             self._runs[job_id] = (None, thread)
             thread.start()
 
-    def take_up_all(self, arn: str | None = None) -> None:
+    def resume_all(self, arn: str | None = None) -> None:
         """Drive every job that an earlier server left, or those of one resource."""
         query = select(jobs.c.id).order_by(jobs.c.created)
         if arn is not None:
             query = query.where(jobs.c.arn == arn)
         for row in self._kernel.db.read_blocking(lambda tx: tx.connection.execute(query).all()):
-            self.take_up(row.id)
+            self.resume(row.id)
 
-    def let_go(self, account: str | None) -> None:
+    def release(self, account: str | None) -> None:
         """Wait until the drivers of an account (None: of all) have noticed that their resources are gone."""
         mine = [(run, thread) for run, thread in list(self._runs.values()) if run is not None]
         for run, thread in mine:
             if account is None or run.cx.account == account:
-                run.ring()
+                run.notify()
                 thread.join(timeout=RESET_S)
 
-    def ring(self, arn: str) -> None:
-        """Wake the drivers of a resource; a job whose driver gave up gets another one."""
+    def notify(self, arn: str) -> None:
+        """Notify the drivers of a resource; a job whose driver gave up gets another one."""
         found = [run for run, _ in list(self._runs.values()) if run is not None and run.arn == arn]
         for run in found:
-            run.ring()
+            run.notify()
         if not found:
-            self.take_up_all(arn)
+            self.resume_all(arn)
 
     def overview(self) -> list[dict[str, str]]:
         """Return the jobs being driven, for the command line."""
@@ -233,7 +233,7 @@ class Queue:
         return True
 
     def _give_up(self, job_id: str, error: Exception) -> bool:
-        """Fail the resource through its room, `drive.failed(run, reason)`; False when that fails too."""
+        """Fail the resource through its component, `drive.failed(run, reason)`; False when that fails too."""
         run, _ = self._runs[job_id]
         if run is None:  # not even its row could be read
             return False
@@ -264,7 +264,7 @@ def start(kernel: Kernel) -> None:
 
 async def listening(kernel: Kernel) -> None:
     """Take up what an earlier server left, now that jobs can reach this one. Called by the kernel."""
-    of(kernel).take_up_all()
+    of(kernel).resume_all()
     threading.Thread(target=_sweep, args=(kernel,), name="sweep jobs", daemon=True).start()
 
 
@@ -287,10 +287,10 @@ def _sweep(kernel: Kernel) -> None:
 
 def after_reset(kernel: Kernel, account: str | None) -> None:
     """End what ran for resources that a reset has removed. Called by the kernel, in a thread."""
-    of(kernel).let_go(account)
+    of(kernel).release(account)
 
 
 def stop(kernel: Kernel) -> None:
-    """Let go of all jobs. Called by the kernel."""
+    """Release all jobs. Called by the kernel."""
     if "queue" in kernel.state:
         of(kernel).close()

@@ -38,25 +38,25 @@ class RecipeError(Exception):
     """The environment or the image cannot be made; the message ends with what pip or Docker said last."""
 
 
-def virtual_environment(recipe: Recipe, *, cuda: bool, cache_dir: Path, say: Callable[[str], None]) -> Path:
+def virtual_environment(recipe: Recipe, *, cuda: bool, cache_dir: Path, log_line: Callable[[str], None]) -> Path:
     """Return the python of the recipe's environment, making it first where there is none. Blocks; call it in a thread.
 
-    `say` gets a line of progress now and then. A killed attempt is swept away by the next. Raises RecipeError.
+    `log_line` gets a line of progress now and then. A killed attempt is swept away by the next. Raises RecipeError.
     """
     directory = cache_dir / "environments" / f"{recipe.name}-{'cuda' if cuda else 'cpu'}-{lock_hash(recipe, cuda=cuda)}"
     python = directory / "bin" / "python"
     if not (directory / _COMPLETE).exists():
         directory.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(directory.with_name(f"{directory.name}.lock"), say, recipe.name):
+        with _lock(directory.with_name(f"{directory.name}.lock"), log_line, recipe.name):
             if not (directory / _COMPLETE).exists():
-                _make(recipe, recipe.requirements(cuda=cuda), directory, say)
+                _make(recipe, recipe.requirements(cuda=cuda), directory, log_line)
     _link_containers(directory)
     _write_scripts(recipe, directory / "bin")
     return python
 
 
 def docker_image(
-    recipe: Recipe, *, cuda: bool, docker_client: Any, base_image: str | None = None, say: Callable[[str], None]
+    recipe: Recipe, *, cuda: bool, docker_client: Any, base_image: str | None = None, log_line: Callable[[str], None]
 ) -> str:
     """Return the reference of the recipe's image, `localmaker/<recipe>:<hash>`, building it first where there is none.
 
@@ -71,7 +71,7 @@ def docker_image(
     with contextlib.suppress(docker.errors.ImageNotFound):
         docker_client.images.get(reference)
         return reference
-    say(f"Building the image {reference} from {base}; this happens once.")
+    log_line(f"Building the image {reference} from {base}; this happens once.")
     started = time.monotonic()
     arguments = {"BASE_IMAGE": base, "REQUIREMENTS": f"requirements.{kind}.txt"}
     arguments |= {
@@ -89,8 +89,8 @@ def docker_image(
         decode=True,
         labels={"localmaker.recipe": recipe.name},
     )
-    _follow(stream, say, recipe.name)
-    say(f"Built {reference} in {time.monotonic() - started:.0f} s.")
+    _follow(stream, log_line, recipe.name)
+    log_line(f"Built {reference} in {time.monotonic() - started:.0f} s.")
     return reference
 
 
@@ -104,24 +104,24 @@ def lock_hash(recipe: Recipe, *, cuda: bool, code: bool = False, base: str = "")
     return digest.hexdigest()[:12]
 
 
-def _make(recipe: Recipe, requirements: Path, directory: Path, say: Callable[[str], None]) -> None:
+def _make(recipe: Recipe, requirements: Path, directory: Path, log_line: Callable[[str], None]) -> None:
     """Install beside the final place is impossible (scripts name their interpreter), so a marker says when it is whole."""
     if directory.exists():
-        say(f"An earlier attempt to make the {recipe.name} environment was cut off; starting over.")
+        log_line(f"An earlier attempt to make the {recipe.name} environment was cut off; starting over.")
         shutil.rmtree(directory)
-    say(f"Making the {recipe.name} environment; this happens once.")
+    log_line(f"Making the {recipe.name} environment; this happens once.")
     started = time.monotonic()
     environment = {**os.environ, **_WITHOUT_COMPILER}
     uv = shutil.which("uv")
     if uv:
-        _run([uv, "venv", "--seed", "--python", sys.executable, str(directory)], environment, say)
+        _run([uv, "venv", "--seed", "--python", sys.executable, str(directory)], environment, log_line)
         install = [uv, "pip", "install", "--python", str(directory / "bin" / "python")]
     else:
-        _run([sys.executable, "-m", "venv", str(directory)], environment, say)
+        _run([sys.executable, "-m", "venv", str(directory)], environment, log_line)
         install = [str(directory / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off"]
-    _run([*install, "--requirement", str(requirements)], environment, say)
+    _run([*install, "--requirement", str(requirements)], environment, log_line)
     (directory / _COMPLETE).write_text(requirements.read_text(encoding="utf-8"), encoding="utf-8")
-    say(f"Made the {recipe.name} environment in {time.monotonic() - started:.0f} s.")
+    log_line(f"Made the {recipe.name} environment in {time.monotonic() - started:.0f} s.")
 
 
 def _link_containers(directory: Path) -> None:
@@ -158,18 +158,18 @@ def _write_scripts(recipe: Recipe, directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _lock(path: Path, say: Callable[[str], None], name: str) -> Iterator[None]:
+def _lock(path: Path, log_line: Callable[[str], None], name: str) -> Iterator[None]:
     """Hold a lock that dies with its holder, so a kill -9 leaves nothing to clear."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"Another job is making the {name} environment; waiting for it.")
+            log_line(f"Another job is making the {name} environment; waiting for it.")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _run(command: list[str], environment: dict[str, str], say: Callable[[str], None]) -> None:
+def _run(command: list[str], environment: dict[str, str], log_line: Callable[[str], None]) -> None:
     """Run, passing on pip's `Collecting` and `Installing` lines; raise RecipeError with the last lines of a failure."""
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL
@@ -181,12 +181,12 @@ def _run(command: list[str], environment: dict[str, str], say: Callable[[str], N
             if line.startswith(
                 ("Collecting ", "Downloading ", "Installing collected", "Successfully installed", "Building ")
             ):
-                say(line.rstrip()[:200])
+                log_line(line.rstrip()[:200])
     if process.returncode:
         raise RecipeError(f"{' '.join(command[:4])} ended with {process.returncode}: " + " | ".join(tail))
 
 
-def _follow(stream: Iterator[dict[str, Any]], say: Callable[[str], None], name: str) -> None:
+def _follow(stream: Iterator[dict[str, Any]], log_line: Callable[[str], None], name: str) -> None:
     """Pass the build's lines on; raise RecipeError where the engine reports one."""
     tail: list[str] = []
     for message in stream:
@@ -195,7 +195,7 @@ def _follow(stream: Iterator[dict[str, Any]], say: Callable[[str], None], name: 
         for line in message.get("stream", "").splitlines():
             if line.strip():
                 tail = [*tail[-5:], line.strip()]
-                say(line.strip()[:200])
+                log_line(line.strip()[:200])
 
 
 @functools.cache

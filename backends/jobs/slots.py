@@ -95,5 +95,5 @@ class Slots:
 
     def _fits(self, job: str, request: ResourceRequest) -> bool:
         running = sum(hosts for hosts, _ in self._held.values())
-        room = not running or running + request.hosts <= self._max_hosts  # a job larger than the machine runs alone
-        return self._queue[0] == job and room and request.gpus <= len(self._free)
+        fits = not running or running + request.hosts <= self._max_hosts  # a job larger than the machine runs alone
+        return self._queue[0] == job and fits and request.gpus <= len(self._free)

@@ -109,7 +109,7 @@ class _Job:
             raise JobEnded(Verdict("Stopped", "Stopped"))
 
     def _stop_wanted(self) -> bool:
-        if self.run.take_ring():
+        if self.run.was_notified():
             self.row = self._row()
         return self.row.status == "Stopping"
 
@@ -124,8 +124,8 @@ class _Job:
 
         self.row = self.run.cx.write(work)
 
-    def _say(self, text: str) -> None:
-        self.run.cx.write(lambda cx: logs.say(cx, self.to, self.plan.hosts[0].name, text))
+    def _log_line(self, text: str) -> None:
+        self.run.cx.write(lambda cx: logs.log_line(cx, self.to, self.plan.hosts[0].name, text))
 
     def admit(self) -> None:
         """Wait for GPUs and for the job's turn."""
@@ -186,12 +186,12 @@ class _Job:
     def _find_place(self) -> places.Place:
         gpus = bool(self.run.state["gpus"])
         if any(one.gpus for one in self.plan.instances) and not gpus:
-            self._say("LOCALMAKER_GPU=cpu: this job's GPU instance type runs on the CPU.")
+            self._log_line("LOCALMAKER_GPU=cpu: this job's GPU instance type runs on the CPU.")
         wanted = places.Wanted(
             self.plan.image, "train", cuda=gpus, command=self.plan.arguments, entrypoint=self.plan.entrypoint
         )
         try:
-            return places.find(self.run.kernel, wanted, self._say, self._check)
+            return places.find(self.run.kernel, wanted, self._log_line, self._check)
         except StartError as error:
             raise JobEnded(Verdict("Failed", "Failed", f"{error.code}: {error.message}")) from error
 
@@ -212,7 +212,7 @@ class _Job:
             if plan.isolated
             else credentials.for_job(run.cx, place.runner, self.row.document["RoleArn"], self.run.id)
         )
-        limits = places.limits_of(plan.instances[0], self._say)
+        limits = places.limits_of(plan.instances[0], self._log_line)
         return JobSpec(
             id=f"{run.id}-{run.state['attempt']}",
             directory=self.directory,

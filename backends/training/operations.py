@@ -77,7 +77,7 @@ def stop_training_job(cx: Context, request: StopTrainingJobRequestTypeDef) -> di
     changed = with_secondary(row.document, "Stopping", cx.clock.now())
     kept = {name: changed[name] for name in ("SecondaryStatus", "SecondaryStatusTransitions")}
     transition(cx, TRAINING_JOB, row, "Stopping", **kept)
-    queue.ring(cx, row.arn)
+    queue.notify(cx, row.arn)
     return {}
 
 

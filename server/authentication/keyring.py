@@ -20,7 +20,7 @@ FILE_KEYS = "file_keys"
 
 
 def find(kernel: Kernel, access_key: str) -> Key | None:
-    """Find a key by its id; None when nobody made it."""
+    """Find a key by its id; None when it is unknown."""
     found: Key | None = kernel.state.get(FILE_KEYS, {}).get(access_key)
     return found or kernel.issued_key(access_key)
 

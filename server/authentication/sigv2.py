@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from server.authentication import credentials, failures
-from server.door import hosts
+from server.listener import hosts
 
 if TYPE_CHECKING:
     from backends.core.keys import Key

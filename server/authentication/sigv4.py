@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from api_specs import model
 from server.authentication import canonical, chunks, credentials, failures
-from server.door import hosts
+from server.listener import hosts
 
 if TYPE_CHECKING:
     from backends.core.errors import AwsError

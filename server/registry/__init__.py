@@ -1,4 +1,4 @@
-"""The door for Docker: the OCI Distribution API under `/v2/`, in front of ECR's repositories. It is no protocol of AWS's.
+"""What Docker speaks to: the OCI Distribution API under `/v2/`, in front of ECR's repositories. It is no protocol of AWS's.
 
 Sources: OCI Distribution Specification 1.1; ECR user guide, "Private registry authentication". The steps are those of the
 gateway: the browser's guard, who asks, what he may, then the route. Repositories are named `<account>.<region>/<name>`, and
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from backends.core import errors
 from server import body, browser
-from server.door import hosts
+from server.listener import hosts
 from server.registry import access, blobs, manifests, names, uploads
 from server.registry.replies import RegistryError, Visit, refused, reply
 

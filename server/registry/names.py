@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from backends.aws.ecr.scope import Repository
-from server.door import hosts
+from server.listener import hosts
 from server.registry.replies import RegistryError
 
 LONG = re.compile(r"(?P<account>\d{12})\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)/(?P<name>.+)")

@@ -90,11 +90,11 @@ def test_a_replaced_pattern_means_the_same(java: str, prefix: str, text: str) ->
 
 @pytest.fixture
 def alarm() -> Iterator[None]:
-    def ring(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         message = "the pattern ran away"
         raise TimeoutError(message)
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, interrupt)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)

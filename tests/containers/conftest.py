@@ -27,7 +27,7 @@ CACHE = Path(os.environ.get("LOCALMAKER_TEST_CACHE", Path.home() / ".cache" / "l
 @pytest.fixture(scope="session")
 def python() -> Callable[[str], Path]:
     """Return the function from a recipe's name to its environment's python."""
-    return lambda name: virtual_environment(RECIPES[name], cuda=False, cache_dir=CACHE, say=print)
+    return lambda name: virtual_environment(RECIPES[name], cuda=False, cache_dir=CACHE, log_line=print)
 
 
 @dataclass

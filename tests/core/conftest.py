@@ -1,4 +1,4 @@
-"""A kernel of its own for each test, on a temporary directory, with the rooms that the test declares."""
+"""A kernel of its own for each test, on a temporary directory, with the components that the test declares."""
 
 from __future__ import annotations
 

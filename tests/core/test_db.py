@@ -125,7 +125,7 @@ def test_reads_see_what_was_written_and_do_not_write(with_kernel: Callable[..., 
 
 
 def test_the_log_starts_over_although_there_are_reads_all_the_time(with_kernel: Callable[..., Any]) -> None:
-    """What reads hold is let go before each write: SQLite's log, which starts over at 16 MB, must not grow on."""
+    """What reads hold is released before each write: SQLite's log, which starts over at 16 MB, must not grow on."""
 
     async def work(kernel: Kernel) -> None:
         if not kernel.db.is_sqlite:

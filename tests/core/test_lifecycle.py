@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backends.core.events import Event
     from backends.core.kernel import Kernel
 
-ROOM = sys.modules[__name__]
+COMPONENT = sys.modules[__name__]
 JOB = resource(
     "TrainingJob",
     arn_path="training-job",
@@ -78,7 +78,7 @@ def test_a_legal_move_changes_the_document_and_writes_one_event(with_kernel: Cal
         written = await kernel.db.read(lambda tx: tx.connection.execute(select(event_rows)).all())
         assert [(e.old, e.new, e.arn) for e in written] == [("InProgress", "Completed", row.arn)]
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_an_illegal_move_is_refused_and_changes_nothing(with_kernel: Callable[..., Any]) -> None:
@@ -91,7 +91,7 @@ def test_an_illegal_move_is_refused_and_changes_nothing(with_kernel: Callable[..
         row = await cx.read(lambda inside: JOB.get(inside, "job"))
         assert row.status == "Completed"
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_a_stale_row_is_refused(with_kernel: Callable[..., Any]) -> None:
@@ -102,7 +102,7 @@ def test_a_stale_row_is_refused(with_kernel: Callable[..., Any]) -> None:
         with pytest.raises(AwsError, match="ConflictException"):
             await cx.transact(lambda inside: lifecycle.transition(inside, JOB, old, "Completed"))
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_a_rolled_back_move_leaves_no_event(with_kernel: Callable[..., Any]) -> None:
@@ -118,7 +118,7 @@ def test_a_rolled_back_move_leaves_no_event(with_kernel: Callable[..., Any]) -> 
             await cx.transact(half)
         assert not await kernel.db.read(lambda tx: tx.connection.execute(select(event_rows)).all())
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_listeners_hear_after_the_commit_and_deliveries_end(with_kernel: Callable[..., Any]) -> None:
@@ -129,7 +129,7 @@ def test_listeners_hear_after_the_commit_and_deliveries_end(with_kernel: Callabl
         await asyncio.sleep(0.05)
         assert not await kernel.db.read(lambda tx: tx.connection.execute(select(deliveries)).all())
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_a_failing_listener_is_tried_again_and_order_is_kept(with_kernel: Callable[..., Any]) -> None:
@@ -142,7 +142,7 @@ def test_a_failing_listener_is_tried_again_and_order_is_kept(with_kernel: Callab
         await until(lambda: len(HEARD) == 2)
         assert [new for _, new in HEARD] == ["Stopping", "Stopped"]
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_an_event_written_before_a_crash_is_delivered_after_it(with_kernel: Callable[..., Any]) -> None:
@@ -156,9 +156,9 @@ def test_an_event_written_before_a_crash_is_delivered_after_it(with_kernel: Call
     async def later(_kernel: Kernel) -> None:
         await until(lambda: len(HEARD) == 1)
 
-    with_kernel(crash, ROOM)
+    with_kernel(crash, COMPONENT)
     assert not HEARD
-    with_kernel(later, ROOM)
+    with_kernel(later, COMPONENT)
 
 
 def test_a_listener_that_always_fails_is_parked(
@@ -177,7 +177,7 @@ def test_a_listener_that_always_fails_is_parked(
                 parked = await kernel.db.read(_parked)
         assert "not yet" in parked[0]["error"]
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def _parked(tx: Transaction) -> list[Any]:
@@ -192,7 +192,7 @@ def test_the_same_name_is_refused_in_one_account_and_free_in_another(with_kernel
         other = kernel.context("999900001111", REGION)
         await other.transact(lambda inside: JOB.insert(inside, "job", {}, status="InProgress"))
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_what_one_failing_listener_holds_up_keeps_nobody_else_waiting(with_kernel: Callable[..., Any]) -> None:
@@ -210,7 +210,7 @@ def test_what_one_failing_listener_holds_up_keeps_nobody_else_waiting(with_kerne
         await until(lambda: any(new == "Completed" for _, new in HEARD))
         assert not any(arn == stuck for arn, _ in HEARD)
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def _emit(cx: Context, arn: str) -> None:
@@ -235,7 +235,7 @@ def test_parked_deliveries_can_be_retried(with_kernel: Callable[..., Any], monke
         await until(lambda: len(HEARD) == 1)
         assert await kernel.db.read(_parked) == []
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_a_delivery_of_an_unknown_listener_is_kept(with_kernel: Callable[..., Any]) -> None:
@@ -250,7 +250,7 @@ def test_a_delivery_of_an_unknown_listener_is_kept(with_kernel: Callable[..., An
         await kernel.deliverer.deliver_due()
         assert [row["subscriber"] for row in await kernel.db.read(_parked)] == ["of.a.newer.version"]
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)
 
 
 def test_old_events_go_and_those_somebody_waits_for_stay(with_kernel: Callable[..., Any]) -> None:
@@ -267,4 +267,4 @@ def test_old_events_go_and_those_somebody_waits_for_stay(with_kernel: Callable[.
         assert (count, kept) == (1, ["Completed"])
         assert await kernel.db.write(lambda tx: events.forget_old(tx, time.time())) == 0
 
-    with_kernel(work, ROOM)
+    with_kernel(work, COMPONENT)

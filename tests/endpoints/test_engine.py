@@ -40,7 +40,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 
 def endpoint(kernel: Kernel, monkeypatch: pytest.MonkeyPatch, status: str) -> Run:
     """Write an endpoint and its row on the queue; give what would be driven."""
-    monkeypatch.setattr(queue.Queue, "take_up", lambda *_: None)
+    monkeypatch.setattr(queue.Queue, "resume", lambda *_: None)
 
     def work(cx: Context) -> str:
         document: dict[str, Any] = {"EndpointName": "e", "EndpointConfigName": "c", "ProductionVariants": []}

@@ -46,7 +46,7 @@ def tiny(tmp_path: Path) -> TinyRecipe:
 
 def test_an_environment_is_made_once_and_sees_only_containers(tiny: TinyRecipe, tmp_path: Path) -> None:
     said: list[str] = []
-    python = virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", say=said.append)
+    python = virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", log_line=said.append)
     assert said[0] == "Making the inference environment; this happens once."
     assert said[-1].startswith("Made the inference environment in ")
     source = (
@@ -59,7 +59,7 @@ def test_an_environment_is_made_once_and_sees_only_containers(tiny: TinyRecipe, 
     word = subprocess.run([python.parent / "train"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
     assert (word.returncode, word.stderr) == (1, "this image has nothing of its own for 'train'\n")
     said.clear()
-    assert virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", say=said.append) == python
+    assert virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", log_line=said.append) == python
     assert said == []
 
 
@@ -74,7 +74,9 @@ def test_two_jobs_at_once_make_one_environment(tiny: TinyRecipe, tmp_path: Path)
     pythons: list[Path] = []
 
     def make(number: int) -> None:
-        pythons.append(virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", say=said[number].append))
+        pythons.append(
+            virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", log_line=said[number].append)
+        )
 
     threads = [threading.Thread(target=make, args=(number,)) for number in (0, 1)]
     for thread in threads:
@@ -93,7 +95,7 @@ def test_an_attempt_that_was_killed_is_begun_anew(tiny: TinyRecipe, tmp_path: Pa
         from tests.jobs.test_recipes import TinyRecipe
         from backends.jobs.recipes import virtual_environment
         tiny = TinyRecipe("inference", ("six",), directory=Path({str(tmp_path)!r}))
-        virtual_environment(tiny, cuda=False, cache_dir=Path({str(tmp_path / "cache")!r}), say=lambda line: print(line, flush=True))
+        virtual_environment(tiny, cuda=False, cache_dir=Path({str(tmp_path / "cache")!r}), log_line=lambda line: print(line, flush=True))
     """)
     with subprocess.Popen(
         [sys.executable, "-c", source], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -106,7 +108,7 @@ def test_an_attempt_that_was_killed_is_begun_anew(tiny: TinyRecipe, tmp_path: Pa
             assert maker.poll() is None
         os.killpg(maker.pid, signal.SIGKILL)
     said: list[str] = []
-    python = virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", say=said.append)
+    python = virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", log_line=said.append)
     assert said[0] == "An earlier attempt to make the inference environment was cut off; starting over."
     subprocess.run([python, "-c", "import six"], check=True, timeout=30)
 
@@ -114,7 +116,7 @@ def test_an_attempt_that_was_killed_is_begun_anew(tiny: TinyRecipe, tmp_path: Pa
 def test_a_package_that_is_not_to_be_had_is_named(tiny: TinyRecipe, tmp_path: Path) -> None:
     tiny.requirements(cuda=False).write_text("six==0.0.1\n")
     with pytest.raises(RecipeError, match=r"six==0\.0\.1"):
-        virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", say=lambda _: None)
+        virtual_environment(tiny, cuda=False, cache_dir=tmp_path / "cache", log_line=lambda _: None)
 
 
 @pytest.fixture
@@ -137,11 +139,11 @@ def test_a_docker_image_is_built_once_and_serves(engine: Any) -> None:
     recipe = RECIPES["inference"]
     said: list[str] = []
     reference = docker_image(
-        recipe, cuda=False, docker_client=engine, base_image="localmaker/base:bookworm", say=said.append
+        recipe, cuda=False, docker_client=engine, base_image="localmaker/base:bookworm", log_line=said.append
     )
     said.clear()
     assert reference == docker_image(
-        recipe, cuda=False, docker_client=engine, base_image="localmaker/base:bookworm", say=said.append
+        recipe, cuda=False, docker_client=engine, base_image="localmaker/base:bookworm", log_line=said.append
     )
     assert said == []
     output = engine.containers.run(
@@ -159,7 +161,7 @@ def test_a_build_that_fails_says_why(engine: Any) -> None:
             cuda=False,
             docker_client=engine,
             base_image="localmaker/nowhere:none",
-            say=lambda _: None,
+            log_line=lambda _: None,
         )
 
 
@@ -167,7 +169,7 @@ def test_a_build_that_fails_says_why(engine: Any) -> None:
 def test_the_process_runner_trains_with_the_word_train(tmp_path: Path) -> None:
     from tests.containers.conftest import CACHE, Job
 
-    python = virtual_environment(RECIPES["xgboost"], cuda=False, cache_dir=CACHE, say=print)
+    python = virtual_environment(RECIPES["xgboost"], cuda=False, cache_dir=CACHE, log_line=print)
     job = Job(tmp_path / "opt")
     rows = "\n".join(f"{i % 2},{i % 2 + i / 1000},{i}" for i in range(200)).encode()
     job.write({"num_round": "5", "objective": "binary:logistic"}, {"train": {"a.csv": rows}}, "text/csv")

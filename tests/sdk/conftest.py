@@ -105,7 +105,7 @@ class Clients:
         """Make the environments or images of recipes, outside the closed network; what is there already costs nothing."""
         settings = Settings.read({**os.environ, **BASE_IMAGE})
         for name in sorted(recipes):
-            pruning.build(settings, name, runner=self.live.settings["runner"], cuda=False, say=print)
+            pruning.build(settings, name, runner=self.live.settings["runner"], cuda=False, log_line=print)
 
     def begin(self, flow: str) -> None:
         """Start a flow, beside the others."""

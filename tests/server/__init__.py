@@ -1,1 +1,1 @@
-"""Tests of the door: protocols, routing, gateway."""
+"""Tests of the HTTP layer: protocols, routing, gateway."""

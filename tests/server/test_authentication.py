@@ -160,7 +160,7 @@ def answered(call: Any, made: Any) -> str:
 @pytest.mark.parametrize("service", CALLS)
 def test_every_service_lets_in_what_is_signed_and_refuses_everything_else(strict: LiveServer, service: str) -> None:
     call = CALLS[service]
-    assert answered(call, client(strict, service)) not in REFUSALS  # not found, or not built, is past the door
+    assert answered(call, client(strict, service)) not in REFUSALS  # not found, or not built, is past authentication
     with pytest.raises(ClientError) as wrong:
         call(client(strict, service, secret="wrong"))
     assert code_of(wrong) in {SENT_WRONG.get(service), "InvalidSignatureException"}

@@ -1,4 +1,4 @@
-"""What a client meets at the door, whatever it sends: AWS's answer, in the protocol of the service it asked."""
+"""What a client is answered, whatever it sends: AWS's answer, in the protocol of the service it asked."""
 
 from __future__ import annotations
 

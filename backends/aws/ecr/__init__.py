@@ -10,5 +10,5 @@ none. Guide: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ and docs/im
     layers.py        layers and uploads on disk; layer_operations.py: AWS's API of them; sweep.py: what nothing names goes
     tokens.py        the passwords of `docker login`
 
-The door that speaks HTTP with Docker is `server/registry/`; both call the same functions.
+What speaks HTTP with Docker is `server/registry/`; both call the same functions.
 """

@@ -25,7 +25,7 @@ PAGE = 100
 
 @operation("SimulatePrincipalPolicy", service="iam", reads=False)
 def simulate_principal_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Return what a role, user or group may do. A role of the account that nobody made counts as docs/iam.md says."""
+    """Return what a role, user or group may do. A role of the account that does not exist counts as docs/iam.md says."""
     grants = _grants(cx, request["PolicySourceArn"])
     more = tuple(_inputs(request, "PolicyInputList"))
     kept = tuple(source for source in grants.identity if source.name not in request.get("PolicyExclusionList", ()))

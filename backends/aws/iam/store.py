@@ -47,7 +47,7 @@ BESIDE = _document(
         "Resource": "*",
     }
 )
-"""What a role has that nobody made: SageMaker's own policy, S3 (of which that one knows only buckets named after SageMaker),
+"""What a role has that was never created: SageMaker's own policy, S3 (of which that one knows only buckets named after SageMaker),
 and what else the v3 SDK asks of an execution role before it uses it (sagemaker.core.helper.iam_policies, 3.27)."""
 
 

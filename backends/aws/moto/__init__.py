@@ -4,10 +4,10 @@ Moto's state lives in memory. What changes it is recorded (table moto_requests) 
 request after a start is answered; so identifiers, messages, functions and keys survive a restart. moto's own recorder does not
 hold for that: it neither orders nor syncs, leaves the randomness to chance, and replays over HTTP.
 
-States: none. Tables: moto_requests. Events heard: AwsCall (a room asks a service of moto's); sent: AwsCallDone.
+States: none. Tables: moto_requests. Events heard: AwsCall (a component calls a service of moto's); sent: AwsCallDone.
 Guide: https://docs.getmoto.org/
 
-    door.py        a request in, an answer out; calls that rooms ask for
+    adapter.py     a request in, an answer out; calls that components make
     recording.py   which requests are recorded, and how; tables.py
     replay.py      the recording back into moto; seams.py: its clock, its randomness, the keys it cannot make again
     wsgi.py        moto's own HTTP application

@@ -115,6 +115,6 @@ def _rows(query: Select[Any], tx: Transaction) -> Sequence[Any]:
 
 
 def pending(tx: Transaction) -> list[Any]:
-    """Return what rooms want of moto and it has not answered, in order."""
+    """Return what components want of moto and it has not answered, in order."""
     query = select(moto_requests).where(moto_requests.c.pending.is_(True)).order_by(moto_requests.c.id)
     return list(tx.connection.execute(query))

@@ -1,4 +1,4 @@
-"""What moto was asked that changed it, in order; and (`pending`) what rooms want of it and it has not answered yet."""
+"""What moto was asked that changed it, in order; and (`pending`) what components want of it and it has not answered yet."""
 
 from __future__ import annotations
 

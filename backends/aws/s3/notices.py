@@ -38,13 +38,13 @@ def wanted(bucket: Bucket, event: Event) -> Iterator[tuple[str, str, str]]:
     document = bucket.settings.get(SETTING, {})
     for kind, (arn, service) in KINDS.items():
         for each in document.get(kind, []):
-            if hears(each["Events"], event.new) and fits(each, event.detail["key"]):
+            if matches(each["Events"], event.new) and fits(each, event.detail["key"]):
                 yield service, each[arn], json.dumps({"Records": [_record(bucket, event, each["Id"])]})
     if BRIDGE in document:
         yield "events", "", json.dumps(_bridge_entry(bucket, event))
 
 
-def hears(events: list[str], what: str) -> bool:
+def matches(events: list[str], what: str) -> bool:
     """Return whether a list of events (`s3:ObjectCreated:*`) has this one (`ObjectCreated:Put`)."""
     return f"s3:{what}" in events or f"s3:{what.partition(':')[0]}:*" in events
 

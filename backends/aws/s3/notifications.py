@@ -134,7 +134,7 @@ async def _check_destination(cx: Context, bucket: Bucket, service: str, arn: str
 
 
 @on(EVENT, name="aws.s3.notifications.tell")
-def tell(cx: Context, event: Event) -> None:
+def notify(cx: Context, event: Event) -> None:
     """Have everybody called who wants to hear of an object's event."""
     bucket = cx.objects.bucket(cx, event.detail["bucket"])
     if bucket is not None:

@@ -39,7 +39,7 @@ def delete_object_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any
 def _replace(cx: Context, request: dict[str, Any], tagging: dict[str, str], verb: str) -> dict[str, Any]:
     bucket, stored = access.object_of(cx, request, f"s3:{verb}ObjectTagging")
     cx.objects.set_tags(cx, stored, tagging)
-    cx.objects.tell(cx, bucket, stored, f"ObjectTagging:{verb}")
+    cx.objects.notify(cx, bucket, stored, f"ObjectTagging:{verb}")
     return access.version_member(bucket, stored)
 
 

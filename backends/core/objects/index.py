@@ -110,16 +110,16 @@ class Index:
         versioning = inside.versioning if inside is not None else ""
         made = StoredObject(
             name, key, content.size, content.etag, cx.clock.now(), content.blob, content.inline, info or {},
-            tags or {}, self._make_room(cx, name, key, versioning) if versioning else NULL,
+            tags or {}, self._retire_current(cx, name, key, versioning) if versioning else NULL,
         )  # fmt: skip
         if versioning or not self._replace(cx, made):
             self._insert(cx, made)
         if inside is not None:
-            self.tell(cx, inside, made, f"ObjectCreated:{cause}")
+            self.notify(cx, inside, made, f"ObjectCreated:{cause}")
         return made
 
-    def _make_room(self, cx: Context, bucket: str, key: str, versioning: str) -> str:
-        """Let go of the current version as the bucket's versioning says; give the id of the one that comes."""
+    def _retire_current(self, cx: Context, bucket: str, key: str, versioning: str) -> str:
+        """Retire the current version as the bucket's versioning says; return the id of the one that comes."""
         if versioning != "Enabled":
             self._remove(cx, bucket, key, NULL)
         rows.NOT_LATEST.run(cx.transaction, {"in_bucket": bucket, "of_key": key})
@@ -176,10 +176,10 @@ class Index:
         if version_id is None and inside is not None and inside.versioning:
             made = StoredObject(
                 bucket, key, 0, "", cx.clock.now(), None, None,
-                version_id=self._make_room(cx, bucket, key, inside.versioning), is_delete_marker=True,
+                version_id=self._retire_current(cx, bucket, key, inside.versioning), is_delete_marker=True,
             )  # fmt: skip
             self._insert(cx, made)
-            self.tell(cx, inside, made, f"{cause}:DeleteMarkerCreated")
+            self.notify(cx, inside, made, f"{cause}:DeleteMarkerCreated")
             return Removed(True, made.version_id, True)
         gone = self._remove(cx, bucket, key, version_id or NULL)
         if gone is None:
@@ -189,7 +189,7 @@ class Index:
             self._promote(cx, bucket, key)
         if inside is not None:
             removed = StoredObject(bucket, key, 0, "", 0.0, None, None, version_id=version_id or NULL)
-            self.tell(cx, inside, removed, f"{cause}:Delete")
+            self.notify(cx, inside, removed, f"{cause}:Delete")
         return Removed(True, version_id or NULL, bool(was_marker))
 
     def _remove(self, cx: Context, bucket: str, key: str, version_id: str) -> Any:
@@ -204,7 +204,7 @@ class Index:
         newest = select(func.max(objects.c.id)).where(objects.c.bucket == bucket, objects.c.key == key)
         cx.db.execute(update(objects).where(objects.c.id == newest.scalar_subquery()), {"is_latest": True})
 
-    def tell(self, cx: Context, bucket: Bucket, stored: StoredObject, what: str) -> None:
+    def notify(self, cx: Context, bucket: Bucket, stored: StoredObject, what: str) -> None:
         """Write an event about an object, if its bucket tells anybody. `what`: as S3 names it, without `s3:`."""
         if "NotificationConfiguration" not in bucket.settings:
             return

@@ -115,7 +115,7 @@ class SupervisedRunner:
                 hung_up = poller.poll(None if left is None else left * 1000)
                 found = self.poll(handle)
                 if hung_up and found is None:
-                    time.sleep(0.001)  # it died without a record, and the kernel has yet to let go of its lock
+                    time.sleep(0.001)  # it died without a record, and the kernel has yet to release its lock
         finally:
             os.close(fd)
         return found
@@ -224,7 +224,7 @@ class SupervisedRunner:
             self._children = {job: child for job, child in self._children.items() if child.poll() is None}
 
     def _collect(self, job: str) -> None:
-        """Collect a supervisor that has let go of its lock: it is at the very end of its life."""
+        """Collect a supervisor that has released its lock: it is at the very end of its life."""
         with self._lock:
             child = self._children.pop(job, None)
         if child is not None:

@@ -65,7 +65,7 @@ def remove(folders: list[str]) -> None:
             except FileNotFoundError:
                 break
             except OSError:
-                time.sleep(0.01)  # the kernel takes a moment to let go of a killed process
+                time.sleep(0.01)  # the kernel takes a moment to release a killed process
             else:
                 break
 

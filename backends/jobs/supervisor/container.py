@@ -131,7 +131,7 @@ class ContainerHost:
                 count -= at == stamp and data.endswith(b"\n")
                 continue
             self._feed(begun, kind, at, data)
-        # A follower may be let go before the last line, if nothing ends it, is in the engine's log.
+        # A follower may be closed before the last line, if nothing ends it, is in the engine's log.
         self._engine.call("POST", f"{self._path}/wait")
         for kind, at, data in self._frames(newest, follow=False):
             if at < newest or (at == newest and frames > 0):

@@ -1,7 +1,7 @@
 # ruff: noqa: PTH105, PTH123 - pathlib would cost every supervisor 8 ms of its start
 """The files through which a supervisor and the server speak, all in `<job directory>/supervisor/`.
 
-Requests are files too (`stop.json`), and the FIFO `control` is only the doorbell: a request survives the death of
+Requests are files too (`stop.json`), and the FIFO `control` is only the notification: a request survives the death of
 either side.
 """
 

@@ -2,7 +2,7 @@
 """The life of a supervisor: start the hosts, mind their requests, record the end, clean up.
 
 The main thread starts process hosts (their parent-death signal follows the thread) and then waits on two pipes: the
-doorbell FIFO, through which the server asks to stop, and a pipe through which hosts tell that they have ended.
+FIFO that notifies it of a request to stop, and a pipe through which hosts tell that they have ended.
 """
 
 from __future__ import annotations

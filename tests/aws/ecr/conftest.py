@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass
 class Registry:
-    """A repository at a server's door."""
+    """A repository as a server's registry answers for it."""
 
     live: LiveServer
     prefix: str
@@ -110,6 +110,6 @@ def ecr(aws: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def registry(server: LiveServer, account: str, ecr: Any) -> Registry:
-    """Return the door of that repository."""
+    """Return a registry client of that repository."""
     assert ecr
     return Registry(server, f"{account}.us-east-1/team/app")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from server.door import authority
+from server.listener import authority
 from tests import postgresql
 from tests.aws.conftest import until
 from tests.aws.ecr.conftest import DOCKER, INDEX, Registry, digest_of
@@ -29,7 +29,7 @@ LAYER = random.Random(7).randbytes(3_000_000)
 CHUNKED = {"Transfer-Encoding": "chunked"}
 
 
-def test_the_door_answers_and_says_what_it_is(registry: Registry) -> None:
+def test_the_registry_answers_and_says_what_it_is(registry: Registry) -> None:
     for path in ("/v2", "/v2/"):
         answer = registry.request("GET", path)
         assert (answer.status, answer.headers["docker-distribution-api-version"]) == (200, "registry/2.0")

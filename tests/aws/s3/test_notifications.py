@@ -49,7 +49,7 @@ def queue(aws: Callable[..., Any], account: str) -> Queue:
     return Queue(aws("sqs"), f"q-{account}")
 
 
-def tell(s3: Any, bucket: str, arn: str, *events: str, **more: Any) -> None:
+def notify(s3: Any, bucket: str, arn: str, *events: str, **more: Any) -> None:
     entry = {"QueueArn": arn, "Events": [*events], **more}
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [entry]})
 
@@ -59,7 +59,7 @@ def rules(**named: str) -> dict[str, Any]:
 
 
 def test_a_queue_hears_of_objects(s3: Any, bucket: str, queue: Queue) -> None:
-    tell(s3, bucket, queue.arn, "s3:ObjectCreated:*", "s3:ObjectRemoved:Delete", Id="mine",
+    notify(s3, bucket, queue.arn, "s3:ObjectCreated:*", "s3:ObjectRemoved:Delete", Id="mine",
          Filter=rules(prefix="in/", suffix=".csv"))  # fmt: skip
     (test,) = queue.take(1)
     assert (test["Service"], test["Event"], test["Bucket"]) == ("Amazon S3", "s3:TestEvent", bucket)
@@ -85,7 +85,7 @@ def test_a_queue_hears_of_objects(s3: Any, bucket: str, queue: Queue) -> None:
 
 def test_versions_and_tags_are_told(s3: Any, bucket: str, queue: Queue) -> None:
     switch(s3, bucket, "Enabled")
-    tell(s3, bucket, queue.arn, "s3:ObjectCreated:Put", "s3:ObjectRemoved:*", "s3:ObjectTagging:*")
+    notify(s3, bucket, queue.arn, "s3:ObjectCreated:Put", "s3:ObjectRemoved:*", "s3:ObjectTagging:*")
     version = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["VersionId"]
     s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": []})
     marker = s3.delete_object(Bucket=bucket, Key="k")["VersionId"]
@@ -141,7 +141,7 @@ def test_wrong_configurations_are_refused(s3: Any, bucket: str, queue: Queue) ->
 
 
 def test_a_completed_upload_is_told(s3: Any, bucket: str, queue: Queue) -> None:
-    tell(s3, bucket, queue.arn, "s3:ObjectCreated:CompleteMultipartUpload")
+    notify(s3, bucket, queue.arn, "s3:ObjectCreated:CompleteMultipartUpload")
     upload = {"Bucket": bucket, "Key": "k", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
     part = s3.upload_part(**upload, PartNumber=1, Body=b"part")["ETag"]
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
@@ -151,7 +151,7 @@ def test_a_completed_upload_is_told(s3: Any, bucket: str, queue: Queue) -> None:
 def test_what_a_job_writes_is_told_and_versioned(local: Site) -> None:
     queue = Queue(local.client("sqs"), f"j-{local.account}")
     switch(local.s3, local.bucket, "Enabled")
-    tell(local.s3, local.bucket, queue.arn, "s3:ObjectCreated:*", Filter=rules(suffix="model.tar.gz"))
+    notify(local.s3, local.bucket, queue.arn, "s3:ObjectCreated:*", Filter=rules(suffix="model.tar.gz"))
     job = local.run("open('/opt/ml/model/m', 'w').write('1')")
     record = queue.take(2)[1]["Records"][0]
     _, _, _, key = job["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)
@@ -166,7 +166,7 @@ def test_what_is_acknowledged_is_told_through_a_crash(tmp_path: Path) -> None:
     try:
         s3, queue = live.client("s3", "111111111111"), Queue(live.client("sqs", "111111111111"), "q")
         s3.create_bucket(Bucket="told")
-        tell(s3, "told", queue.arn, "s3:ObjectCreated:*")
+        notify(s3, "told", queue.arn, "s3:ObjectCreated:*")
         for number in range(10):
             s3.put_object(Bucket="told", Key=f"k{number}", Body=b"x")
         live.kill()
@@ -210,11 +210,11 @@ def test_a_queue_of_another_account_hears_nothing_unless_it_lets_s3_in(
         if policy is not None:
             theirs.sqs.set_queue_attributes(QueueUrl=theirs.url, Attributes={"Policy": policy})
         with pytest.raises(ClientError, match="Unable to validate the following destination configurations") as error:
-            tell(s3, bucket, theirs.arn, "s3:ObjectCreated:*")
+            notify(s3, bucket, theirs.arn, "s3:ObjectCreated:*")
         assert error.value.response["Error"]["Code"] == "InvalidArgument"
     good = entrance(theirs.arn, "sqs:SendMessage", **own)
     theirs.sqs.set_queue_attributes(QueueUrl=theirs.url, Attributes={"Policy": good})
-    tell(s3, bucket, theirs.arn, "s3:ObjectCreated:*")
+    notify(s3, bucket, theirs.arn, "s3:ObjectCreated:*")
     s3.put_object(Bucket=bucket, Key="seen", Body=b"1")
     assert theirs.take(2)[1]["Records"][0]["s3"]["object"]["key"] == "seen"
     theirs.sqs.set_queue_attributes(QueueUrl=theirs.url, Attributes={"Policy": refusing[0]})  # and at delivery

@@ -1,4 +1,4 @@
-"""House rules that no linter knows. Each failure message says what to do."""
+"""Rules of the project that no linter knows. Each failure message says what to do."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 ROOT = Path(backends.__file__).resolve().parents[1]
 PACKAGES = ("api_specs", "backends", "containers", "server")
 LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL = 500, 300, 3000
-# Floors, from the lowest: a module imports from floors below its own and from its own room.
-CORE, JOBS, ROOM, SERVER = 1, 2, 3, 4
+# Layers, from the lowest: a module imports from layers below its own and from its own component.
+CORE, JOBS, COMPONENT, SERVER = 1, 2, 3, 4
 
 
 def sources(*packages: str) -> list[Path]:
@@ -41,15 +41,15 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in sources(*PACKAGES)}
 
 
-def floor_of(module: str) -> tuple[int, str]:
-    """Return a module's floor and its room."""
+def layer_of(module: str) -> tuple[int, str]:
+    """Return a module's layer and its component."""
     parts = module.split(".")
     if parts[0] == "api_specs":
         return 0, "api_specs"
     if parts[0] == "server":
         return SERVER, "server"
-    room = ".".join(parts[: 3 if parts[1:2] == ["aws"] else 2])
-    return {"backends.core": CORE, "backends.jobs": JOBS}.get(room, ROOM), room
+    component = ".".join(parts[: 3 if parts[1:2] == ["aws"] else 2])
+    return {"backends.core": CORE, "backends.jobs": JOBS}.get(component, COMPONENT), component
 
 
 @cache
@@ -78,19 +78,19 @@ def _imports(node: ast.AST, package: str, *, at_once: bool) -> Iterator[tuple[st
             yield from _imports(child, package, at_once=inside)
 
 
-def test_imports_point_downwards_and_no_room_imports_a_room() -> None:
+def test_imports_point_downwards_and_no_component_imports_a_component() -> None:
     broken = []
     for module in MODULES:
         if module.split(".")[0] == "containers" or module == "backends":
             continue
-        floor, room = floor_of(module)
+        layer, component = layer_of(module)
         for found, _ in imports(module):
-            if found == "backends" and floor == SERVER:
-                continue  # the door loads the components
-            their_floor, their_room = floor_of(found)
-            if their_room != room and their_floor >= floor:
+            if found == "backends" and layer == SERVER:
+                continue  # the HTTP layer loads the components
+            their_layer, their_component = layer_of(found)
+            if their_component != component and their_layer >= layer:
                 broken.append(f"{module} imports {found}")
-    assert broken == [], "a room reaches another through cx.call or an event"
+    assert broken == [], "a component reaches another through cx.call or an event"
 
 
 def test_containers_import_nothing_of_ours_and_nobody_imports_containers() -> None:
@@ -157,7 +157,7 @@ def _length(path: Path) -> int:
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
-    settings = Settings.read({}, data_dir=tmp_path_factory.mktemp("house"))
+    settings = Settings.read({}, data_dir=tmp_path_factory.mktemp("architecture"))
     return Kernel(settings, backends.load_components())
 
 
@@ -174,7 +174,7 @@ def test_every_module_with_handlers_is_announced(kernel: Kernel) -> None:
         module
         for module, path in MODULES.items()
         if module.startswith("backends.")
-        and floor_of(module)[0] == ROOM
+        and layer_of(module)[0] == COMPONENT
         and any(line.startswith(marks) for line in path.read_text(encoding="utf-8").splitlines())
         and module not in announced
     ]

@@ -12,13 +12,13 @@ import logging
 from asyncio.sslproto import SSLProtocol
 from typing import TYPE_CHECKING, Any
 
-from server.door import hosts, outward
+from server.listener import hosts, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backends.core.settings import Settings
-    from server.door.authority import Authority
+    from server.listener.authority import Authority
 
 log = logging.getLogger("localmaker.proxy")
 HANDSHAKE = 0x16  # RFC 8446, 5.1: the content type of a TLS record that begins a connection
@@ -27,7 +27,7 @@ HEAD_END = b"\r\n\r\n"
 MOST_HEAD_BYTES = 16 * 1024
 
 
-class Door(asyncio.Protocol):
+class SniffingProtocol(asyncio.Protocol):
     """One connection until it is known what it speaks. `connections` is uvicorn's set of what to close at the end."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Door(asyncio.Protocol):
         target = words[1].decode("latin-1")
         if self._leads_here(target):
             self._tunnelled = True
-            self._transport.write(outward.ESTABLISHED)
+            self._transport.write(tunnel.ESTABLISHED)
             if rest:
                 self.data_received(rest)
             return
@@ -111,13 +111,13 @@ class Door(asyncio.Protocol):
     async def _lead_out(self, target: str, head: bytes, rest: bytes) -> None:
         """Connect this client with a host that is not AWS's, or refuse to."""
         connections, own = self._connections, self._transport.get_extra_info("sockname")[1]
-        near = outward.Tunnel(transport=self._transport, connections=connections)
-        others = sum(isinstance(each, outward.Tunnel) for each in connections)
+        near = tunnel.Tunnel(transport=self._transport, connections=connections)
+        others = sum(isinstance(each, tunnel.Tunnel) for each in connections)
         try:
-            host, port = outward.place_of(target)
-            outward.judge_client(self._settings, self._transport.get_extra_info("peername")[0], head, target, others)
-            far = await outward.connect(host, port, own, near)
-        except outward.RefusedError as error:
+            host, port = tunnel.place_of(target)
+            tunnel.judge_client(self._settings, self._transport.get_extra_info("peername")[0], head, target, others)
+            far = await tunnel.connect(host, port, own, near)
+        except tunnel.RefusedError as error:
             log.warning("refused to connect to %s: %s", target, error)
             self._refuse(error.status, error.phrase, str(error))
             return

@@ -89,7 +89,7 @@ def _role(name: str, cx: Context) -> dict[str, Any]:
 
 
 def start(kernel: Kernel) -> None:
-    """Go on with what rooms want of moto and it has not answered, if there is any; let rooms ask what it has."""
+    """Go on with what components want of moto and it has not answered, if there is any; let components read what it has."""
     kernel.state["send to moto"], kernel.state["is delivery allowed"] = send, is_delivery_allowed
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
@@ -114,7 +114,7 @@ def stop(kernel: Kernel) -> None:
 
 
 def send(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
-    """Ask moto something at once, for a room that may not import this one: by `kernel.state["send to moto"]`."""
+    """Ask moto something at once, for a component that may not import this one: by `kernel.state["send to moto"]`."""
     return submit(cx.kernel, _request_of(cx, detail))
 
 
@@ -132,7 +132,7 @@ def _is_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -> bool:
 
 @on("AwsCall", name="aws.moto.door.take_call")
 def take_call(cx: Context, event: Event) -> None:
-    """Write down what a room wants of a service of moto's, and do it once that is committed."""
+    """Write down what a component wants of a service of moto's, and do it once that is committed."""
     request = _request_of(cx, event.detail)
     about = {"arn": event.arn, "region": cx.region, **event.detail.get("about", {})}
     sender = {"service": "", "account": cx.account, "arn": event.arn, **event.detail.get("sender", {})}
@@ -185,7 +185,7 @@ def _with_blobs(parameters: dict[str, Any], blobs: dict[str, str]) -> dict[str, 
 
 
 def _do_pending(kernel: Kernel) -> None:
-    """Do what rooms want, in order; on moto's thread. A crash before the last line does it again on a moto without it."""
+    """Do what components want, in order; on moto's thread. A crash before the last line does it again on a moto without it."""
     app = _app(kernel)
     for row in kernel.db.read_blocking(recording.pending):
         request, now = recording.request_of(row), kernel.clocks.now(row.account)

@@ -1,4 +1,4 @@
-"""The door to moto: HTTP in and out of the adapter in `backends/aws/moto`."""
+"""Requests that moto answers: HTTP in and out of the adapter in `backends/aws/moto`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote
 
 from backends.core import errors
 from server import other_accounts, scope
-from server.door import hosts
+from server.listener import hosts
 from server.route import FORM
 from server.types import HttpResponse
 
@@ -110,15 +110,15 @@ def _query(request: HttpRequest, identity: Identity) -> str:
 
 async def _ask(kernel: Kernel, sent: MotoRequest) -> Answer:
     """Ask moto; a long poll waits here, and not on moto's only thread, where nobody could send what it waits for."""
-    from backends.aws.moto import door
+    from backends.aws.moto import adapter
 
-    requested, wait_s = door.long_poll(sent)
+    requested, wait_s = adapter.long_poll(sent)
     if wait_s is None:
-        wait_s = await asyncio.wrap_future(door.queue_wait_s(kernel, sent))
+        wait_s = await asyncio.wrap_future(adapter.queue_wait_s(kernel, sent))
     ends = time.monotonic() + wait_s
     while True:
-        answer = await asyncio.wrap_future(door.submit(kernel, requested))
+        answer = await asyncio.wrap_future(adapter.submit(kernel, requested))
         left_s = ends - time.monotonic()
-        if left_s <= 0 or door.has_messages(answer):
+        if left_s <= 0 or adapter.has_messages(answer):
             return answer
         await kernel.changed.wait(min(left_s, RECHECK_S))

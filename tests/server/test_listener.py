@@ -29,7 +29,7 @@ from botocore.config import Config
 
 from backends.core.settings import Settings
 from backends.jobs.runners import sandbox
-from server.door import authority, hosts, outward, proxy_key
+from server.listener import authority, hosts, proxy_key, tunnel
 from server.serve import Server
 from tests.conftest import LiveServer
 
@@ -77,7 +77,7 @@ def test_aws_hosts_are_answered_through_the_proxy(server: LiveServer, account: s
     url = "https://sts.eu-west-1.amazonaws.com"
     assert through_proxy(server, "sts", account, url).get_caller_identity()["Account"] == account
     s3 = through_proxy(server, "s3", account, region_name="us-west-2")
-    name = f"door-{account}"
+    name = f"listener-{account}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     s3.put_object(Bucket=name, Key="a/b", Body=b"x" * 100_000)  # at name.s3.us-west-2.amazonaws.com
     assert s3.get_object(Bucket=name, Key="a/b")["Body"].read() == b"x" * 100_000
@@ -136,10 +136,10 @@ def test_connect_leads_nowhere_that_is_ours_or_aws_or_a_metadata_address(server:
                   ["fd20:ce::254"], ["168.63.129.16"], ["2002:7f00:1::"]],
 )  # fmt: skip
 def test_a_name_with_any_forbidden_address_is_refused(addresses: list[str]) -> None:
-    with pytest.raises(outward.RefusedError) as refused:
-        outward.judge_addresses(addresses, 443, 4566)
+    with pytest.raises(tunnel.RefusedError) as refused:
+        tunnel.judge_addresses(addresses, 443, 4566)
     assert refused.value.status == 403
-    outward.judge_addresses(
+    tunnel.judge_addresses(
         ["93.184.215.14", "10.1.2.3", "192.168.0.1", "fd12::1"], 443, 4566
     )  # a user's own networks too
 
@@ -222,9 +222,9 @@ def test_other_machines_and_containers_are_not_passed_on(tmp_path: Path, peer: s
     head = b"CONNECT example.com:443 HTTP/1.1\r\nproxy-authorization: basic " + key
     settings = Settings.read({}, data_dir=tmp_path)
     for own in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
-        outward.judge_client(settings, own, head, "example.com:443", 0)
-    with pytest.raises(outward.RefusedError, match="this machine's own shells"):
-        outward.judge_client(settings, peer, head, "example.com:443", 0)
+        tunnel.judge_client(settings, own, head, "example.com:443", 0)
+    with pytest.raises(tunnel.RefusedError, match="this machine's own shells"):
+        tunnel.judge_client(settings, peer, head, "example.com:443", 0)
 
 
 JOB = """

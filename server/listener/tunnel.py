@@ -13,7 +13,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-from server.door import hosts, proxy_key
+from server.listener import hosts, proxy_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

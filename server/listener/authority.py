@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.core import private
-from server.door import hosts
+from server.listener import hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
