@@ -22,7 +22,7 @@ from backends.core import policy as policies
 from backends.core.context import Caller
 from backends.core.policy import Kind, Policy, Question, Verdict
 from backends.core.policy.principals import role_of
-from server import actions, condition_keys
+from server import actions, condition_keys, denial
 from server.actions import AuthorizationRequest, ServiceRequest, read, sagemaker
 
 if TYPE_CHECKING:
@@ -134,9 +134,8 @@ async def _evaluate(exchange: Exchange, cx: Context, request: ServiceRequest) ->
 
 
 def _code(exchange: Exchange) -> str:
-    """Return the code by which the asked service refuses: of several protocols the one that was spoken."""
-    form = "form-urlencoded" in exchange.request.headers.get("content-type", "")
-    return "AccessDenied" if form or exchange.service == "s3" else "AccessDeniedException"
+    assert exchange.identity is not None
+    return denial.code(exchange.service or exchange.identity.signing_name, exchange.request)
 
 
 def _pass_roles(cx: Context, request: ServiceRequest, passed: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
 from backends.core import errors
-from server import other_accounts, scope
+from server import resource_policies, scope
 from server.listener import hosts
 from server.route import FORM
 from server.types import HttpResponse
@@ -41,7 +41,7 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     settings = kernel.settings
     enforced = settings.auth == "enforce" or settings.iam == "enforce"
     dummy = not enforced and not identity.caller.arn and identity.caller.access_key != identity.account
-    other_accounts.refuse(request, identity, lenient=dummy)
+    account = await resource_policies.account_of(kernel, request, identity, lenient=dummy)
     if enforced:
         scope.check(request, identity)
     sent = wsgi.MotoRequest(
@@ -50,7 +50,7 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
         _query(request, identity),
         _headers(request, identity),
         request.body,
-        identity.account,
+        account,
     )
     try:
         status, headers, content = await _ask(kernel, sent)

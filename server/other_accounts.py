@@ -1,7 +1,7 @@
-"""Other accounts in a request that moto answers: moto follows an ARN wherever it leads, so what leads away is refused.
+"""Other accounts in a request that moto answers: moto follows an ARN wherever it leads, so what leads away is looked for.
 
-Whatever names another account is refused unless it is data (a message, a tag, a secret) or says who may do something
-(a policy's statements, a principal). The resource policies of what moto holds are not known here, so none opens anything.
+Whatever names another account leads there, unless it is data (a message, a tag, a secret) or says who may do something
+(a policy's statements, a principal). `resource_policies.py` decides what of it is allowed.
 """
 
 from __future__ import annotations
@@ -50,24 +50,30 @@ ANYBODY = {"sts"}
 MOST_DEPTH = 40
 
 
-def refuse(request: HttpRequest, identity: Identity, *, lenient: bool) -> None:
-    """Raise AccessDenied for a request that leads into another account. `lenient`: roles may be anybody's."""
+def named(request: HttpRequest, identity: Identity, *, lenient: bool) -> Iterator[tuple[str, str]]:
+    """Yield what of a request leads into another account: the member's name in lower case, and its text.
+
+    `lenient`: roles may be anybody's.
+    """
     service = identity.signing_name
     if service in ANYBODY or service in ACCOUNTS_ARE_ITS_BUSINESS:
         return
     for name, text in _texts(request, VALUES.get(service, set())):
-        if name == "queueurl" and (queue := QUEUE.search(text)) and queue[1] != identity.account:
-            raise _denied(text)
-        if NAMES_ACCOUNT.search(name) and ACCOUNT.fullmatch(text) and text != identity.account:
-            raise _denied(text)
-        for found in ARN.finditer(text):
-            if found["account"] != identity.account and not (lenient and found["service"].lower() == "iam"):
-                raise _denied(text)
+        queue = QUEUE.search(text) if name == "queueurl" else None
+        is_foreign = (queue is not None and queue[1] != identity.account) or (
+            NAMES_ACCOUNT.search(name) is not None and ACCOUNT.fullmatch(text) is not None and text != identity.account
+        )
+        if is_foreign or any(
+            found["account"] != identity.account and not (lenient and found["service"].lower() == "iam")
+            for found in ARN.finditer(text)
+        ):
+            yield name, text
 
 
-def _denied(text: str) -> errors.AwsError:
+def denied(text: str, code: str = "AccessDeniedException") -> errors.AwsError:
+    """Return the refusal of a request that leads into another account."""
     sentence = f"The request names what is another account's, and no policy is known to allow it: {text[:200]}"
-    return errors.AwsError("AccessDeniedException", sentence, status=403)
+    return errors.AwsError(code, sentence, status=403)
 
 
 def _texts(request: HttpRequest, data: set[str]) -> Iterator[tuple[str, str]]:
@@ -99,7 +105,7 @@ def _form(text: bytes, data: set[str]) -> Iterator[tuple[str, str]]:
 
 def _walk(name: str, given: Any, data: set[str], depth: int) -> Iterator[tuple[str, str]]:
     if depth > MOST_DEPTH:
-        raise _denied("a document of too many levels")
+        raise denied("a document of too many levels")
     if isinstance(given, str):
         yield from _text(name, given, data, depth)
     elif isinstance(given, list):

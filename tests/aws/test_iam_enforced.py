@@ -61,7 +61,7 @@ def test_nothing_is_allowed_that_no_policy_allows(enforced: LiveServer, user: Ca
         "iam": ("get_user", {"UserName": "ann"}, "AccessDenied", f"iam:GetUser on resource: {arn}"),
         "logs": ("create_log_group", {"logGroupName": "g"}, "AccessDeniedException", "log-group:g:*"),
         "sqs": ("create_queue", {"QueueName": "q"}, "AccessDeniedException", f"sqs:us-east-1:{account}:q"),
-        "sns": ("create_topic", {"Name": "t"}, "AccessDenied", f"sns:us-east-1:{account}:t"),
+        "sns": ("create_topic", {"Name": "t"}, "AuthorizationError", f"sns:us-east-1:{account}:t"),
         "lambda": ("get_function", {"FunctionName": "f"}, "AccessDeniedException", "lambda:GetFunction"),
         "sagemaker-runtime": (
             "invoke_endpoint",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.server.test_authentication import ACCESS, SECRET, client, strict
+from tests.server.test_authentication import ACCESS, ACCOUNT, SECRET, client, strict
 from tests.server.test_bypasses import JSON, send
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import LiveServer
 
 __all__ = ["strict"]
@@ -83,3 +87,90 @@ def test_a_request_is_what_it_was_signed_for(strict: LiveServer) -> None:
                        User__Agent="a region/eu-west-1")  # fmt: skip
     assert (status, b":us-east-1:" in text) == (200, True), text
     assert client(strict, "kms", region="eu-west-1").list_keys()["Keys"] == []
+
+
+def policy(*actions: str, principal: str = ACCOUNT) -> str:
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": list(actions), "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def denied(call: Callable[[], Any], code: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        call()
+    assert caught.value.response["Error"]["Code"] == code, caught.value
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_a_queues_policy_opens_what_it_says(strict: LiveServer) -> None:
+    ours, theirs = client(strict, "sqs"), client(strict, "sqs", B, "another")
+    opened = theirs.create_queue(
+        QueueName="opened", Attributes={"Policy": policy("sqs:SendMessage", "sqs:GetQueueUrl")}
+    )
+    closed = theirs.create_queue(QueueName="closed")["QueueUrl"]
+    url = ours.get_queue_url(QueueName="opened", QueueOwnerAWSAccountId=B)["QueueUrl"]
+    assert url == opened["QueueUrl"]
+    ours.send_message(QueueUrl=url, MessageBody="let in")
+    denied(lambda: ours.receive_message(QueueUrl=url), "AccessDeniedException")
+    denied(lambda: ours.send_message(QueueUrl=closed, MessageBody="no"), "AccessDeniedException")
+    denied(
+        lambda: ours.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy("sqs:*")}), "AccessDeniedException"
+    )
+    theirs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy("sqs:*", principal="999999999999")})
+    denied(lambda: ours.send_message(QueueUrl=url, MessageBody="no"), "AccessDeniedException")
+    assert [message["Body"] for message in theirs.receive_message(QueueUrl=url)["Messages"]] == ["let in"]
+    assert "Messages" not in theirs.receive_message(QueueUrl=closed)
+
+
+@pytest.mark.parametrize("trick", ["path", "query", "twice"])
+def test_a_policy_of_one_queue_opens_no_other(strict: LiveServer, trick: str) -> None:
+    theirs = client(strict, "sqs", B, "another")
+    url = theirs.create_queue(QueueName="opened-too", Attributes={"Policy": policy("sqs:*")})["QueueUrl"]
+    hidden = theirs.create_queue(QueueName="hidden")["QueueUrl"]
+    path = {"path": f"/{B}/hidden", "query": f"/?QueueUrl={quote(hidden)}", "twice": "/"}[trick]
+    form = urlencode([("Action", "SendMessage"), ("QueueUrl", url), ("MessageBody", "m")])
+    if trick == "twice":
+        form = f"QueueUrl={quote(hidden)}&{form}"
+    status, text = send(
+        strict, (ACCESS, SECRET), "POST", path, form.encode(), service="sqs",
+        Content__Type="application/x-www-form-urlencoded",
+    )  # fmt: skip
+    assert status in {400, 403}, text
+    assert "Messages" not in theirs.receive_message(QueueUrl=hidden)
+
+
+def test_a_topics_policy_opens_what_it_says(strict: LiveServer) -> None:
+    ours, theirs = client(strict, "sns"), client(strict, "sns", B, "another")
+    topic = theirs.create_topic(Name="opened")["TopicArn"]
+    denied(lambda: ours.publish(TopicArn=topic, Message="m"), "AuthorizationError")
+    theirs.add_permission(TopicArn=topic, Label="l", AWSAccountId=[ACCOUNT], ActionName=["Publish"])
+    ours.publish(TopicArn=topic, Message="m")
+    ours.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[{"Id": "1", "Message": "m"}])
+    denied(lambda: ours.delete_topic(TopicArn=topic), "AuthorizationError")
+    other = theirs.create_topic(Name="closed")["TopicArn"]
+    denied(lambda: ours.publish(TopicArn=topic, TargetArn=other, Message="m"), "AuthorizationError")
+    denied(lambda: ours.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@b.c"), "AuthorizationError")
+
+
+def test_a_keys_policy_opens_what_it_says(strict: LiveServer) -> None:
+    ours, theirs = client(strict, "kms"), client(strict, "kms", B, "another")
+    opened = json.loads(policy("kms:Encrypt", "kms:Decrypt"))
+    owner = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{B}:root"}, "Action": "kms:*", "Resource": "*"}
+    opened["Statement"].append(owner)
+    key, closed = (theirs.create_key(**given)["KeyMetadata"]["Arn"] for given in ({"Policy": json.dumps(opened)}, {}))
+    sealed = ours.encrypt(KeyId=key, Plaintext=b"secret")["CiphertextBlob"]
+    assert ours.decrypt(KeyId=key, CiphertextBlob=sealed)["Plaintext"] == b"secret"
+    denied(lambda: ours.describe_key(KeyId=key), "AccessDeniedException")
+    denied(lambda: ours.encrypt(KeyId=closed, Plaintext=b"x"), "AccessDeniedException")
+    of_closed = theirs.encrypt(KeyId=closed, Plaintext=b"theirs")["CiphertextBlob"]
+    denied(lambda: ours.decrypt(KeyId=key, CiphertextBlob=of_closed), "AccessDeniedException")
+    denied(lambda: ours.decrypt(KeyId=closed, CiphertextBlob=of_closed), "AccessDeniedException")
+
+
+def test_a_secrets_policy_opens_what_it_says(strict: LiveServer) -> None:
+    ours, theirs = client(strict, "secretsmanager"), client(strict, "secretsmanager", B, "another")
+    arn = theirs.create_secret(Name="opened", SecretString="s")["ARN"]
+    denied(lambda: ours.get_secret_value(SecretId=arn), "AccessDeniedException")
+    theirs.put_resource_policy(SecretId=arn, ResourcePolicy=policy("secretsmanager:GetSecretValue"))
+    assert ours.get_secret_value(SecretId=arn)["SecretString"] == "s"
+    denied(lambda: ours.put_secret_value(SecretId=arn, SecretString="mine"), "AccessDeniedException")
+    denied(lambda: ours.delete_secret(SecretId=arn), "AccessDeniedException")

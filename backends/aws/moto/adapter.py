@@ -19,6 +19,8 @@ from backends.core.context import DEFAULT_REGION
 from backends.core.events import on
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backends.core.context import Context
     from backends.core.db import Transaction
     from backends.core.events import Event
@@ -123,11 +125,20 @@ def is_delivery_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -
     return _pool(kernel).submit(_is_allowed, kernel, sender, receiver)
 
 
+def resource_policy(kernel: Kernel, arn: str) -> Future[str]:
+    """Return the text of a resource's policy; empty where there is none."""
+    return _pool(kernel).submit(lambda: delivery.policy_of(arn, _asker(kernel)))
+
+
 def _is_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -> bool:
+    return delivery.is_allowed(sender, receiver, _asker(kernel))
+
+
+def _asker(kernel: Kernel) -> Callable[[str, dict[str, Any]], Answer]:
     def ask_as(account: str, detail: dict[str, Any]) -> Answer:
         return _answer(kernel, _request_of(kernel.context(account, detail["region"]), detail))
 
-    return delivery.is_allowed(sender, receiver, ask_as)
+    return ask_as
 
 
 @on("AwsCall", name="aws.moto.door.take_call")

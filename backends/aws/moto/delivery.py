@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     """Takes an account and a call as `AwsCall` holds one."""
 
 ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
+POLICIES = {"sqs": "Policy", "sns": "", "lambda": "Policy", "kms": "Policy", "secretsmanager": "ResourcePolicy"}
+"""The member of an answer that holds a resource's policy; SNS's answer is XML."""
 TOPIC_POLICY = re.compile(r"<key>Policy</key>\s*<value>(.*?)</value>", re.DOTALL)
 
 
@@ -49,9 +51,8 @@ def is_allowed(sender: dict[str, str], receiver: str, send: SendAs) -> bool:
     named = arns.parse(receiver)
     if named is None or named.service not in ACTIONS:
         return False
-    text = _policy(named.service, receiver, named, send)
     try:
-        policy = parse(text, Kind.RESOURCE)
+        policy = parse(policy_of(receiver, send), Kind.RESOURCE)
     except PolicyError:
         return False
     context = {"aws:SourceArn": sender["arn"], "aws:SourceAccount": sender["account"]}
@@ -59,7 +60,11 @@ def is_allowed(sender: dict[str, str], receiver: str, send: SendAs) -> bool:
     return decide([policy], question) is Decision.ALLOW
 
 
-def _policy(service: str, receiver: str, named: Any, send: SendAs) -> str:
+def policy_of(receiver: str, send: SendAs) -> str:
+    """Return the text of a resource's policy, as its owner is told it; empty where there is none, or it cannot be asked for."""
+    named = arns.parse(receiver)
+    if named is None or named.service not in POLICIES:
+        return ""
     operation, parameters = {
         "sqs": ("GetQueueAttributes", {
             "QueueUrl": f"https://sqs.{named.region}.amazonaws.com/{named.account}/{named.resource}",
@@ -67,13 +72,17 @@ def _policy(service: str, receiver: str, named: Any, send: SendAs) -> str:
         }),
         "sns": ("GetTopicAttributes", {"TopicArn": receiver}),
         "lambda": ("GetPolicy", {"FunctionName": receiver}),
-    }[service]  # fmt: skip
-    call = {"service": service, "operation": operation, "region": named.region, "parameters": parameters}
+        "kms": ("GetKeyPolicy", {"KeyId": receiver, "PolicyName": "default"}),
+        "secretsmanager": ("GetResourcePolicy", {"SecretId": receiver}),
+    }[named.service]  # fmt: skip
+    call = {"service": named.service, "operation": operation, "region": named.region, "parameters": parameters}
     status, _, content = send(named.account, call)
     if status >= 400:
         return ""
-    if service == "sns":
+    if named.service == "sns":
         found = TOPIC_POLICY.search(content.decode(errors="replace"))
         return unescape(found[1]) if found is not None else ""
     answer = json.loads(content or b"{}")
-    return str((answer.get("Attributes") or {}).get("Policy", "") if service == "sqs" else answer.get("Policy", ""))
+    return str(
+        (answer.get("Attributes") or {} if named.service == "sqs" else answer).get(POLICIES[named.service]) or ""
+    )
