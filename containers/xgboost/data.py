@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from containers.toolkit import recordio, tables
 from containers.toolkit.command_line import ClientError
+from containers.xgboost import libsvm
+from containers.xgboost.release import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +29,7 @@ ACCEPTED = (
     "csv", "libsvm", "parquet", "recordio-protobuf", CSV, LIBSVM, "text/x-libsvm", PARQUET, RECORDIO,
 )  # fmt: skip
 SHORT = {CSV: "csv", LIBSVM: "libsvm", PARQUET: "parquet", RECORDIO: "recordio-protobuf"}
+WHOLE_FOLDERS, _LEVELS = (1, 7, 1), 3
 _PIPED = (CSV, PARQUET, RECORDIO)
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?))", re.IGNORECASE)
 
@@ -43,21 +48,40 @@ def content_type_of(given: str | None) -> str:
     return _CONTENT_TYPES[kind]
 
 
-def matrix(tree: OptMl, channel: Channel, *, csv_weights: bool) -> Any:
-    """Return the channel as an `xgboost.DMatrix` of [n, d] float32 with labels [n]. Raises ClientError on bad data."""
+def matrix(tree: OptMl, channel: Channel, *, csv_weights: bool, checked: bool = True) -> Any:
+    """Return the channel as an `xgboost.DMatrix` of [n, d] float32 with labels [n]. Raises ClientError on bad data.
+
+    `checked`: whether the head of libsvm files is looked at first, as the built-in algorithm does and its functions do not.
+    """
     kind = content_type_of(channel.content_type)
     if channel.mode == "Pipe" and kind not in _PIPED:
-        raise ClientError(f"Channel {channel.name}: Pipe mode is not supported for {kind}; use File mode.")
+        entry = {
+            "ContentType": channel.content_type,
+            "TrainingInputMode": "Pipe",
+            "S3DistributionType": channel.distribution,
+        }
+        raise ClientError(f"Channel configuration for '{channel.name}' channel is not supported: {entry}")
     parts = [(name, body) for name, body in _bodies(tree, channel, kind) if body]
     if not parts:
-        raise ClientError(f"No data found in channel '{channel.name}'.")
-    loaded = [_part(kind, name, body, csv_weights=csv_weights) for name, body in parts]
+        named = {"train": "training"}.get(channel.name, channel.name)
+        raise ClientError(f"No data in {named} channel path {tree.channel_path(channel.name)}")
+    for name, body in parts if checked and kind == LIBSVM else []:
+        libsvm.check_head(name, body)
+    piped = channel.mode == "Pipe"
+    loaded = [_part(kind, name, body, csv_weights=csv_weights, piped=piped) for name, body in parts]
     try:
-        return _joined(loaded)
+        joined = _joined(loaded)
     except ValueError as problem:
         raise ClientError(
             f"Channel {channel.name}: the files differ in their number of columns ({problem})"
         ) from problem
+    if not joined.get_label().size:
+        raise ClientError(
+            "Got input data without labels. Please check the input data set. If training job is running on multiple instances, please "
+            "switch to using single instance if number of records in the data set is less than number of workers "
+            "(16 * number of instance) in the cluster."
+        )
+    return joined
 
 
 def _bodies(tree: OptMl, channel: Channel, kind: str) -> Iterator[tuple[str, bytes]]:
@@ -68,34 +92,52 @@ def _bodies(tree: OptMl, channel: Channel, kind: str) -> Iterator[tuple[str, byt
         yield from ((channel.name, part) for part in (recordio.frames(body) if wrapped else [body]))
         return
     root = tree.channel_path(channel.name)
-    for path in sorted([root] if root.is_file() else root.rglob("*")):
-        if path.is_file() and path.name.startswith("."):
-            raise ClientError("Hidden file found in the data path! Remove that before training.")
-        if path.is_file() and not path.name.startswith("_"):
-            yield str(path.relative_to(root.parent)), path.read_bytes()
+    for path in files(root):
+        yield str(path.relative_to(root.parent)), path.read_bytes()
 
 
-def _part(kind: str, name: str, body: bytes, *, csv_weights: bool) -> dict[str, Any]:
+def files(root: Path) -> list[Path]:
+    """Return the files of a channel that the release reads. Raises ClientError for a hidden one, wherever it lies.
+
+    Since 1.7-1 those of three levels of folders; before, those of the first folder without folders and no others.
+    """
+    found = sorted(path for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file())
+    if any(path.name.startswith(".") for path in found):
+        raise ClientError("Hidden file found in the data path! Remove that before training.")
+    if root.is_dir() and release() < WHOLE_FOLDERS:
+        folder = next((Path(top) for top, folders, _ in os.walk(root) if not folders), root)
+        taken = [path for path in found if path.parent == folder]
+    else:
+        taken = [path for path in found if root.is_file() or len(path.relative_to(root).parts) <= _LEVELS]
+    if len(taken) < len(found):
+        print(f"{len(found) - len(taken)} file(s) in other or deeper folders of {root} are not read", flush=True)
+    return [path for path in taken if not path.name.startswith("_")]
+
+
+def _part(kind: str, name: str, body: bytes, *, csv_weights: bool, piped: bool = False) -> dict[str, Any]:
     try:
         if kind == CSV:
-            return _csv(body, csv_weights=csv_weights)
+            return _csv(body, csv_weights=csv_weights, lenient=not piped)
         if kind == LIBSVM:
-            rows = tables.libsvm(body)
+            rows = libsvm.rows(body)
             return {"sparse": rows, "label": rows.labels, "weight": rows.weights, "qid": rows.qid}
         return _parquet(body) if kind == PARQUET else _records(body)
     except ClientError:
         raise
     except Exception as problem:
-        raise ClientError(f"Failed to load {kind} data from {name}: {problem}") from problem
+        raise ClientError(f"Failed to load {SHORT[kind]} data with exception:\n{name}: {problem}") from problem
 
 
-def _csv(body: bytes, *, csv_weights: bool) -> dict[str, Any]:
+def _csv(body: bytes, *, csv_weights: bool, lenient: bool = True) -> dict[str, Any]:
+    """Return the columns; a pipe's reader is another than a file's and takes numbers only."""
     try:
         table = tables.csv(body)
-        lenient = bool(np.isnan(table[:, 0]).any())
+        unlabelled = bool(np.isnan(table[:, 0]).any())
     except ValueError:
-        lenient = True
-    if lenient:
+        if not lenient:
+            raise
+        unlabelled = True
+    if unlabelled and lenient:
         table = _lenient_csv(body)
     if not np.isfinite(table[:, 0]).all():
         raise ClientError("Failed to load csv data with exception:\nLabel contains NaN, infinity or a value too large.")
@@ -134,6 +176,9 @@ def _parquet(body: bytes) -> dict[str, Any]:
     from pyarrow import parquet
 
     read = parquet.read_table(io.BytesIO(body))
+    # pandas stores an index of its own as columns, and takes them back as its index: they are no features.
+    index = [name for name in (read.schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
+    read = read.drop_columns([name for name in index if name in read.column_names])
     table = np.column_stack([column.to_numpy().astype(np.float32) for column in read.columns])
     return {"dense": table[:, 1:], "label": table[:, 0]}
 

@@ -30,7 +30,7 @@ def get_dmatrix(data_path: Any, content_type: str, csv_weights: int = 0, is_pipe
     tree = _Files(path)
     channel = Channel(path.name, content_type, "Pipe" if is_pipe else "File", "FullyReplicated", "None")
     try:
-        return data.matrix(tree, channel, csv_weights=csv_weights == 1)
+        return data.matrix(tree, channel, csv_weights=csv_weights == 1, checked=False)
     except ClientError as error:
         raise UserError(str(error)) from error
 
