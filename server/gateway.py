@@ -27,12 +27,14 @@ from server import (
     presigned,
     registry,
     route,
-    s3_door,
     waiters,
 )
 from server.authentication import single
 from server.listener import hosts
 from server.protocol import protocol_of
+from server.s3 import authentication as s3_authentication
+from server.s3 import cors, forms
+from server.s3 import requests as s3_requests
 from server.types import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ async def route_service(exchange: Exchange) -> None:
     request = exchange.request
     assert exchange.identity is not None
     known = exchange.identity.signing_name or "x-amz-target" in request.headers
-    if known or request.method != "POST" or s3_door.is_form(request):
+    if known or request.method != "POST" or s3_requests.is_form(request):
         exchange.service = route.service_of(request, exchange.identity)
     if exchange.service != "s3":
         limit = exchange.kernel.settings.max_body_bytes
@@ -118,7 +120,7 @@ async def route_service(exchange: Exchange) -> None:
         if exchange.service == "cloudwatch":  # the one service of ours whose model has `requestcompression`
             request.body = body.unpacked(request, limit)
     if exchange.service == "s3":
-        s3_door.check_path(request)
+        s3_requests.check_path(request)
         route.virtual_host(request)
         if request.method != "OPTIONS":  # a preflight is nobody's: the request that follows is looked at
             presigned.check_expiry(request)
@@ -131,13 +133,14 @@ async def route_operation(exchange: Exchange) -> None:
         exchange.response = await moto_proxy.answer(exchange.kernel, exchange.request, exchange.identity)
         return
     if exchange.service == "s3" and exchange.request.method in {"OPTIONS", "POST"}:
-        exchange.response = await s3_door.answer(exchange)
+        preflight = exchange.request.method == "OPTIONS"
+        exchange.response = await (cors.preflight(exchange) if preflight else forms.upload(exchange))
         if exchange.response is not None:
             return
     exchange.operation = route.operation_of(exchange.service, exchange.request)
     if exchange.service == "s3" and not exchange.request.body:
         if exchange.operation.has_streaming_input:
-            s3_door.check_length(exchange.request)
+            s3_requests.check_length(exchange.request)
             exchange.request.stream = body.stream(exchange.receive)
         elif has_body(exchange.request):
             limit = exchange.kernel.settings.max_body_bytes
@@ -200,8 +203,8 @@ STEPS = (
     identify_caller,
     route_service,
     single.check,
-    s3_door.refuse_foreign,
-    s3_door.authenticate,
+    cors.refuse_foreign,
+    s3_authentication.authenticate,
     route_operation,
     parse,
     check,
@@ -284,7 +287,7 @@ class Gateway:
             docker = registry.is_for_registry(exchange.request)  # the OCI Distribution API, no protocol of AWS's
             response = await (registry.answer(exchange) if docker else answer(exchange))
             if exchange.service == "s3" and "origin" in exchange.request.headers:
-                await s3_door.add_cors(exchange, response)
+                await cors.add_headers(exchange, response)
             if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:
                 browser.finish(exchange, response)
             await body.send(response, exchange.request.method, send, receive)

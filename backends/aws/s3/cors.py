@@ -1,7 +1,7 @@
 """CORS: the configuration of a bucket, the answer to a preflight, and the headers of the answers that follow it.
 
 Which headers, and when: S3 User Guide, "Using cross-origin resource sharing (CORS)" and "Elements of a CORS
-configuration". What speaks HTTP about it is `server/s3_door.py`.
+configuration". What speaks HTTP about it is `server/s3/cors.py`.
 """
 
 from __future__ import annotations

@@ -1,153 +1,36 @@
-"""What browsers send to S3 and the model has no operation for: CORS preflights, and uploads by a form.
-
-Sources: S3 API Reference, "POST Object"; S3 User Guide, "Using cross-origin resource sharing (CORS)".
-"""
+"""Uploads by a browser's form, which the model has no operation for. Source: S3 API Reference, "POST Object"."""
 
 from __future__ import annotations
 
-import re
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from api_specs import model
-from backends.aws.s3 import access, cors, failures, objects, post_policy, tags
-from backends.core.errors import AwsError
-from server import authentication, authorize, body, browser, route
+from backends.aws.s3 import failures, objects, post_policy, tags
+from server import authorize, body
 from server.authentication import forms
 from server.protocol import protocol_of, xml_write
+from server.s3 import requests
 from server.types import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from backends.core.objects import Bucket
     from server.form import Form
     from server.gateway import Exchange
 
-API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # Lambda's and others' paths begin with one
-FORM = "multipart/form-data"
+
 NOT_HEADERS = {"key", "policy", "signature", "awsaccesskeyid", "success_action_status", "success_action_redirect",
                "redirect", "submit", "file", "bucket", "acl", "tagging"}  # fmt: skip
 
 
-def is_form(request: HttpRequest) -> bool:
-    """Return whether a request is a form with a file, which only S3 takes."""
-    return request.method == "POST" and request.headers.get("content-type", "").startswith(FORM)
-
-
-async def authenticate(exchange: Exchange) -> None:
-    """Verify who signed.
-
-    S3 also takes what nobody signed: preflights, forms that bring their own signature, and, in a bucket whose policy
-    speaks of others, requests that this policy judges (`backends/aws/s3/access.py`). They come from no account.
-    """
-    assert exchange.identity is not None
-    settings = exchange.kernel.settings
-    if exchange.service == "s3" and exchange.request.method == "OPTIONS":
-        return  # browsers send no credentials with a preflight, but the query of a presigned URL
-    if (
-        exchange.service == "s3"
-        and not exchange.identity.caller.access_key
-        and "enforce" in {settings.auth, settings.iam}
-    ):
-        exchange.identity = replace(exchange.identity, account="")
-        if is_form(exchange.request):
-            return
-        name, _, key = _path(exchange)
-        bucket = await _asked(exchange)
-        if bucket is None and _is_missing(exchange.request, name, key):
-            raise failures.no_such_bucket(name)
-        if bucket is not None and access.POLICY in bucket.settings:
-            return
-    await authentication.authenticate(exchange)
-
-
-async def refuse_foreign(exchange: Exchange) -> None:
-    """Refuse a page of another origin, unless it asks a bucket whose CORS rules let it in, or asks what they are."""
-    if exchange.foreign and exchange.service == "s3" and "origin" in exchange.request.headers:
-        if exchange.request.method == "OPTIONS":
-            return
-        bucket = await _asked(exchange)
-        if bucket is not None and cors.answer_headers(
-            bucket, exchange.request.headers["origin"], exchange.request.method
-        ):
-            return
-    await browser.refuse_foreign(exchange)
-
-
-async def answer(exchange: Exchange) -> HttpResponse | None:
-    """Answer a preflight or a form upload; None for anything else."""
-    request = exchange.request
-    bucket, _, key = _path(exchange)
-    if not bucket:
+async def upload(exchange: Exchange) -> HttpResponse | None:
+    """Answer a form that uploads a file; None for anything else."""
+    bucket, _, key = requests.path_of(exchange)
+    if not bucket or key or not requests.is_form(exchange.request):
         return None
-    if request.method == "OPTIONS":
-        found = await _bucket(exchange, bucket)
-        headers = cors.preflight(found, request.headers, of_object=bool(key))
-        return HttpResponse(200, [("x-amz-request-id", exchange.request_id), *headers.items()])
-    if is_form(request) and not key:
-        return await _upload(exchange, bucket)
-    return None
-
-
-async def add_cors(exchange: Exchange, response: HttpResponse) -> None:
-    """Add to an answer what lets a page of another origin read it, where the bucket has rules for that."""
-    request = exchange.request
-    if request.method == "OPTIONS" or request.headers["origin"] in browser.listed(
-        exchange.kernel.settings.allowed_origins
-    ):
-        return  # said already: by the preflight's answer, or by `browser.finish`
-    found = await _asked(exchange)
-    if found is not None:
-        response.headers += cors.answer_headers(found, request.headers["origin"], request.method).items()
-
-
-def _path(exchange: Exchange) -> tuple[str, str, str]:
-    """Split a request's path into bucket, slash and key."""
-    return unquote(exchange.request.raw_path.decode("latin-1")).removeprefix("/").partition("/")
-
-
-def _is_missing(request: HttpRequest, bucket: str, key: str) -> bool:
-    """Return whether a request that nobody signed is for a bucket, and not to make it; other services have paths, too."""
-    if not bucket or (request.method == "PUT" and not key) or API_VERSION.fullmatch(bucket):
-        return False
-    return not route.is_runtime(request)
-
-
-def check_path(request: HttpRequest) -> None:
-    """Raise InvalidURI for a path or a query that is not UTF-8."""
-    for raw in (request.raw_path, request.query_string):
-        try:
-            if b"%" in raw or not raw.isascii():
-                unquote_to_bytes(raw).decode()
-        except UnicodeDecodeError:
-            raise failures.invalid_uri(raw.decode("latin-1")) from None
-
-
-def check_length(request: HttpRequest) -> None:
-    """Raise MissingContentLength for an upload that says nothing of its size."""
-    if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
-        raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
-
-
-async def _asked(exchange: Exchange) -> Bucket | None:
-    """Find the bucket that a request's path names."""
-    name = _path(exchange)[0]
-    try:
-        return await _bucket(exchange, name) if name and exchange.identity is not None else None
-    except AwsError:
-        return None
-
-
-async def _bucket(exchange: Exchange, name: str) -> Bucket:
-    found = await exchange.kernel.db.read(
-        lambda tx: exchange.kernel.objects.bucket(exchange.context().inside(tx), name)
-    )
-    if found is None:
-        raise failures.no_such_bucket(name)
-    return found
+    return await _upload(exchange, bucket)
 
 
 async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
@@ -189,7 +72,7 @@ async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:
 
 
 def _policy(exchange: Exchange, form: Form, bucket: str, key: str) -> post_policy.PostPolicy | None:
-    """Take a form's signer for who asks, and check its policy."""
+    """Take a form's signer for the principal, and check its policy."""
     forms.authenticate(exchange, form)
     if "policy" not in form.fields:
         return None
