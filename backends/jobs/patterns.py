@@ -1,14 +1,16 @@
 r"""Regular expressions that users wrote, matched so that none holds up anything but its own job.
 
 RE2 needs time in proportion to the text, whatever the expression. What it lacks (looking around, back references) is
-matched by Python's `re` in a process of its own, which is killed after BUDGET_S. RE2 differs where few will notice: `\d`,
+matched by Python's `re` in a process of its own, which is killed BUDGET_S after it is up. RE2 differs where few will notice: `\d`,
 `\w` and `\b` know ASCII only. Source: github.com/google/re2/wiki/Syntax (2026-11).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 BUDGET_S = 2.0
+START_S = 30.0
+"""What the process has to come up: on a busy machine a Python takes seconds, which are not the pattern's."""
 _SET_FROM = 4  # fewer are tried one by one as quickly as all at once
 _WORKER = """
 import json, re, sys
+sys.stdout.write(" ")
+sys.stdout.flush()
 regex, lines = json.load(sys.stdin)
 search = re.compile(regex).search
 found = [(number, match[1]) for number, line in enumerate(lines) if (match := search(line))]
@@ -102,11 +108,18 @@ def _options() -> Any:
 
 
 def _in_a_process(regex: str, lines: Sequence[str]) -> list[tuple[int, str | None]]:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _WORKER],
-            input=json.dumps([regex, list(lines)]), capture_output=True, text=True, timeout=BUDGET_S, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise OutOfTimeError(regex) from None
-    return [(number, text) for number, text in json.loads(done.stdout)] if done.returncode == 0 else []
+    argv = [sys.executable, "-I", "-S", "-c", _WORKER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as worker:
+        try:
+            assert worker.stdout is not None
+            # It says one byte once it is up, before it reads: only then its time begins.
+            is_up = bool(select.select([worker.stdout], [], [], START_S)[0])
+            if is_up:
+                os.read(worker.stdout.fileno(), 1)
+            said, _ = worker.communicate(json.dumps([regex, list(lines)]).encode(), timeout=BUDGET_S if is_up else 0)
+        except subprocess.TimeoutExpired:
+            raise OutOfTimeError(regex) from None
+        finally:
+            worker.kill()
+    return [(number, text) for number, text in json.loads(said)] if worker.returncode == 0 else []

@@ -48,3 +48,14 @@ def test_many_patterns_are_tried_only_where_they_match() -> None:
 
 def test_lone_surrogates_are_text_too() -> None:
     assert values_in(["\ud800 x1"], compile_metrics([{"Name": "x", "Regex": "x(.)"}])) == ([(0, "x", 1.0)], [])
+
+
+def test_the_budget_begins_when_the_process_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "BUDGET_S", 0.5)
+    monkeypatch.setattr(patterns, "_WORKER", "import time\ntime.sleep(0.8)\n" + patterns._WORKER)
+    behind = compile_pattern(r"(?<=loss=)([0-9.]+)")
+    assert behind is not None
+    assert list(behind.search(["loss=0.5"])) == [(0, "0.5")]
+    monkeypatch.setattr(patterns, "START_S", 0.1)
+    with pytest.raises(patterns.OutOfTimeError):
+        list(behind.search(["loss=0.5"]))
