@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.jobs.runners import sandbox
+from backends.jobs.runners import process, sandbox
 from backends.jobs.runners.base import StartError
 from backends.jobs.runners.process import ProcessRunner
 from backends.jobs.spec import ImageRef
@@ -131,3 +131,17 @@ def test_modules_of_a_shown_package_are_the_jobs_own(lab: Lab, tmp_path: Path) -
     (package / "modules" / "of_the_image.py").write_text("print('imported')")
     image = ImageRef(None, Path(sys.prefix), (package,))
     assert lab.run("import of_the_image", image=image)[1] == ["imported"]
+
+
+def test_no_job_has_the_proxy_of_another_localmakers_shell() -> None:
+    proxy = "http://localmaker:key-of-another@127.0.0.1:4599"
+    given = {
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
+        "HTTP_PROXY": "http://ann:pw@proxy:3128",
+        "NO_PROXY": "localhost",
+    }
+    found, _ = process._inherited({**given, "PIP_INDEX_URL": "https://localmaker.example/simple", "AWS_X": "1"})
+    assert found == {
+        "HTTP_PROXY": given["HTTP_PROXY"], "NO_PROXY": "localhost", "PIP_INDEX_URL": "https://localmaker.example/simple",
+    }  # fmt: skip

@@ -16,6 +16,7 @@ import threading
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from backends.jobs.runners import etc as etc_files
 from backends.jobs.runners import identity, sandbox, venv
@@ -45,6 +46,7 @@ _PACKAGE_SOURCES = (
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_NO_INDEX"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
+_PROXY_USER = "localmaker"  # of `server/listener/proxy_key.py`
 _NETWORKS = identity.COUNT  # 127.16.0 to 127.239.255
 _PORT_RANGE = (20_000, 32_000)  # below the range from which Linux takes ports for outgoing connections
 
@@ -238,11 +240,24 @@ def _python(image: ImageRef, scratch: Path, mode: sandbox.Mode) -> tuple[list[tu
 
 
 def _inherited(variables: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[Path, str, bool]]]:
-    """Return how this machine's pip reaches packages, and the files that this names, for a script's requirements.txt."""
-    found = {name: variables[name] for name in _PACKAGE_SOURCES if name in variables}
+    """Return how this machine's pip reaches packages, and the files that this names, for a script's requirements.txt.
+
+    Not by the proxy of a LocalMaker in whose `env` the server was started: that one's key is for its shells only.
+    """
+    found = {
+        name: variables[name] for name in _PACKAGE_SOURCES if name in variables and not _is_of_env(variables[name])
+    }
     words = [word for name in _PACKAGE_FILES for word in found.get(name, "").split()]
     paths = [Path(word) for word in words if word.startswith("/") and not word.startswith(("/etc/", "/usr/"))]
     return found, [(path, str(path), True) for path in dict.fromkeys(paths) if path.exists()]
+
+
+def _is_of_env(value: str) -> bool:
+    """Return whether a value is a proxy as `localmaker env` writes it, with its key."""
+    try:
+        return urlsplit(value).username == _PROXY_USER
+    except ValueError:
+        return False
 
 
 def _in_layer(word: str, shared: Path | None, own: Path) -> str:
