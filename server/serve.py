@@ -23,7 +23,8 @@ from server.authentication import keyring
 from server.control import url_of
 from server.gateway import Gateway
 from server.listener import proxy_key
-from server.listener.authority import Authority
+from server.listener.authority import Authority, certificate_file
+from server.listener.authority import ensure as ensure_authority
 from server.listener.sniff import SniffingProtocol
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def serve(settings: Settings) -> None:
     forget_own_proxy(settings)
     kernel = Kernel(settings, load_components())
     kernel.open()
+    if certificate_file(settings.data_dir).exists():  # an older version's is renewed now, before any shell trusts it
+        ensure_authority(settings.data_dir)
     config = uvicorn.Config(
         make_gateway(kernel),
         host=settings.host,

@@ -47,10 +47,11 @@ def certificate_file(data_dir: Path) -> Path:
 def ensure(data_dir: Path) -> Path:
     """Make the CA unless it is there; return the path of its certificate. Several processes may do so at once.
 
-    One of an older version, which may not vouch for all of AWS's names, is made anew.
+    One of an older version, which may not vouch for all of AWS's names, is made anew; not while another process serves
+    the directory, which goes on with the one that it has.
     """
     path = certificate_file(data_dir)
-    if _vouches_for_all(path):
+    if _vouches_for_all(path) or (path.exists() and _is_served_by_another(data_dir)):
         return path
     private.directory(data_dir)
     with _locked(data_dir):
@@ -65,6 +66,20 @@ def _vouches_for_all(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return path.exists() and set(NAMES) <= set(named)
+
+
+def _is_served_by_another(data_dir: Path) -> bool:
+    """Return whether another process holds the data directory's lock (`backends/core/lease.py`)."""
+    try:
+        file = (data_dir / "lock").open(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return file.read().strip() != f"pid {os.getpid()}"
+    return False
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import ipaddress
 import json
+import os
 import socket
 import socketserver
 import ssl
@@ -303,6 +305,21 @@ def test_an_older_ca_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert made != {before}
     assert [record.getMessage() for record in caplog.records if "is made anew" in record.getMessage()]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["ca"]
+
+
+def test_an_older_ca_is_kept_while_an_older_server_runs(tmp_path: Path) -> None:
+    before = authority.ensure(tmp_path).read_bytes()
+    (tmp_path / "ca" / "names").unlink()
+    with (tmp_path / "lock").open("w") as held:
+        held.write("pid 1")
+        held.flush()
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert authority.ensure(tmp_path).read_bytes() == before
+        held.truncate(0)
+        held.seek(0)
+        held.write(f"pid {os.getpid()}")
+        held.flush()
+        assert authority.ensure(tmp_path).read_bytes() != before
 
 
 @pytest.mark.parametrize("suffix", [*hosts.SUFFIXES, "on.aws", "app.aws", "experiments.sagemaker.aws"])
