@@ -7,11 +7,11 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backends.jobs.runners import docker
+from backends.jobs.runners import docker, identity
 from backends.jobs.supervisor import beneath, container, sync
 from tests.engine import open_to_others
 
@@ -183,6 +183,70 @@ def test_a_checkpoint_may_take_the_name_of_a_folder_and_a_folder_that_of_a_file(
         ("delete", "name"),
         ("put", "name/file"),
     ]
+
+
+def test_a_mirror_holds_no_more_than_the_volume(tmp_path: Path) -> None:
+    """One file of many names is one file on the job's volume, and would be as many in the mirror."""
+    local, remote = tmp_path / "ml" / "checkpoints", tmp_path / "seen"
+    local.mkdir(parents=True)
+    notes: list[str] = []
+    pair = {"local": str(local), "remote": str(remote)}
+    mirror = sync.Mirror([pair], str(tmp_path / "journal"), [str(local.parent)], 3 << 20, notes.append)
+    (local / "0").write_bytes(b"x" * (1 << 20))
+    for number in range(1, 8):
+        (local / str(number)).hardlink_to(local / "0")
+    mirror.finish()
+    assert sorted(path.name for path in remote.iterdir()) == ["0", "1", "2"]
+    assert len(notes) == 1
+    (local / "0").unlink()
+    mirror.finish()
+    assert sorted(path.name for path in remote.iterdir()) == ["1", "2", "3"]
+
+
+def deep(folder: Path, depth: int) -> None:
+    """Make folders in each other, each with a file and another folder beside."""
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+        os.mkdir("b", dir_fd=at)
+        os.mkdir("a", dir_fd=at)
+        inner = os.open("a", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+
+
+def test_a_deep_tree_is_walked_at_the_cost_of_its_entries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep(folder, 1500)
+    opened, really = 0, os.open
+
+    def count(*args: Any, **given: Any) -> int:
+        nonlocal opened
+        opened += 1
+        return really(*args, **given)
+
+    monkeypatch.setattr(os, "open", count)
+    at = beneath.root(str(folder))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    most, paths = 0, []
+    for path, _ in beneath.walk(at):
+        paths.append(path)
+        most = max(most, len(list(Path("/proc/self/fd").iterdir())) if len(paths) % 100 == 0 else 0)
+    os.close(at)
+    assert len(paths) == len(set(paths)) == 3 * 1500
+    assert most - descriptors < 70
+    assert opened < 40_000  # from the root each time it was over two million
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who can give files away")
+def test_a_tree_of_any_depth_is_handed_over(folder: Path) -> None:
+    deep(folder, 1500)
+    identity.hand_over(folder, 61_190)
+    owners = set[int]()
+    at = beneath.root(str(folder))
+    owners.update(status.st_uid for _, status in beneath.walk(at))
+    os.close(at)
+    assert owners | {folder.stat().st_uid} == {61_190}
 
 
 def test_a_supervisor_needs_no_other_module_for_it() -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from functools import cache
 from pathlib import Path
+
+from backends.jobs.supervisor import beneath
 
 COUNT = 224 * 256  # as many as there are networks for jobs of processes, by whose numbers they are given out
 _RANGES = (
@@ -65,18 +68,21 @@ def can_reach(paths: list[Path]) -> bool:
 
 
 def hand_over(folder: Path, user: int | None) -> None:
-    """Make `user` (None: nobody) the owner of everything below a folder, following no link.
+    """Make `user` (None: nobody) the owner of everything below a folder, at any depth, following no link.
 
     Files of several names keep their owner: one of the names may lie elsewhere.
     """
     if user is None:
         return
-    for _, folders, names, fd in os.fwalk(folder, follow_symlinks=False):
-        os.fchown(fd, user, user)
-        for name in (*folders, *names):
-            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            if status.st_nlink == 1 or name in folders:
-                os.chown(name, user, user, dir_fd=fd, follow_symlinks=False)
+    at = beneath.root(str(folder))
+    try:
+        for _, fd, entries in beneath.folders(at):
+            os.fchown(fd, user, user)
+            for path, status in entries:
+                if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
+                    os.chown(path.rpartition("/")[2], user, user, dir_fd=fd, follow_symlinks=False)
+    finally:
+        os.close(at)
 
 
 def _become(user: int) -> tuple[str, ...]:

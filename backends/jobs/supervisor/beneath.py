@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PATH_MAX = 4096
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = getattr(os, "O_PATH", 0)
+_HELD = 64
 
 
 class RefusedError(OSError):
@@ -135,40 +136,62 @@ def link(at: int, name: str) -> str:
 def walk(at: int, name: str = "", *, force: bool = False) -> Iterator[tuple[str, os.stat_result]]:
     """Yield everything below a directory as (path relative to it, lstat), sorted, each folder before what it holds.
 
-    Names are listed from descriptors; at most two are open at a time. Left out: what vanishes meanwhile, and paths
-    longer than PATH_MAX, which no program can name.
+    Names are listed from descriptors. Left out: what vanishes meanwhile, and paths longer than PATH_MAX, which no
+    program can name.
+    """
+    for _, _, entries in folders(at, name, force=force):
+        yield from entries
+
+
+def folders(
+    at: int, name: str = "", *, force: bool = False
+) -> Iterator[tuple[str, int, list[tuple[str, os.stat_result]]]]:
+    """Yield each folder from a directory down as (path relative to it, descriptor while it is the one, what it holds).
+
+    At most _HELD folders are open at a time, so that each is opened from the one above it: a tree costs its entries.
     """
     base = directory(at, name, force=force)
+    held: list[tuple[str, int]] = []
     try:
         todo = [""]
         while todo:
             above = todo.pop()
-            folders = []
-            for path, status in _entries(base, above, force):
-                yield path, status
-                if stat.S_ISDIR(status.st_mode):
-                    folders.append(path)
-            todo += reversed(folders)
+            try:
+                fd = _descend(base, held, above, force)
+            except OSError:  # it was swapped or removed, or belongs to somebody who shut it
+                continue
+            entries = _entries(fd, above)
+            yield above, fd, entries
+            todo += reversed([path for path, status in entries if stat.S_ISDIR(status.st_mode)])
     finally:
+        for _, fd in held:
+            os.close(fd)
         os.close(base)
 
 
-def _entries(base: int, above: str, force: bool) -> list[tuple[str, os.stat_result]]:
-    try:
-        fd = directory(base, above, force=force)
-    except OSError:  # it was swapped or removed, or belongs to somebody who shut it
-        return []
+def _descend(base: int, held: list[tuple[str, int]], path: str, force: bool) -> int:
+    """Open a folder from the nearest that is held, and hold it and what lies between: the deepest _HELD of them."""
+    while held and path != held[-1][0] and not path.startswith(f"{held[-1][0]}/"):
+        os.close(held.pop()[1])
+    above, fd = held[-1] if held else ("", base)
+    rest = path[len(above) :].lstrip("/")
+    for part in _parts(rest) if rest else ():
+        fd = _enter(fd, part) if force else os.open(part, _DIRECTORY, dir_fd=fd)
+        above = f"{above}/{part}" if above else part
+        held.append((above, fd))
+        if len(held) > _HELD:
+            os.close(held.pop(0)[1])
+    return fd
+
+
+def _entries(fd: int, above: str) -> list[tuple[str, os.stat_result]]:
     found = []
-    try:
+    with contextlib.suppress(OSError):
         for entry in sorted(os.listdir(fd)):
             path = f"{above}/{entry}" if above else entry
             if len(os.fsencode(path)) < PATH_MAX:
                 with contextlib.suppress(OSError):
                     found.append((path, os.stat(entry, dir_fd=fd, follow_symlinks=False)))
-    except OSError:
-        pass
-    finally:
-        os.close(fd)
     return found
 
 

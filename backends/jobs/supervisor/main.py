@@ -78,7 +78,14 @@ class Supervisor:
         if self._plan["sync"]:
             from . import sync
 
-            self._mirror = sync.Mirror(self._plan["sync"], self._path(files.SYNC), self._plan["opt_ml"].values())
+            first = self._plan["hosts"][0]["name"]
+            self._mirror = sync.Mirror(
+                self._plan["sync"],
+                self._path(files.SYNC),
+                self._plan["opt_ml"].values(),
+                self._plan.get("volume_bytes"),
+                lambda text: self._log.note(first, text),
+            )
             self._mirror.start()
 
     def _start_pipes(self) -> None:

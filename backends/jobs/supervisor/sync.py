@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from . import beneath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 INTERVAL_S = 2.0
 _BLOCK_BYTES = 1 << 20
@@ -29,15 +29,31 @@ _Stamp = tuple[int, int]
 
 
 class Mirror:
-    """All the mirrors of one job, walked by one thread. `mounted`: the directories that hosts see as /opt/ml."""
+    """All the mirrors of one job, walked by one thread. `mounted`: the directories that hosts see as /opt/ml.
 
-    def __init__(self, pairs: list[dict[str, str]], journal: str, mounted: Iterable[str] = ()) -> None:
+    `limit_bytes`: what one mirror may take of the disk, the job's volume; `note` is told once of what is left out for that.
+    """
+
+    def __init__(
+        self,
+        pairs: list[dict[str, str]],
+        journal: str,
+        mounted: Iterable[str] = (),
+        limit_bytes: int | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self._limit_bytes, self._note = limit_bytes, note
         self._pairs = pairs
         self._journal = journal
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._places = [_place(pair["local"], mounted) for pair in pairs]
-        self._known: list[dict[str, _Stamp]] = [dict(_scan(*place) or {}) for place in self._places]
+        seen = [_scan(*place) or {} for place in self._places]
+        self._known = [{name: stamp for name, (stamp, _) in files.items()} for files in seen]
+        self._held = [
+            {name: size for name, (_, size) in files.items() if os.path.lexists(os.path.join(pair["remote"], name))}
+            for pair, files in zip(pairs, seen, strict=True)
+        ]
 
     def start(self) -> None:
         """Start the thread, if there is anything to mirror."""
@@ -59,24 +75,39 @@ class Mirror:
                 self._mirror(index, pair)
 
     def _mirror(self, index: int, pair: dict[str, str]) -> None:
-        known, lines = self._known[index], []
+        known, held, lines = self._known[index], self._held[index], []
         found = _scan(*self._places[index])
         if found is None:  # a link or a file is where the directory was: nothing is known of what it would hold
             return
         for name in [name for name in known if name not in found]:
             del known[name]
+            held.pop(name, None)
             gone = os.path.join(pair["remote"], name)
             with contextlib.suppress(OSError):
                 os.unlink(gone)
                 os.removedirs(os.path.dirname(gone))  # those that are empty: a file may come to have the folder's name
             lines.append(f"delete {index} {name}\n")
-        for name, stamp in found.items():
-            if known.get(name) != stamp and _copy(self._places[index], pair["remote"], name, stamp):
-                known[name] = stamp
+        total = sum(held.values())
+        for name, (stamp, size) in found.items():
+            if known.get(name) == stamp:
+                continue
+            after = total + size - held.get(name, 0)
+            if self._limit_bytes is not None and after > self._limit_bytes:
+                self._leave_out(self._limit_bytes)
+            elif _copy(self._places[index], pair["remote"], name, stamp):
+                known[name], held[name], total = stamp, size, after
                 lines.append(f"put {index} {name}\n")
         if lines:
             with open(self._journal, "a", encoding="utf-8", errors="surrogateescape") as file:
                 file.write("".join(lines))
+
+    def _leave_out(self, limit_bytes: int) -> None:
+        """Say once that not everything is uploaded: files of several names, say, are several objects of the whole size."""
+        if self._note is not None:
+            self._note(
+                f"LocalMaker: checkpoints that take more than the volume's {limit_bytes >> 30} GB are not uploaded."
+            )
+            self._note = None
 
 
 def read(path: str, since: int) -> Iterator[tuple[str, int, str, int]]:
@@ -99,14 +130,14 @@ def _place(local: str, mounted: Iterable[str]) -> tuple[int, str]:
     return beneath.root(local), ""
 
 
-def _scan(at: int, name: str) -> dict[str, _Stamp] | None:
-    """Return each regular file with its (size, mtime ns); None where the directory has become something else.
+def _scan(at: int, name: str) -> dict[str, tuple[_Stamp, int]] | None:
+    """Return each regular file with its (size, mtime ns) and what it takes of the disk; None where the directory has become something else.
 
     A name with a newline, or one too long for a key, is left out.
     """
     try:
         return {
-            path: (status.st_size, status.st_mtime_ns)
+            path: ((status.st_size, status.st_mtime_ns), min(status.st_size, 512 * status.st_blocks))
             for path, status in beneath.walk(at, name)
             if stat.S_ISREG(status.st_mode) and "\n" not in path and len(os.fsencode(path)) <= _MAX_KEY_BYTES
         }
