@@ -99,7 +99,7 @@ def emit(
         cx.db.execute(insert(deliveries), [{"event_id": event_id, "subscriber": s.name, "arn": arn} for s in heard_by])
     assert cx.tx is not None
     cx.tx.after_commit.append(cx.kernel.deliverer.wake)
-    cx.tx.after_commit.append(cx.kernel.changed.notify)
+    cx.tx.after_commit.append(lambda: cx.kernel.changed.notify(arn))
 
 
 _earlier = deliveries.alias("earlier")
@@ -244,13 +244,19 @@ def forget_old(tx: Transaction, now: float) -> int:
 
 
 class Changed:
-    """Wakes those who wait for any resource to change (held waiters); one shared future, replaced at each change."""
+    """Wakes those who wait for any resource to change (held waiters); one shared future, replaced at each change.
+
+    `listeners` are called with the ARN of a resource that an event was about, on the loop, and must return at once.
+    """
 
     def __init__(self) -> None:
         self._future: asyncio.Future[None] | None = None
+        self.listeners: list[Callable[[str], None]] = []
 
-    def notify(self) -> None:
+    def notify(self, arn: str = "") -> None:
         """Wake everybody who waits."""
+        for listener in self.listeners if arn else ():
+            listener(arn)
         future, self._future = self._future, None
         if future is not None and not future.done():
             future.set_result(None)

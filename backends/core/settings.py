@@ -52,6 +52,9 @@ class Settings:
     gpu: Annotated[str, "`auto`: GPU instance types need a GPU; `cpu`: their jobs run on the CPU, said in the log."] = (
         "auto"
     )
+    max_jobs: Annotated[
+        int, "Hosts of jobs that run at once; 0: one per CPU and at least four, as far as the memory allows 2 GiB each."
+    ] = 0
     strict_images: Annotated[bool, "Refuse an image whose library versions would be substituted."] = False
     base_image: Annotated[str, "Image that the recipes' Dockerfiles start from."] = "python:3.11-slim"
     max_body_bytes: Annotated[int, "Largest body of a request that is not streamed, in bytes."] = 32 * 1024 * 1024

@@ -15,10 +15,11 @@ from backends.core import errors
 from backends.core.instances import instance
 from backends.core.objects import parse_uri, role_access
 from backends.core.policy.principals import role_of
-from backends.jobs import archive, channels, credentials, images, places
+from backends.jobs import archive, channels, places
 from backends.jobs.opt_ml import bring, make_open
 from backends.jobs.runners.base import Handle, StartError
-from backends.jobs.spec import QUIET, HostSpec, JobSpec
+from backends.jobs.spec import HostSpec
+from backends.jobs.specify import ContainerRequest, job_spec
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
@@ -85,34 +86,22 @@ def start(cx: Context, plan: ContainerPlan, log_line: Callable[[str], None], che
         if error.detail:
             log_line(f"LocalMaker: the model data archive cannot be extracted: {error.detail}")
         raise
-    access = credentials.Access() if plan.isolated else credentials.for_job(cx, place.runner, plan.role, plan.job)
-    limits = places.limits_of(instance(plan.instance_type), log_line)
-    host = HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml, access.mounts)
-    spec = JobSpec(
-        id=plan.job,
+    request = ContainerRequest(
+        job=plan.job,
         directory=plan.directory,
-        hosts=(host,),
-        image=place.image,
-        command=place.command,
-        entrypoint=place.entrypoint,
-        environment={
-            **QUIET,
-            "AWS_REGION": cx.region,
-            "AWS_DEFAULT_REGION": cx.region,
-            "LOCALMAKER_IMAGE_TAG": images.tag_of(plan.container["Image"]),
-            **({"LOCALMAKER_REQUIRED_GPUS": str(len(plan.gpus))} if plan.gpus else {}),
-            **access.environment,
-            **plan.container.get("Environment", {}),
-        },
+        hosts=(HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml),),
+        arn=plan.arn,
+        image=plan.container["Image"],
+        instance=instance(plan.instance_type),
+        role=plan.role,
+        session=plan.job,
         isolated=plan.isolated,
-        cpus=limits.cpus,
-        memory_mb=limits.memory_mb,
-        volume_bytes=plan.volume_bytes,
+        environment=plan.container.get("Environment", {}),
         gpus=plan.gpus,
+        volume_bytes=plan.volume_bytes,
         ports=(PORT,),
-        labels={"localmaker.arn": plan.arn},
     )
-    return place.runner.start(spec)
+    return place.runner.start(job_spec(cx, place, request, log_line))
 
 
 def deliver_model(cx: Context, plan: ContainerPlan, target: Path, check: Callable[[], None]) -> None:

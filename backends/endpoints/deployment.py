@@ -15,16 +15,17 @@ from backends.core.instances import instance as instance_type
 from backends.endpoints import container as containers
 from backends.endpoints.fleet import Container, Fleet, Instance, Variant
 from backends.endpoints.status import variants_of
-from backends.jobs import logs, places, queue
+from backends.jobs import logs, places
+from backends.jobs.queue import DISPATCHER
+from backends.jobs.run import ServerStopping
 from backends.jobs.runners.base import Handle, StartError
-from backends.jobs.slots import ResourceRequest
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from backends.core.context import Context
-    from backends.jobs.queue import Run
+    from backends.jobs.run import Run
     from backends.jobs.runners.base import Runner
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
@@ -125,28 +126,27 @@ class Deployment:
         wanted = instance_type(instance["type"]).gpus
         if not wanted or self.run.kernel.settings.gpu == "cpu":
             return []
-        slots, key = queue.of(self.run.kernel).slots, self._slot(instance)
-        taken = slots.acquire(key, ResourceRequest(0, wanted), 0) if wanted <= slots.gpu_count else None
+        dispatcher = DISPATCHER.of(self.run.kernel)
+        taken = dispatcher.take_gpus(self._holder(instance), self.run.cx.account, wanted)
         if taken is not None:
             return list(taken)
-        slots.release(key)  # its place in the queue
         raise DeploymentError(
             f"CapacityError: an instance of {instance['type']} asks for {wanted} GPU(s) and this machine has "
-            f"{slots.gpu_count}, not enough of them free. Set LOCALMAKER_GPU=cpu to serve GPU instance types on the CPU."
+            f"{dispatcher.gpu_count}, not enough of them free. "
+            "Set LOCALMAKER_GPU=cpu to serve GPU instance types on the CPU."
         )
 
-    def hold_gpus(self) -> None:
-        """After a restart: count the GPUs of what may still run as taken."""
-        for instance in [*self.state["instances"], *self.state["surplus"]]:
-            if instance.get("gpus"):
-                queue.of(self.run.kernel).slots.hold(self._slot(instance), 0, tuple(instance["gpus"]))
+    def gpus(self) -> dict[str, list[int]]:
+        """Return the GPUs of what may still run, by the name under which they are held."""
+        instances = [*self.state["instances"], *self.state["surplus"]]
+        return {self._holder(instance): instance["gpus"] for instance in instances if instance.get("gpus")}
 
     def _release_gpus(self, instances: Iterable[dict[str, Any]]) -> None:
         for instance in instances:
-            queue.of(self.run.kernel).slots.release(self._slot(instance))
+            DISPATCHER.of(self.run.kernel).release(self._holder(instance))
             instance["gpus"] = []
 
-    def _slot(self, instance: dict[str, Any]) -> str:
+    def _holder(self, instance: dict[str, Any]) -> str:
         return f"{self.run.id}-{instance['id']}"
 
     def _start_container(self, instance: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -237,7 +237,7 @@ class Deployment:
             added = self._plan(variant, count - len(mine))
             try:
                 self._start(added)
-            except queue.ServerStopping:
+            except ServerStopping:
                 raise  # the next server finds them
             except Exception:
                 self._stop(added)

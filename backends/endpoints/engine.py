@@ -20,7 +20,8 @@ from backends.endpoints.deployment import Deployment, DeploymentError
 from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary
 from backends.endpoints.tables import async_invocations
 from backends.jobs import queue
-from backends.jobs.queue import Run, drives
+from backends.jobs.admission import Allotment
+from backends.jobs.run import Run, ServerStopping, drives
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
@@ -41,13 +42,30 @@ def enqueue(cx: Context, event: Event) -> None:
     queue.add(cx, "endpoint", event.arn, {"name": event.detail["name"]})
 
 
-@on("Endpoint", name="endpoints.engine.wake", to=("Updating", "Deleting"))
-def wake(cx: Context, event: Event) -> None:
-    """Wake the driver: something else is wanted."""
-    queue.notify(cx, event.arn)
+def give_up(run: Run, reason: str) -> None:
+    """Settle an endpoint whose driver failed again and again, so that it can be deleted; its containers stay.
+
+    Creating becomes Failed and Updating becomes InService, both with the reason; InService stays. The row stays on the
+    queue: whatever is asked of the endpoint next, and the next start of the server, gives it a driver again.
+    """
+    log.error("endpoint %s has no driver any more: %s", run.arn, reason)
+    endpoint, error = _Endpoint(run), DeploymentError(reason)
+    endpoint.fail(error)
+    endpoint.roll_back(error)
 
 
-@drives("endpoint")
+def held_gpus(run: Run) -> dict[str, Allotment]:
+    """Return the GPUs that an endpoint's instances hold, after a restart."""
+    kept = [run.state.get(which) for which in ("next", "old", "current")]
+    return {
+        holder: Allotment(run.cx.account, 0, tuple(gpus))
+        for state in kept
+        if state
+        for holder, gpus in Deployment(run, "", state).gpus().items()
+    }
+
+
+@drives("endpoint", fail=give_up, adopt=held_gpus)
 def drive(run: Run) -> None:
     """Carry an endpoint from its creation to its deletion."""
     endpoint = _Endpoint(run)
@@ -71,21 +89,6 @@ def drive(run: Run) -> None:
         run.wait(TEND_S if row.status == "InService" else 0.05 if row.status != "Failed" else 3600)
 
 
-def give_up(run: Run, reason: str) -> None:
-    """Settle an endpoint whose driver failed again and again, so that it can be deleted; its containers stay.
-
-    Creating becomes Failed and Updating becomes InService, both with the reason; InService stays. The row stays on the
-    queue: whatever is asked of the endpoint next, and the next start of the server, gives it a driver again.
-    """
-    log.error("endpoint %s has no driver any more: %s", run.arn, reason)
-    endpoint, error = _Endpoint(run), DeploymentError(reason)
-    endpoint.fail(error)
-    endpoint.roll_back(error)
-
-
-drive.failed = give_up  # type: ignore[attr-defined]  # see backends/jobs/queue.py
-
-
 class _Endpoint:
     """One endpoint's deployments: the one that serves (`current`) and the one that is coming up (`next`)."""
 
@@ -103,10 +106,6 @@ class _Endpoint:
 
     def resume(self) -> None:
         """After a restart: take away a half-made deployment, and publish what still serves."""
-        for which in ("next", "old", "current"):
-            held = self._deployment(which)
-            if held is not None:
-                held.hold_gpus()
         for which in ("next", "old"):
             half = self._deployment(which)
             if half is not None:
@@ -138,7 +137,7 @@ class _Endpoint:
         made = Deployment.planned(self.run, "next", config)
         try:
             made.start()
-        except queue.ServerStopping:
+        except ServerStopping:
             raise  # the next server takes it away
         except Exception:
             made.stop()
@@ -151,7 +150,7 @@ class _Endpoint:
         try:
             if not self._serves(row.document["EndpointConfigName"]):
                 self._switch(self._deploy(row.document["EndpointConfigName"]))
-        except queue.ServerStopping:
+        except ServerStopping:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the endpoint must not stay Creating
             self.fail(error)
@@ -166,7 +165,7 @@ class _Endpoint:
                 self._switch(self._deploy(pending["EndpointConfigName"]))
             elif pending is None:
                 self._rescale(row)
-        except queue.ServerStopping:
+        except ServerStopping:
             raise
         except Exception as error:  # noqa: BLE001 - what served serves on
             self.roll_back(error)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.objects import StoredObject
-    from backends.jobs.queue import Run
+    from backends.jobs.run import Run
     from backends.jobs.runners.base import Change, Handle, Runner
     from backends.jobs.spec import HostSpec
 

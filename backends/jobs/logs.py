@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from backends.core.context import Context
-    from backends.jobs.queue import Run
+    from backends.jobs.run import Run
     from backends.jobs.runners.base import Handle, LogLine, Runner
 
 BATCH_LINES = 2000

@@ -34,7 +34,7 @@ NO_REPORTS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"T
 
 
 @dataclass(frozen=True, slots=True)
-class HostPlan:
+class Host:
     """One host of a job: its name (`algo-1`), instance type and instance group."""
 
     name: str
@@ -43,32 +43,34 @@ class HostPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DirectoryLayout:
     """What every host of a job is given."""
 
     directory: Path
-    hosts: tuple[HostPlan, ...]
+    hosts: tuple[Host, ...]
     channels: tuple[Channel, ...]
     hyperparameters: Mapping[str, str]
     network_interface: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def lay_out(cx: Context, plan: Plan, check: Callable[[], None]) -> tuple[tuple[HostSpec, ...], tuple[Pipe, ...]]:
+def lay_out(
+    cx: Context, layout: DirectoryLayout, check: Callable[[], None]
+) -> tuple[tuple[HostSpec, ...], tuple[Pipe, ...]]:
     """Write every host's /opt/ml; give the hosts and their pipes. `check` is called between files and may raise."""
-    beneath.remove(plan.directory)
+    beneath.remove(layout.directory)
     specs: list[HostSpec] = []
     pipes: list[Pipe] = []
-    for index, host in enumerate(plan.hosts):
-        opt_ml = plan.directory / host.name / "ml"
+    for index, host in enumerate(layout.hosts):
+        opt_ml = layout.directory / host.name / "ml"
         for name in DIRECTORIES:
             make_open(opt_ml / name, above=opt_ml.parent)
-        write_config(opt_ml / "input" / "config", plan, host)
+        write_config(opt_ml / "input" / "config", layout, host)
         mounts: list[Mount] = []
-        for channel in plan.channels:
+        for channel in layout.channels:
             if channel.groups and host.group not in channel.groups:
                 continue
-            _deliver(cx, plan, channel, index, mounts, pipes, check)
+            _deliver(cx, layout, channel, index, mounts, pipes, check)
         specs.append(HostSpec(host.name, opt_ml, tuple(mounts), {}))
     return tuple(specs), tuple(pipes)
 
@@ -87,18 +89,18 @@ def make_open(directory: Path, above: Path) -> None:
         os.close(at)
 
 
-def write_config(folder: Path, plan: Plan, host: HostPlan) -> None:
+def write_config(folder: Path, layout: DirectoryLayout, host: Host) -> None:
     """Write hyperparameters.json, inputdataconfig.json, resourceconfig.json, and defaults for an SDK in the job."""
-    _write(folder / "hyperparameters.json", dict(plan.hyperparameters))
-    _write(folder / "inputdataconfig.json", {channel.name: _channel_config(channel) for channel in plan.channels})
-    _write(folder / "resourceconfig.json", resource_config(plan, host))
+    _write(folder / "hyperparameters.json", dict(layout.hyperparameters))
+    _write(folder / "inputdataconfig.json", {channel.name: _channel_config(channel) for channel in layout.channels})
+    _write(folder / "resourceconfig.json", resource_config(layout, host))
     _write(folder / SDK_DEFAULTS.rpartition("/")[2], NO_REPORTS)
 
 
-def resource_config(plan: Plan, host: HostPlan) -> dict[str, Any]:
+def resource_config(layout: DirectoryLayout, host: Host) -> dict[str, Any]:
     """Describe the cluster to one of its hosts. Hosts are sorted as text, as AWS does."""
     groups: dict[str, dict[str, Any]] = {}
-    for other in plan.hosts:
+    for other in layout.hosts:
         group = groups.setdefault(
             other.group, {"instance_group_name": other.group, "instance_type": other.instance_type, "hosts": []}
         )
@@ -109,9 +111,9 @@ def resource_config(plan: Plan, host: HostPlan) -> dict[str, Any]:
         "current_host": host.name,
         "current_instance_type": host.instance_type,
         "current_group_name": host.group,
-        "hosts": sorted(other.name for other in plan.hosts),
+        "hosts": sorted(other.name for other in layout.hosts),
         "instance_groups": list(groups.values()),
-        "network_interface_name": plan.network_interface,
+        "network_interface_name": layout.network_interface,
     }
 
 
@@ -131,7 +133,7 @@ def _write(path: Path, document: dict[str, Any]) -> None:
 
 def _deliver(
     cx: Context,
-    plan: Plan,
+    layout: DirectoryLayout,
     channel: Channel,
     index: int,
     mounts: list[Mount],
@@ -139,23 +141,23 @@ def _deliver(
     check: Callable[[], None],
 ) -> None:
     """Deliver one channel to one host, by its mode."""
-    host = plan.hosts[index]
-    data = plan.directory / host.name / "ml" / "input" / "data"
+    host = layout.hosts[index]
+    data = layout.directory / host.name / "ml" / "input" / "data"
     if channel.file_system is not None:
         mounts.append(_file_system(cx, channel, data))
         return
     if channel.mode == "Pipe":
-        pipes.append(_pipe(cx, plan, channel, index, check))
+        pipes.append(_pipe(cx, layout, channel, index, check))
         return
     target = data / channel.name
     if channel.mode == "FastFile":
         # The job sees this read-only, so the files may be links to the stored objects.
-        target = plan.directory / "fast" / host.name / channel.name
+        target = layout.directory / "fast" / host.name / channel.name
         (data / channel.name).mkdir()
         mounts.append(Mount(target, f"{DATA}/{channel.name}", read_only=True))
     found = cx.look(lambda inside: channels.objects_of(inside, channel))
     make_open(target, above=target.parent)
-    for delivery in channels.share(found, channel, *_place_among(plan, channel, index)):
+    for delivery in channels.share(found, channel, *_place_among(layout, channel, index)):
         check()
         path = target / delivery.path
         bring(cx, delivery.stored, path, above=target.parent, link=channel.mode == "FastFile")
@@ -176,9 +178,9 @@ def bring(cx: Context, stored: StoredObject, path: Path, above: Path, *, link: b
         raise channels.DataError(f"{stored.key!r}: {error.strerror}") from error
 
 
-def _place_among(plan: Plan, channel: Channel, index: int) -> tuple[int, int]:
+def _place_among(layout: DirectoryLayout, channel: Channel, index: int) -> tuple[int, int]:
     """Return a host's number among those that get the channel, and how many they are."""
-    sharing = [n for n, host in enumerate(plan.hosts) if not channel.groups or host.group in channel.groups]
+    sharing = [n for n, host in enumerate(layout.hosts) if not channel.groups or host.group in channel.groups]
     return sharing.index(index), len(sharing)
 
 
@@ -226,9 +228,9 @@ def check_file_systems(cx: Context, used: tuple[Channel, ...], hosts: tuple[Host
             raise channels.DataError(f"the directory of channel {channel.name} was replaced meanwhile") from error
 
 
-def _pipe(cx: Context, plan: Plan, channel: Channel, index: int, check: Callable[[], None]) -> Pipe:
-    """Plan the FIFOs of one host. Objects are linked into the job's directory: they may be deleted while it runs."""
-    folder = plan.directory / "pipe" / plan.hosts[index].name / channel.name
+def _pipe(cx: Context, layout: DirectoryLayout, channel: Channel, index: int, check: Callable[[], None]) -> Pipe:
+    """DirectoryLayout the FIFOs of one host. Objects are linked into the job's directory: they may be deleted while it runs."""
+    folder = layout.directory / "pipe" / layout.hosts[index].name / channel.name
     folder.mkdir(parents=True)
     lines: list[tuple[StoredObject | str, ...]]
     if channel.data_type == "AugmentedManifestFile":
@@ -237,7 +239,7 @@ def _pipe(cx: Context, plan: Plan, channel: Channel, index: int, check: Callable
         lines = [(d.stored,) for d in cx.look(lambda inside: channels.objects_of(inside, channel))]
     count = 0
     entries: list[tuple[Path | str, ...]] = []
-    for line in channels.share(lines, channel, *_place_among(plan, channel, index)):
+    for line in channels.share(lines, channel, *_place_among(layout, channel, index)):
         parts: list[Path | str] = []
         for part in line:
             if isinstance(part, str):
@@ -250,7 +252,7 @@ def _pipe(cx: Context, plan: Plan, channel: Channel, index: int, check: Callable
             parts.append(path)
         entries.append(tuple(parts))
     return Pipe(
-        plan.hosts[index].name,
+        layout.hosts[index].name,
         channel.name,
         tuple(entries),
         gzip=channel.compression == "Gzip",

@@ -11,10 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backends.jobs import images, recipes, registry
+from backends.jobs import images, machine, recipes, registry
 from backends.jobs.runners import sandbox
 from backends.jobs.runners.base import StartError
-from backends.jobs.slots import machine_cpus, machine_memory_mb
 from backends.jobs.spec import ImageRef
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Limits:
 
 def limits_of(kind: Instance, log_line: LogLine) -> Limits:
     """Return an instance type's limits, capped to this machine; a cap is said in the log."""
-    cpus, memory = min(kind.vcpus, machine_cpus()), min(kind.memory_mb, int(machine_memory_mb() * MEMORY_SHARE))
+    cpus, memory = min(kind.vcpus, machine.cpus()), min(kind.memory_mb, int(machine.memory_mb() * MEMORY_SHARE))
     if cpus < kind.vcpus or memory < kind.memory_mb:
         log_line(
             f"{kind.name} has {kind.vcpus} vCPUs and {kind.memory_mb} MiB of memory; "

@@ -8,7 +8,7 @@ from backends.core import errors, events, listing
 from backends.core.lifecycle import transition
 from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
-from backends.jobs import channels, checkpoints, queue
+from backends.jobs import channels, checkpoints
 from backends.jobs.logs import compile_metrics
 from backends.training.algorithm_metrics import definitions_of
 from backends.training.status import TRAINING_JOB, with_secondary
@@ -77,7 +77,6 @@ def stop_training_job(cx: Context, request: StopTrainingJobRequestTypeDef) -> di
     changed = with_secondary(row.document, "Stopping", cx.clock.now())
     kept = {name: changed[name] for name in ("SecondaryStatus", "SecondaryStatusTransitions")}
     transition(cx, TRAINING_JOB, row, "Stopping", **kept)
-    queue.notify(cx, row.arn)
     return {}
 
 

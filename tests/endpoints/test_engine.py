@@ -15,8 +15,9 @@ from backends.endpoints import engine
 from backends.endpoints.deployment import Deployment, DeploymentError
 from backends.endpoints.status import ENDPOINT
 from backends.jobs import places, queue
-from backends.jobs.queue import Run
-from backends.jobs.slots import ResourceRequest, Slots
+from backends.jobs.admission import Admission, Allotment
+from backends.jobs.dispatcher import Dispatcher
+from backends.jobs.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 
 def endpoint(kernel: Kernel, monkeypatch: pytest.MonkeyPatch, status: str) -> Run:
     """Write an endpoint and its row on the queue; give what would be driven."""
-    monkeypatch.setattr(queue.Queue, "resume", lambda *_: None)
+    monkeypatch.setattr(Dispatcher, "submit", lambda *_: None)
 
     def work(cx: Context) -> str:
         document: dict[str, Any] = {"EndpointName": "e", "EndpointConfigName": "c", "ProductionVariants": []}
@@ -66,7 +67,7 @@ def test_an_endpoint_whose_driver_gave_up_can_be_deleted(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch, status: str, settled: str, reason: str | None
 ) -> None:
     run = endpoint(kernel, monkeypatch, status)
-    engine.drive.failed(run, "boom")  # type: ignore[attr-defined]
+    engine.give_up(run, "boom")
     found = run.cx.look(lambda cx: ENDPOINT.get(cx, "e"))
     assert (found.status, found.document.get("FailureReason")) == (settled, reason)
     run.cx.write(lambda cx: cx.call("DeleteEndpoint", {"EndpointName": "e"}))
@@ -99,7 +100,8 @@ def test_what_a_killed_server_was_starting_is_found_and_awaited(
 
 def test_each_instance_holds_its_own_gpus_through_a_restart(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     run = endpoint(kernel, monkeypatch, "InService")
-    slots = queue.of(kernel).slots = Slots(gpus=(0, 1))
+    admission = Admission(4, (0, 1))
+    queue.DISPATCHER.set(kernel, Dispatcher(kernel, {}, admission))
     state: dict[str, Any] = {"id": "d", "instances": [instance("i-1", ""), instance("i-2", "")], "surplus": []}
     made = Deployment(run, "current", state)
     for name in ("_start_container", "_stop"):
@@ -109,12 +111,13 @@ def test_each_instance_holds_its_own_gpus_through_a_restart(kernel: Kernel, monk
     assert [entry["gpus"] for entry in state["instances"]] == [[0], [1]]
     with pytest.raises(DeploymentError, match="CapacityError"):
         made._start([instance("i-3", "")])
-    slots = queue.of(kernel).slots = Slots(gpus=(0, 1))
+    admission = Admission(4, (0, 1))
+    queue.DISPATCHER.set(kernel, Dispatcher(kernel, {}, admission))
     again = Deployment(run, "current", run.state["current"])
-    again.hold_gpus()
-    assert slots.acquire("training", ResourceRequest(1, 1), 0) is None
-    slots.release("training")
+    admission.held.update(engine.held_gpus(run))
+    assert admission.held == {f"{run.id}-i-{n}": Allotment(ACCOUNT, 0, (n - 1,)) for n in (1, 2)}
+    assert admission.take_gpus("training", ACCOUNT, 1) is None
     again.replace(again.state["instances"][:1])
     assert again.state["instances"][0]["gpus"] == [0]
     again.stop()
-    assert slots.acquire("training", ResourceRequest(1, 2), 0) == (0, 1)
+    assert admission.take_gpus("training", ACCOUNT, 2) == (0, 1)

@@ -11,18 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.core.instances import instance
+from backends.jobs.admission import ResourceRequest
 from backends.jobs.channels import DataError, channel_of, relative_path, share
 from backends.jobs.logs import compile_metrics, values_in
-from backends.jobs.opt_ml import HostPlan, Plan, resource_config
+from backends.jobs.opt_ml import DirectoryLayout, Host, resource_config
 from backends.jobs.spec import Exit, HostExit
-from backends.training.plan import hosts_of, job_environment, model_uri, plan_of
+from backends.jobs.specify import ContainerRequest, environment_of
+from backends.jobs.verdict import FAILURE_CHARACTERS, Verdict, verdict
+from backends.training.document import (
+    container_spec,
+    failure_reason,
+    hosts_of,
+    output_base,
+    training_spec,
+    variables,
+)
 from backends.training.status import with_secondary
-from backends.training.verdict import FAILURE_CHARACTERS, verdict
 
 CODES = st.integers(0, 255)
 KEYS = st.text(alphabet=string.ascii_letters + string.digits + "/._-ü ", min_size=1, max_size=40)
 DOCUMENT: dict[str, Any] = {
     "TrainingJobName": "job",
+    "RoleArn": "arn:aws:iam::111122223333:role/r",
     "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
     "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2},
     "StoppingCondition": {"MaxRuntimeInSeconds": 10},
@@ -39,9 +50,14 @@ def ended(*codes: int | None, **members: Any) -> Exit:
     return Exit(hosts, members.pop("reason", "exited"), **members)
 
 
+def judged(end: Exit, cause: str | None, text: str) -> Verdict:
+    """Judge as training does, with what the container wrote to its failure file."""
+    return verdict(end, cause, lambda code, oom: failure_reason(text, code, is_out_of_memory=oom))
+
+
 @given(st.lists(CODES, min_size=1, max_size=5), st.text(max_size=3000))
 def test_a_verdict_is_completed_only_when_every_host_succeeded(codes: list[int], text: str) -> None:
-    how = verdict(ended(*codes), None, text)
+    how = judged(ended(*codes), None, text)
     assert (how.status == "Completed") == (not any(codes))
     assert len(how.reason) <= FAILURE_CHARACTERS
     if how.status == "Failed":
@@ -51,19 +67,19 @@ def test_a_verdict_is_completed_only_when_every_host_succeeded(codes: list[int],
 
 @given(st.lists(CODES, max_size=3), st.sampled_from(["Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"]))
 def test_a_stop_is_no_failure(codes: list[int], cause: str) -> None:
-    how = verdict(ended(*codes, reason="stopped"), cause, "text")
+    how = judged(ended(*codes, reason="stopped"), cause, "text")
     assert (how.status, how.secondary, how.reason) == ("Stopped", cause, "")
 
 
 def test_whose_fault_a_failure_was() -> None:
-    assert verdict(ended(143, 4), None, "").reason == "AlgorithmError: , exit code: 4"
-    assert verdict(ended(137), None, "").reason == "AlgorithmError: , exit code: 137"
-    assert verdict(ended(1), None, "ClientError: yours").reason == "ClientError: yours, exit code: 1"
-    assert verdict(ended(None, reason="lost"), None, "").is_ours
+    assert judged(ended(143, 4), None, "").reason == "AlgorithmError: , exit code: 4"
+    assert judged(ended(137), None, "").reason == "AlgorithmError: , exit code: 137"
+    assert judged(ended(1), None, "ClientError: yours").reason == "ClientError: yours, exit code: 1"
+    assert judged(ended(None, reason="lost"), None, "").is_ours
     started = ended(None, reason="start-failed", message="no such file", code="ClientError")
-    assert verdict(started, None, "").reason == "ClientError: no such file"
+    assert judged(started, None, "").reason == "ClientError: no such file"
     oom = Exit({"algo-1": HostExit(137, 9, oom=True)}, "exited")
-    assert verdict(oom, None, "").reason == "AlgorithmError: Out of memory: the container was killed, exit code: 137"
+    assert judged(oom, None, "").reason == "AlgorithmError: Out of memory: the container was killed, exit code: 137"
 
 
 @given(KEYS, st.integers(0, 40))
@@ -117,8 +133,8 @@ def test_shares_make_up_the_whole(items: list[int], hosts: int, seed: int | None
 def test_the_cluster_is_described_alike_to_all_hosts(groups: list[tuple[str, int]]) -> None:
     wanted = [{"InstanceGroupName": n, "InstanceType": "ml.m5.large", "InstanceCount": c} for n, c in groups]
     hosts = hosts_of({"InstanceGroups": wanted})
-    plan = Plan(Path("/x"), hosts, (), {}, "eth0")
-    described = [resource_config(plan, host) for host in hosts]
+    layout = DirectoryLayout(Path("/x"), hosts, (), {}, "eth0")
+    described = [resource_config(layout, host) for host in hosts]
     assert [config["current_host"] for config in described] == [f"algo-{n}" for n in range(1, len(hosts) + 1)]
     assert described[0]["hosts"] == sorted(host.name for host in hosts)
     assert all(config["instance_groups"] == described[0]["instance_groups"] for config in described)
@@ -126,19 +142,23 @@ def test_the_cluster_is_described_alike_to_all_hosts(groups: list[tuple[str, int
     assert spread == dict(groups)
 
 
-def test_a_plan_fills_in_the_defaults() -> None:
-    plan = plan_of(DOCUMENT)
-    assert plan.hosts == (HostPlan("algo-1", "ml.m5.large"), HostPlan("algo-2", "ml.m5.large"))
-    assert (plan.entrypoint, plan.arguments, plan.compressed, plan.attempts) == (None, (), True, 0)
-    assert plan.checkpoint_path == "/opt/ml/checkpoints"
-    assert model_uri(plan) == "s3://bucket/out/job/output/model.tar.gz"
-    assert model_uri(replace(plan, compressed=False)) == "s3://bucket/out/job/output/model/"
-    assert model_uri(replace(plan, output_uri=None)) is None
+def test_a_document_is_read_with_its_defaults() -> None:
+    spec, training = container_spec(DOCUMENT), training_spec(DOCUMENT)
+    assert spec.hosts == (Host("algo-1", "ml.m5.large"), Host("algo-2", "ml.m5.large"))
+    assert (spec.entrypoint, spec.arguments, training.compressed, spec.attempts) == (None, (), True, 0)
+    assert training.checkpoint_path == "/opt/ml/checkpoints"
+    assert output_base(training, "job") == "s3://bucket/out/job/output"
+    assert output_base(replace(training, output_uri=None), "job") is None
+    assert (spec.request(use_gpus=True), spec.instances[0].vcpus) == (ResourceRequest(2), 2)
 
 
 def test_the_request_has_the_last_word_in_the_environment() -> None:
-    plan = replace(plan_of(DOCUMENT), environment={"AWS_REGION": "mine", "X": "1"})
-    found = job_environment(plan, "arn", "eu-west-1", {"AWS_ACCESS_KEY_ID": "key"}, gpus=2)
+    training = replace(training_spec(DOCUMENT), environment={"AWS_REGION": "mine", "X": "1"})
+    request = ContainerRequest(
+        "job", Path("/x"), (), "arn", "image", instance("ml.m5.large"), "role", "session",
+        isolated=False, environment=variables(training, "job", "arn"), gpus=(0, 1),
+    )  # fmt: skip
+    found = environment_of("eu-west-1", request, {"AWS_ACCESS_KEY_ID": "key"})
     assert found["AWS_REGION"] == "mine"
     assert found["AWS_DEFAULT_REGION"] == "eu-west-1"
     assert found["LOCALMAKER_REQUIRED_GPUS"] == "2"

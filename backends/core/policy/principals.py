@@ -68,6 +68,11 @@ def role_of(principal: str) -> str:
     return f"arn:{parts[1]}:iam::{parts[4]}:role/{parts[5].split('/')[1]}"
 
 
+def session_of(principal: str) -> str:
+    """Return the name of a role's session from its ARN, or an empty string."""
+    return principal.rpartition("/")[2] if role_of(principal) else ""
+
+
 def directly(statement: Statement, question: Question) -> bool:
     """Return whether a resource's statement names the very user or session that asks, or everybody.
 

@@ -10,20 +10,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backends.jobs.spec import Exit
 
 FAILURE_CHARACTERS = 1024
-# What a container may say itself: our recipes check the user's configuration as the service does.
-OWN_CLASSES = ("ClientError: ", "CapacityError: ")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The last status, the last secondary status, and the reason (for Failed)."""
+    """The last status, the last secondary status (where a kind of job has such), and the reason (for Failed)."""
 
     status: str
     secondary: str
     reason: str = ""
+
+    @classmethod
+    def failed(cls, reason: str) -> Verdict:
+        """Return the verdict of a job that failed for a reason."""
+        return cls("Failed", "Failed", reason)
 
     @property
     def is_ours(self) -> bool:
@@ -31,22 +36,23 @@ class Verdict:
         return self.reason.startswith("InternalServerError")
 
 
-def verdict(end: Exit, stop_cause: str | None, failure_text: str) -> Verdict:
-    """Judge an exit. `stop_cause` is the secondary status a stop leads to (`Stopped`, `MaxRuntimeExceeded`, ...)."""
+def verdict(end: Exit, stop_cause: str | None, failure: Callable[[int, bool], str]) -> Verdict:
+    """Judge an exit.
+
+    `stop_cause` is the secondary status a stop leads to (`Stopped`, `MaxRuntimeExceeded`, ...). `failure` words the reason
+    of a container that failed, from its exit code and whether it lacked memory.
+    """
     if stop_cause is not None:
         return Verdict("Stopped", stop_cause)
     if end.reason == "lost":
-        return Verdict("Failed", "Failed", fitted(f"InternalServerError: {end.message}", ""))
+        return Verdict.failed(fitted(f"InternalServerError: {end.message}", ""))
     if end.reason == "start-failed":
-        return Verdict("Failed", "Failed", f"{end.code or 'ClientError'}: {end.message}")
+        return Verdict.failed(f"{end.code or 'ClientError'}: {end.message}")
     if end.reason == "killed" and end.message:  # the supervisor ended it, and says why
-        return Verdict("Failed", "Failed", fitted(end.message, ""))
+        return Verdict.failed(fitted(end.message, ""))
     if end.ok:
         return Verdict("Completed", "Completed")
-    code, oom = _failed_host(end)
-    text = failure_text or ("Out of memory: the container was killed" if oom else "")
-    told = text if text.startswith(OWN_CLASSES) else f"AlgorithmError: {text}"
-    return Verdict("Failed", "Failed", fitted(told, f", exit code: {code}"))
+    return Verdict.failed(failure(*_failed_host(end)))
 
 
 def _failed_host(end: Exit) -> tuple[int, bool]:

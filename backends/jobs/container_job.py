@@ -1,0 +1,437 @@
+"""One job in containers, from admitted to recorded, whatever kind it is. Read `drive` top to bottom.
+
+A component derives from `ContainerJob` what differs (its document, what lies in the containers' directories, the words of
+its statuses, what is brought home) and registers it by `@drives_containers(kind)`. Each phase is saved before the step it
+names, so that a server that is killed anywhere resumes there: a prepared job is prepared again, a running one is adopted,
+an ended one is collected again, and the last status is written once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from backends.core import errors, keys
+from backends.core.instances import Instance, instance
+from backends.core.lifecycle import transition
+from backends.core.objects import role_access
+from backends.jobs import channels, logs, places, specify
+from backends.jobs.admission import Allotment, ResourceRequest
+from backends.jobs.run import QUEUED, Driver
+from backends.jobs.runners.base import Handle, StartError
+from backends.jobs.spec import Exit, HostSpec, Pipe, Sync
+from backends.jobs.supervisor import beneath
+from backends.jobs.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from backends.core.context import Context
+    from backends.core.resource import Resource, Row
+    from backends.jobs.admission import CapacityError
+    from backends.jobs.opt_ml import Host
+    from backends.jobs.run import Run
+    from backends.jobs.runners.base import Runner
+    from backends.jobs.spec import JobSpec
+
+POLL_S = 0.25
+STOP_GRACE_S = 120.0
+
+
+class JobEnded(Exception):  # noqa: N818 - how a job ends before or instead of its container
+    """The job is over; `verdict` says how."""
+
+    def __init__(self, how: Verdict) -> None:
+        super().__init__(how.reason)
+        self.verdict = how
+
+
+class JobGone(Exception):  # noqa: N818
+    """The job's resource was deleted or reset; there is nothing left to drive."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What a document asks for, with defaults filled in. Times are seconds.
+
+    `mode`: the argument that a container without entrypoint and arguments gets (`train`), or none. `attempts`: how often a
+    job that failed for a reason of the service's is tried again.
+    """
+
+    name: str
+    role: str
+    hosts: tuple[Host, ...]
+    image: str
+    mode: str
+    entrypoint: tuple[str, ...] | None
+    arguments: tuple[str, ...]
+    isolated: bool
+    volume_bytes: int | None
+    max_runtime_s: float
+    max_wait_s: float | None = None
+    max_pending_s: float | None = None
+    attempts: int = 0
+    instances: tuple[Instance, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "instances", tuple(instance(host.instance_type) for host in self.hosts))
+
+    def request(self, *, use_gpus: bool) -> ResourceRequest:
+        """Return what the job needs of this machine."""
+        return ResourceRequest(len(self.hosts), sum(each.gpus for each in self.instances) if use_gpus else 0)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What was laid out for a job: its hosts with their mounts, its pipes, the directories that are mirrored."""
+
+    hosts: tuple[HostSpec, ...]
+    pipes: tuple[Pipe, ...] = ()
+    sync: tuple[Sync, ...] = ()
+
+
+class ContainerJob(ABC):
+    """The steps of one job and what they share. State that must survive the server is in `run.state`."""
+
+    resource: ClassVar[Resource]
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.row = self._row()
+        self.document = self.row.document
+        self.spec = self.read()
+        self.to = self.destination()
+        self.as_role = role_access.as_role(run.cx, self.spec.role)
+        self.attempt: int = run.state.get("attempt", 1)
+        self.directory = directory_of(run, self.attempt)
+
+    # -- what differs between kinds
+
+    @abstractmethod
+    def read(self) -> ContainerSpec:
+        """Read what `self.document` asks for."""
+
+    @abstractmethod
+    def destination(self) -> logs.Destination:
+        """Return where the job's lines and metrics go."""
+
+    @abstractmethod
+    def lay_out(self, runner: Runner) -> Layout:
+        """Write what each host finds in its directories. DataError for input that cannot be delivered."""
+
+    @abstractmethod
+    def variables(self) -> Mapping[str, str]:
+        """Return the component's own variables of every host, then the request's."""
+
+    @abstractmethod
+    def failure(self, code: int, is_out_of_memory: bool) -> str:
+        """Word the reason of a container that failed."""
+
+    @abstractmethod
+    def collect(self, how: Verdict) -> dict[str, Any]:
+        """Bring home what the containers left; return what Describe shows of it. AwsError where it cannot be stored."""
+
+    @abstractmethod
+    def finish(self, cx: Context, row: Row, how: Verdict, changes: dict[str, Any]) -> None:
+        """Write the last status."""
+
+    def show(self, cx: Context, row: Row, progress: str) -> Row:  # noqa: ARG002
+        """Show how far a job in progress is: `waiting`, `preparing`, `running`, `collecting`, `retrying`."""
+        return row
+
+    def stopping(self, cx: Context, row: Row) -> None:
+        """Show that the service itself stops the job, whose time is up."""
+        transition(cx, self.resource, row, "Stopping")
+
+    def tend(self, runner: Runner, handle: Handle) -> None:  # noqa: B027 - nothing, for most kinds
+        """Carry over what the containers write while they run, besides their logs; called every moment and at the end."""
+
+    # -- the steps
+
+    def _row(self) -> Row:
+        row = self.run.cx.look(lambda cx: self.resource.find_arn(cx, self.run.arn))
+        if row is None:
+            raise JobGone
+        return row
+
+    def check(self) -> None:
+        """Stop between two steps: the server stops, or the user asked for it before the container ran."""
+        self.run.check()
+        if self._stop_wanted():
+            raise JobEnded(Verdict("Stopped", "Stopped"))
+
+    def _stop_wanted(self) -> bool:
+        if self.run.was_notified():
+            self.row = self._row()
+        return self.row.status == "Stopping"
+
+    def _show(self, progress: str) -> None:
+        def work(cx: Context) -> Row:
+            row = self.resource.find_arn(cx, self.run.arn)
+            if row is None:
+                raise JobGone
+            return (
+                row if row.status == "Stopping" else self.show(cx, row, progress)
+            )  # the user's Stopping stays on show
+
+        self.row = self.run.cx.write(work)
+
+    def log(self, text: str) -> None:
+        """Write a line into the log of the first host."""
+        self.run.cx.write(lambda cx: logs.log_line(cx, self.to, self.spec.hosts[0].name, text))
+
+    def look(self) -> float | None:
+        """While the job waits: end it if it was stopped or has waited too long; else return when that will be."""
+        if self._stop_wanted():
+            raise JobEnded(Verdict("Stopped", "Stopped"))
+        waited = self.run.cx.clock.now() - self.row.created
+        pending_s, wait_s = self.spec.max_pending_s, self.spec.max_wait_s
+        if pending_s is not None and waited > pending_s:
+            raise JobEnded(Verdict.failed("CapacityError: MaxPendingTimeInSeconds was exceeded."))
+        if wait_s is not None and waited > wait_s:
+            raise JobEnded(Verdict("Stopped", "MaxWaitTimeExceeded"))
+        self._show("waiting")
+        limits = [limit for limit in (pending_s, wait_s) if limit is not None]
+        return self.row.created + min(limits) if limits else None
+
+    def prepare(self) -> None:
+        """Find the image, download the data, start the hosts."""
+        self.check()
+        if places.is_started(self.run.kernel, self._handle()):  # killed between the start and its record
+            self.run.save("running")
+            return
+        place = self._find_place()
+        self.run.save(started=self.run.state.get("started", self.run.cx.clock.now()))
+        self._show("preparing")
+        try:
+            spec = self._specify(place)
+            self.check()
+            self.run.save("preparing", runner=place.runner.name)
+            self.before_start(spec)
+            place.runner.start(spec)
+        except channels.DataError as error:
+            raise JobEnded(Verdict.failed(f"ClientError: Data download failed:{error}")) from error
+        except StartError as error:
+            raise JobEnded(Verdict.failed(f"{error.code}: {error.message}")) from error
+        self.run.save("running")
+        self._show("running")
+
+    def before_start(self, spec: JobSpec) -> None:  # noqa: B027 - nothing, for most kinds
+        """Check, at the last moment, what others may have changed since it was laid out. DataError."""
+
+    def _find_place(self) -> places.Place:
+        gpus = bool(self.run.state["gpus"])
+        if any(each.gpus for each in self.spec.instances) and not gpus:
+            self.log("LOCALMAKER_GPU=cpu: this job's GPU instance type runs on the CPU.")
+        spec = self.spec
+        wanted = places.Wanted(spec.image, spec.mode, gpus, spec.entrypoint, spec.arguments)
+        try:
+            return places.find(self.run.kernel, wanted, self.log, self.check)
+        except StartError as error:
+            raise JobEnded(Verdict.failed(f"{error.code}: {error.message}")) from error
+
+    def _specify(self, place: places.Place) -> JobSpec:
+        run, spec = self.run, self.spec
+        layout = self.lay_out(place.runner)
+        request = specify.ContainerRequest(
+            job=self._handle().job,
+            directory=self.directory,
+            hosts=layout.hosts,
+            arn=run.arn,
+            image=spec.image,
+            instance=spec.instances[0],
+            role=spec.role,
+            session=run.id,
+            isolated=spec.isolated,
+            environment=self.variables(),
+            gpus=tuple(run.state["gpus"]),
+            volume_bytes=spec.volume_bytes,
+            pipes=layout.pipes,
+            sync=layout.sync,
+        )
+        return specify.job_spec(run.cx, place, request, self.log)
+
+    def _handle(self) -> Handle:
+        return Handle(f"{self.run.id}-{self.attempt}", self.directory, self.run.state.get("runner", ""))
+
+    def _runner(self) -> Runner:
+        return places.runner(self.run.kernel, self.run.state["runner"])
+
+    def watch(self) -> None:
+        """Carry logs and whatever else comes over until the hosts have ended; enforce the limits."""
+        runner, handle = self._runner(), self._handle()
+        if "stop_cause" in self.run.state:  # killed between that record and the stop itself
+            runner.stop(handle, STOP_GRACE_S)
+        else:
+            self._show("running")
+        while True:
+            end = runner.wait(handle, POLL_S)
+            logs.pump(self.run, runner, handle, self.to)
+            self.tend(runner, handle)
+            if end is not None:
+                self.run.save("ending", exit=end.to_json())
+                return
+            self.run.check()
+            self._row()  # gone when its account was reset
+            self._enforce(runner, handle)
+
+    def _enforce(self, runner: Runner, handle: Handle) -> None:
+        if "stop_cause" in self.run.state:
+            return
+        started = self.run.state.get("started", self.row.created)
+        if self._stop_wanted():
+            self.run.save(stop_cause="Stopped")
+        elif self.run.cx.clock.now() - started > self.spec.max_runtime_s:
+            self.run.cx.write(self._limit_reached)
+        else:
+            return
+        runner.stop(handle, STOP_GRACE_S)
+
+    def _limit_reached(self, cx: Context) -> None:
+        row = self.resource.find_arn(cx, self.run.arn)
+        self.run.save_in(cx, stop_cause="MaxRuntimeExceeded")
+        if row is not None and row.status == "InProgress":
+            self.stopping(cx, row)
+
+    def end(self) -> None:
+        """Bring home what is left, and write the last status; or try again what the service itself has failed."""
+        runner, handle = self._runner(), self._handle()
+        logs.pump_all(self.run, runner, handle, self.to)
+        self.tend(runner, handle)
+        self.row = self._row()
+        cause = self.run.state.get("stop_cause") or ("Stopped" if self.row.status == "Stopping" else None)
+        how = verdict(Exit.from_json(self.run.state["exit"]), cause, self.failure)
+        if how.is_ours and self.attempt <= self.spec.attempts:
+            self._retry(runner, handle)
+            return
+        self.record(how)
+
+    def _retry(self, runner: Runner, handle: Handle) -> None:
+        self._show("retrying")
+        runner.remove(handle)
+        for done in ("exit", "stop_cause", "runner", "gpus"):
+            self.run.state.pop(done, None)
+        self.run.save(QUEUED, attempt=self.attempt + 1, change_offset=0)
+
+    def record(self, how: Verdict, *, collect: bool = True) -> None:
+        """Bring home what there is, write the last status, and clean up."""
+        changes: dict[str, Any] = {}
+        if collect and "exit" in self.run.state:
+            self._show("collecting")
+            try:
+                changes = self.collect(how)
+            except errors.AwsError as error:  # its bucket is gone, or the role may not write there
+                how = Verdict.failed(f"ClientError: Artifact upload failed:{error.message}")
+
+        def work(cx: Context) -> None:
+            row = self.resource.find_arn(cx, self.run.arn)
+            if row is not None:
+                self.finish(cx, row, how, changes)
+            self.run.save_in(cx, "cleaning")
+
+        self.run.cx.write(work)
+        forget(self.run)
+
+    def capacity_error(self, error: CapacityError) -> Verdict:
+        """Return the verdict of a job that asks for more than this machine has."""
+        kinds = ", ".join(sorted({each.name for each in self.spec.instances if each.gpus}))
+        return Verdict.failed(
+            f"CapacityError: {kinds} asks for {error}. Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU."
+        )
+
+
+def directory_of(run: Run, attempt: int) -> Path:
+    """Return the directory of one attempt of a job."""
+    return run.kernel.settings.data_dir / "jobs" / run.id / f"attempt-{attempt}"
+
+
+def forget(run: Run) -> None:
+    """End a job whose resource has its last status, or is gone: remove what it left on this machine, and its keys."""
+    if "runner" in run.state:
+        runner = places.runner(run.kernel, run.state["runner"])
+        for attempt in range(1, run.state.get("attempt", 1) + 1):
+            runner.remove(Handle(f"{run.id}-{attempt}", directory_of(run, attempt), run.state["runner"]))
+    beneath.remove(run.kernel.settings.data_dir / "jobs" / run.id)
+
+    def work(cx: Context) -> None:
+        keys.end_sessions(cx, run.id)
+        run.finish_in(cx)
+
+    run.cx.write(work)
+
+
+# -- how the dispatcher drives a kind of job
+
+Kind = TypeVar("Kind", bound=type[ContainerJob])
+
+
+def drives_containers(kind: str) -> Callable[[Kind], Kind]:
+    """Mark a class derived from ContainerJob as what drives a kind of job."""
+
+    def mark(job: Kind) -> Kind:
+        job.drivers = (  # type: ignore[attr-defined]
+            Driver(
+                kind,
+                lambda run: _drive(job, run),
+                lambda run, reason: _settle(job, run, lambda made: made.record(Verdict.failed(reason), collect=False)),
+                lambda run: _request(job, run),
+                lambda run, error: _settle(job, run, lambda made: made.record(made.capacity_error(error))),
+                lambda run: _settle(job, run, ContainerJob.look),
+                lambda run: _adopt(job, run),
+            ),
+        )
+        return job
+
+    return mark
+
+
+def _drive(kind: type[ContainerJob], run: Run) -> None:
+    """Carry a job from the phase it has reached to its last status."""
+    if run.phase == "cleaning":  # killed after the last status was written
+        forget(run)
+        return
+    _settle(kind, run, _carry_on)
+
+
+def _carry_on(job: ContainerJob) -> None:
+    run = job.run
+    if run.phase == QUEUED:
+        assert run.allotment is not None
+        run.save("preparing", gpus=list(run.allotment.gpus))
+    if run.phase == "preparing":
+        job.prepare()
+    if run.phase == "running":
+        job.watch()
+    job.end()
+
+
+T = TypeVar("T")
+
+
+def _settle(kind: type[ContainerJob], run: Run, work: Callable[[ContainerJob], T]) -> T | None:
+    """Do something for a job, and record it if that ends it. None where it has ended or its resource is gone."""
+    try:
+        job = kind(run)
+        try:
+            return work(job)
+        except JobEnded as ended:
+            job.record(ended.verdict)
+    except JobGone:
+        forget(run)
+    return None
+
+
+def _request(kind: type[ContainerJob], run: Run) -> ResourceRequest:
+    try:
+        return kind(run).spec.request(use_gpus=run.kernel.settings.gpu != "cpu")
+    except JobGone:  # `look` forgets it
+        return ResourceRequest(1)
+
+
+def _adopt(kind: type[ContainerJob], run: Run) -> Mapping[str, Allotment]:
+    """Return what a running job holds; `beside` another, it takes no places."""
+    beside = run.state.get("beside", "")
+    hosts = 0 if beside else _request(kind, run).hosts
+    return {run.id: Allotment(run.cx.account, hosts, tuple(run.state.get("gpus", ())), beside)}

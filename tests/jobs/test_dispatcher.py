@@ -1,0 +1,220 @@
+"""The dispatcher with a kind of job of the test's own: threads, stops, time limits, failures, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from backends.core.kernel import Kernel
+from backends.core.settings import Settings
+from backends.core.tables import jobs
+from backends.jobs import queue
+from backends.jobs.admission import Allotment, ResourceRequest
+from backends.jobs.run import drives
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from backends.jobs.admission import CapacityError
+    from backends.jobs.run import Run
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+
+
+class Work:
+    """What the jobs of a test do: each runs until it is told to end; `log` is what happened, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, str]] = []
+        self.may_end = threading.Event()
+        self.stopped: set[str] = set()
+        self.limit: float | None = None
+
+    def names(self, what: str) -> list[str]:
+        """Return whom something happened to, in order."""
+        return [name for happened, name in self.log if happened == what]
+
+    def module(self) -> ModuleType:
+        """Return a component whose jobs do this."""
+
+        def finish(run: Run, how: str) -> None:
+            self.log.append((how, run.state["name"]))
+            run.cx.write(run.finish_in)
+
+        def look(run: Run) -> float | None:
+            if run.state["name"] in self.stopped:
+                finish(run, "stopped")
+            elif self.limit is not None and run.cx.clock.now() > self.limit:
+                finish(run, "expired")
+            return self.limit
+
+        def drive(run: Run) -> None:
+            if run.phase == "queued":
+                assert run.allotment is not None
+                run.save("running", gpus=list(run.allotment.gpus))
+            self.log.append(("started", run.state["name"]))
+            if "fails" in run.state:
+                raise ValueError(run.state["name"])
+            while not self.may_end.is_set():
+                run.wait(0.02)
+            finish(run, "ended")
+
+        def refuse(run: Run, _: CapacityError) -> None:
+            finish(run, "refused")
+
+        marked = drives(
+            "toy",
+            fail=lambda run, _: finish(run, "failed"),
+            request=lambda run: ResourceRequest(1, run.state.get("gpus_wanted", 0)),
+            refuse=refuse,
+            look=look,
+            adopt=lambda run: {run.id: Allotment(run.cx.account, 1, ())},
+        )(drive)
+        component = ModuleType("toy")
+        marked.__module__ = component.__name__
+        component.drive = marked  # type: ignore[attr-defined]
+        return component
+
+
+@pytest.fixture
+def run_kernel(tmp_path: Path) -> Callable[..., Any]:
+    """Return `run_kernel(work, test)`: run `await test(kernel)` with two places, then stop the kernel."""
+
+    def run(work: Work, test: Callable[[Kernel], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            kernel = Kernel(Settings.read({}, data_dir=tmp_path, max_jobs=2), [queue, work.module()])
+            kernel.open()
+            await kernel.start()
+            await kernel.listening()
+            try:
+                return await test(kernel)
+            finally:
+                await kernel.stop()
+
+        return asyncio.run(main())
+
+    return run
+
+
+async def add(kernel: Kernel, *names: str, account: str = ACCOUNT, **state: Any) -> None:
+    def work(cx: Any) -> None:
+        for name in names:
+            queue.add(cx, "toy", f"arn:aws:sagemaker:{REGION}:{account}:toy/{name}", {"name": name, **state})
+
+    await kernel.context(account, REGION).transact(work)
+
+
+async def until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not true():  # noqa: ASYNC110 - what is waited for happens in other threads, which set no event
+            await asyncio.sleep(0.01)
+
+
+def count(kernel: Kernel) -> int:
+    query = select(func.count()).select_from(jobs)
+    return int(kernel.db.read_blocking(lambda tx: tx.connection.execute(query)).scalar_one())
+
+
+def test_waiting_jobs_have_no_threads_and_a_stop_does_not_wait_for_them(run_kernel: Callable[..., Any]) -> None:
+    work = Work()
+
+    async def test(kernel: Kernel) -> float:
+        await add(kernel, *(f"j{n}" for n in range(300)))
+        await until(lambda: len(work.names("started")) == 2)
+        assert threading.active_count() < 40
+        assert await asyncio.to_thread(count, kernel) == 300
+        return time.monotonic()
+
+    began = run_kernel(work, test)
+    assert time.monotonic() - began < 8
+    assert work.names("ended") == []
+
+
+def test_a_restarted_server_counts_what_runs_before_it_admits(run_kernel: Callable[..., Any]) -> None:
+    work = Work()
+
+    async def first(kernel: Kernel) -> None:
+        await add(kernel, "a", "b", "c", "d")
+        await until(lambda: len(work.names("started")) == 2)
+
+    run_kernel(work, first)
+    again = Work()
+
+    async def second(kernel: Kernel) -> None:
+        await until(lambda: len(again.names("started")) == 2)
+        await asyncio.sleep(0.2)
+        assert sorted(again.names("started")) == ["a", "b"]
+        again.may_end.set()
+        await until(lambda: len(again.names("ended")) == 4)
+        await until(lambda: queue.DISPATCHER.of(kernel).overview() == [])
+
+    run_kernel(again, second)
+
+
+def test_a_waiting_job_is_looked_at_when_its_resource_changes_and_when_its_time_is_up(
+    run_kernel: Callable[..., Any],
+) -> None:
+    work = Work()
+
+    async def test(kernel: Kernel) -> None:
+        await add(kernel, "a", "b", "c", "d")
+        await until(lambda: len(work.names("started")) == 2)
+        work.stopped.add("c")
+        kernel.changed.notify(f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:toy/c")
+        await until(lambda: work.names("stopped") == ["c"])
+        work.limit = time.time() + 3600
+        kernel.changed.notify(f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:toy/d")
+        await asyncio.sleep(0.2)
+        assert work.names("expired") == []
+        await kernel.db.write(lambda tx: kernel.clocks.set_offset(tx, ACCOUNT, 7200.0))
+        await until(lambda: work.names("expired") == ["d"])
+
+    run_kernel(work, test)
+
+
+def test_a_driver_that_fails_again_and_again_ends_its_job(
+    run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.jobs.dispatcher.RETRY_S", 0.01)
+    work = Work()
+
+    async def test(kernel: Kernel) -> None:
+        await add(kernel, "bad", fails=True)
+        await until(lambda: work.names("failed") == ["bad"])
+        assert work.names("started") == ["bad"] * 3
+        await add(kernel, "good")
+        await until(lambda: "good" in work.names("started"))
+
+    run_kernel(work, test)
+
+
+def test_a_job_that_no_machine_like_this_can_run_is_refused(run_kernel: Callable[..., Any]) -> None:
+    work = Work()
+
+    async def test(kernel: Kernel) -> None:
+        await add(kernel, "greedy", gpus_wanted=64)
+        await until(lambda: work.names("refused") == ["greedy"])
+        assert await asyncio.to_thread(count, kernel) == 0
+
+    run_kernel(work, test)
+
+
+def test_a_job_that_a_job_asks_for_runs_beside_it(run_kernel: Callable[..., Any]) -> None:
+    work = Work()
+
+    async def test(kernel: Kernel) -> None:
+        await add(kernel, "a", "b", "other")
+        await until(lambda: len(work.names("started")) == 2)
+        parent = queue.DISPATCHER.of(kernel).overview()[0]["id"]
+        await add(kernel, "child", beside=parent)
+        await until(lambda: "child" in work.names("started"))
+        assert "other" not in work.names("started")
+
+    run_kernel(work, test)
