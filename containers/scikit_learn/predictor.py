@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from containers.toolkit import handlers
+from containers.toolkit.release import tagged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from containers.toolkit.serving import Predictor
 
+NEWEST, TRANSFORMS = (1, 4, 2), (1, 2, 1)
+"""Releases of the image: the newest, and the first that knows `transform_fn`."""
 MODEL_NAMES = ("model.joblib", "model.pkl")
 
 
@@ -28,7 +31,8 @@ def create(directory: Path) -> Predictor:
         predict_fn=lambda data, model: model.predict(data),
         input_fn=handlers.decode_rows if module is not None else handlers.decode,
         output_fn=handlers.encode_rows if module is not None else handlers.encode,
-        flask=module is not None,
+        flask=True,
+        transforms=tagged(NEWEST) >= TRANSFORMS,
     )
     return handlers.HandlerPredictor(directory, defaults, module)
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,8 @@ class Defaults:
     output_fn: Callable[[Any, str], Any] = encode
     flask: bool = False
     """Whether the real image serves with Flask: a bare body is then text/html, a dict JSON, anything else an error."""
+    transforms: bool = True
+    """Whether the image's release knows `transform_fn`."""
 
 
 @dataclass(frozen=True)
@@ -154,21 +157,51 @@ class HandlerPredictor:
         self._module = module
         self._defaults = defaults
         others = [name for name in ("input_fn", "predict_fn", "output_fn") if hasattr(module, name)]
-        if hasattr(module, "transform_fn") and others:
-            raise ValueError("Cannot use transform_fn implementation with input_fn, predict_fn, and/or output_fn")
+        self._transforms = defaults.transforms and hasattr(module, "transform_fn")
+        if self._transforms and others:
+            joined = "with" if defaults.flask else "in conjunction with"
+            raise ValueError(f"Cannot use transform_fn implementation {joined} input_fn, predict_fn, and/or output_fn")
         self._thread = ThreadPoolExecutor(1, "model")
-        self._model = self._thread.submit(self._call, "model_fn", None, str(directory)).result()
+        self._model = self._thread.submit(self._load).result()
+
+    def _load(self) -> Any:
+        """Return the model; before and after it what sagemaker-inference 1.9 knows besides."""
+        directory = str(self._directory)
+        if not self._defaults.flask and hasattr(self._module, "pre_model_fn"):
+            self._call("pre_model_fn", None, directory)
+        model = self._call("model_fn", None, directory)
+        if not self._defaults.flask and hasattr(self._module, "model_warmup_fn"):
+            self._call("model_warmup_fn", None, directory, model)
+        return model
 
     async def invoke(self, request: Request) -> Reply:
         """Run the handlers in the model's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, request)
+        answer = self._answer if self._module is None and self._defaults.flask else self._told
+        return await asyncio.get_running_loop().run_in_executor(self._thread, answer, request)
+
+    def _told(self, request: Request) -> Reply:
+        """Answer; what goes wrong has the status that the real image gives it. Raises RequestError, or what a handler does.
+
+        Both images make 500 of all, formats that the defaults do not know too, but that sagemaker-inference asks its own errors.
+        """
+        try:
+            return self._answer(request)
+        except RequestError as error:
+            raise RequestError(500, str(error)) from error
+        except Exception as error:
+            if self._defaults.flask:
+                raise
+            has_status = all(hasattr(error, name) for name in ("status_code", "message", "phrase"))
+            status, text = (error.status_code, error.message) if has_status else (500, str(error))  # type: ignore[attr-defined]
+            _log.exception("the prediction failed")
+            raise RequestError(status, f"{text}\n{traceback.format_exc()}") from error
 
     def _answer(self, request: Request) -> Reply:
         content_type = request.headers.get("content-type") or request.content_type or arrays.JSON
         asked = request.headers.get("accept", "")
         accept = (request.accept if asked in ("", "*/*") else asked) or arrays.JSON
-        body = _body(request.body, content_type)
-        if hasattr(self._module, "transform_fn"):
+        body = _body(request.body, content_type, "replace" if self._defaults.flask else "strict")
+        if self._transforms:
             answer = self._call("transform_fn", request, self._model, body, content_type, accept)
         else:
             given = self._call("input_fn", request, body, content_type)
@@ -184,7 +217,7 @@ class HandlerPredictor:
 
     def _call(self, name: str, request: Request | None, *arguments: Any) -> Any:
         handler = getattr(self._module, name, None) or getattr(self._defaults, name)
-        if _takes(handler, len(arguments) + 1):
+        if _takes(handler, len(arguments) + 1, by_name=self._defaults.flask):
             return handler(*arguments, Context(str(self._directory), request))
         return handler(*arguments)
 
@@ -212,22 +245,19 @@ def _reply(answer: Any, accept: str, *, flask: bool = False) -> Reply:
     return encode(answer, arrays.JSON if flask else accept)
 
 
-def _body(body: bytes, content_type: str) -> bytes | str:
+def _body(body: bytes, content_type: str, errors: str = "strict") -> bytes | str:
     """Only exactly text/csv and application/json reach handlers as str (UTF8_TYPES of both toolkits)."""
-    if content_type in (arrays.CSV, arrays.JSON):
-        try:
-            return body.decode()
-        except UnicodeDecodeError as problem:
-            raise RequestError(400, f"the body is not UTF-8: {problem}") from problem
-    return body
+    return body.decode("utf-8", errors) if content_type in (arrays.CSV, arrays.JSON) else body
 
 
-def _takes(handler: Callable[..., Any], count: int) -> bool:
-    """Return whether a handler has a `context` parameter as its last of `count`."""
+def _takes(handler: Callable[..., Any], count: int, *, by_name: bool) -> bool:
+    """Return whether a handler takes the context as its last of `count` parameters: their number tells, or the name too."""
     try:
         parameters = list(inspect.signature(handler).parameters)
     except (TypeError, ValueError):
         return False
+    if not by_name:
+        return len(parameters) == count
     return len(parameters) >= count and parameters[count - 1] in ("context", "ctx", "_context")
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ACCEPTS = [arrays.JSON, arrays.JSON_LINES, RECORDIO, CSV]
 ROWS_AS_LINES, SELECTS = (1, 2, 2), (1, 0, 0)
 """First releases that answer one row a line and hear Accept; that know SAGEMAKER_INFERENCE_OUTPUT."""
+TRANSFORMS = (1, 0, 1)
+"""First release that knows `transform_fn`."""
 _LONG_BYTES = 2**16
 _LIMIT_BYTES, _EARLY_LIMIT_BYTES = "6291456", 20 * 1024**2
 
@@ -45,6 +47,7 @@ def create(directory: Path) -> Predictor:
         predict_fn=lambda data, model: model.predict(data, validate_features=False),
         output_fn=handlers.encode_rows,
         flask=True,
+        transforms=release() >= TRANSFORMS,
     )
     return handlers.HandlerPredictor(directory, defaults, module)
 
