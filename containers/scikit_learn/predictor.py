@@ -27,7 +27,7 @@ def create(directory: Path) -> Predictor:
         if find(directory) is not None:
             return predictor.create(directory)
     defaults = handlers.Defaults(
-        model_fn=default_model,
+        model_fn=handlers.no_model if module is not None else default_model,
         predict_fn=lambda data, model: model.predict(data),
         input_fn=handlers.decode_rows if module is not None else handlers.decode,
         output_fn=handlers.encode_rows if module is not None else handlers.encode,

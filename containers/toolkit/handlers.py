@@ -94,6 +94,14 @@ def encode_rows(prediction: Any, accept: str) -> Reply:
     raise RequestError(406, f"cannot answer as {accept}; define output_fn in inference.py")
 
 
+def no_model(_directory: str) -> Any:
+    """Be model_fn of the images that have none for a script. Raises NotImplementedError."""
+    raise NotImplementedError(
+        "Please provide a model_fn implementation.\n"
+        "See documentation for model_fn at https://github.com/aws/sagemaker-python-sdk"
+    )
+
+
 @dataclass(frozen=True)
 class Defaults:
     """A recipe's own handlers, for what the script does not define."""

@@ -42,7 +42,7 @@ def create(directory: Path) -> Predictor:
     if module is None:
         return XGBoostPredictor(scorers.load(directory))
     defaults = handlers.Defaults(
-        model_fn=scorers.default_model,
+        model_fn=handlers.no_model,
         input_fn=scorers.default_input,
         predict_fn=lambda data, model: model.predict(data, validate_features=False),
         output_fn=handlers.encode_rows,

@@ -117,16 +117,6 @@ class BoosterScorer:
         return np.asarray(booster.inplace_predict(rows, validate_features=False))
 
 
-def default_model(directory: str) -> Any:
-    """Be model_fn for a script that has none: the booster of the directory."""
-    from pathlib import Path
-
-    paths = native_paths(Path(directory))
-    if not paths:
-        raise FileNotFoundError(f"no xgboost-model in {directory}; define model_fn in inference.py")
-    return _booster(paths[0])
-
-
 def default_input(body: bytes | str, content_type: str) -> Any:
     """Be input_fn for a script that has none: a DMatrix of CSV, libsvm or recordio-protobuf. Raises RequestError 415."""
     import xgboost

@@ -114,6 +114,14 @@ def test_scikit_learn_knows_transform_fn_since_1_2_1(
     assert ask(served, b"[3]").body == answer
 
 
+def test_a_script_without_model_fn_is_refused_as_by_scikit_learns_image(tmp_path: Path) -> None:
+    (tmp_path / "model.joblib").write_bytes(b"")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "inference.py").write_text("def output_fn(prediction, accept):\n    return b''\n")
+    with pytest.raises(NotImplementedError, match=r"^Please provide a model_fn implementation"):
+        scikit_learn.create(tmp_path)
+
+
 def test_the_context_is_told_by_the_number_of_parameters(tmp_path: Path) -> None:
     seen: list[str] = []
 

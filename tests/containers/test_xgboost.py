@@ -210,7 +210,11 @@ def test_kfold_leaves_a_model_per_fold(
     done = job.train(python("xgboost"), "xgboost")
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in (job.base / "model").iterdir()) == [f"xgboost-model-{fold}" for fold in range(3)]
-    assert metric(done.stdout, re.compile(r"^\[3\].*validation-accuracy:(\S+)", re.MULTILINE)) > 0.9
+    assert metric(done.stdout, re.compile(r"^\[10\].*validation-accuracy:(\S+)", re.MULTILINE)) > 0.9
+    rows = np.loadtxt(job.base / "output" / "data" / "predictions.csv", delimiter=",")
+    assert rows.shape == (len(data.y), 3)
+    assert sorted(rows[:, 0]) == sorted(data.y)
+    assert np.mean(rows[:, 0] == rows[:, 2]) > 0.9
 
 
 def test_two_hosts_train_one_model(
