@@ -77,6 +77,7 @@ def data(site: Site) -> dict[str, str]:
         "train": site.upload({"train.csv": patients.as_csv(train)}),
         "test": site.upload({"test.csv": patients.as_csv(test)}),
         "train.libsvm": site.upload({"train.libsvm": patients.as_libsvm(train)}),
+        "test.libsvm": site.upload({"test.libsvm": patients.as_libsvm(test)}),
     }
 
 
@@ -164,9 +165,16 @@ def by_onnx(answer: dict[str, Any]) -> list[float]:
 
 @pytest.mark.same_on_docker
 def test_xgboost_built_in_from_libsvm(site: Site, served: Served, data: dict[str, str]) -> None:
-    job = train(
-        site, XGBOOST, [channel("train", data["train.libsvm"], ContentType="text/libsvm")], HyperParameters=BOOSTING
-    )
+    kinds = {"train": "train.libsvm", "validation": "test.libsvm"}
+    channels = [channel(name, data[kind], ContentType="text/libsvm") for name, kind in kinds.items()]
+    job = train(site, XGBOOST, channels, HyperParameters=BOOSTING)
+    # Nobody asked for metrics: they are the algorithm's own, and Describe shows them.
+    assert {"train:error", "validation:error", "validation:auc"} <= {
+        entry["Name"] for entry in job["AlgorithmSpecification"]["MetricDefinitions"]
+    }
+    found = {entry["MetricName"]: entry["Value"] for entry in job["FinalMetricDataList"]}
+    assert found.keys() == {"train:error", "validation:error"}
+    assert found["train:error"] <= found["validation:error"] <= 1 - GOOD
     deploy(served, XGBOOST, job["ModelArtifacts"]["S3ModelArtifacts"])
     _, test = patients.split()
     assert patients.accuracy(scores(served, patients.as_libsvm(test), "text/libsvm"), test) >= GOOD
