@@ -40,6 +40,7 @@ LONGEST = (
     "tests/journeys/test_crash.py",
     "tests/test_ci.py",
     "tests/jobs/test_runner.py",
+    "tests/jobs/test_runner_ends.py",
     "tests/training/test_endings.py",
     "tests/endpoints/test_lifecycle.py",
     "tests/journeys/test_frameworks.py",

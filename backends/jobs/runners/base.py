@@ -1,4 +1,4 @@
-"""What every runner can do. A runtime is one file beside this one; it must pass `tests/jobs/test_runner.py` unchanged.
+"""What every runner can do. A runtime is one file beside this one; it must pass `tests/jobs/test_runner*.py` unchanged.
 
 No method waits for the job, but `wait`. A handle is only a name: it may be kept in the database, and any server that
 has the data directory may use it. All methods may be called from any thread.
