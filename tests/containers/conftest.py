@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +176,14 @@ class Server:
         return json.loads(self.invoke(json.dumps(value), "application/json", accept))
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training left and printed."""
+
+    model: Path
+    stdout: str
+
+
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     return Job(tmp_path)
@@ -220,3 +229,30 @@ def data_set(python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
         return Data(x, y, len(y) * 7 // 10)
 
     return load
+
+
+BINARY = {"num_round": "30", "objective": "binary:logistic", "eval_metric": "error,auc,f1", "nthread": "1"}
+XGBOOST_MODELS = {
+    "binary": ("breast_cancer", BINARY),
+    "multi": ("iris", {"num_round": "20", "objective": "multi:softprob", "num_class": "3"}),
+}
+"""The little models that several tests ask for: data set and hyperparameters."""
+
+
+@pytest.fixture(scope="session")
+def trained(
+    python: Callable[[str], Path], data_set: Callable[[str], Data], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Trained]:
+    """Return the function from a name in XGBOOST_MODELS to the trained model. Each is trained once: copy, don't change."""
+
+    @cache
+    def train(name: str) -> Trained:
+        data, hyperparameters = XGBOOST_MODELS[name]
+        job = Job(tmp_path_factory.mktemp(name))
+        channels = {part: {"a.csv": data_set(data).csv(part)} for part in ("train", "validation")}
+        job.write(hyperparameters, channels, "text/csv")
+        done = job.train(python("xgboost"), "xgboost")
+        assert done.returncode == 0, done.stderr
+        return Trained(job.base / "model", done.stdout)
+
+    return train

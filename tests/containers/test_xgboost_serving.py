@@ -10,41 +10,14 @@ import numpy as np
 import pytest
 
 from containers.toolkit import recordio
-from tests.containers.conftest import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.containers.conftest import Data
+    from tests.containers.conftest import Data, Job, Trained
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def trained(
-    python: Callable[[str], Path], data_set: Callable[[str], Data], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
-    """Return the function from `binary` or `multi` to a model directory."""
-    made: dict[str, Path] = {}
-    settings = {
-        "binary": ("breast_cancer", {"objective": "binary:logistic"}),
-        "multi": ("iris", {"objective": "multi:softprob", "num_class": "3"}),
-    }
-
-    def train(kind: str) -> Path:
-        if kind not in made:
-            name, hyperparameters = settings[kind]
-            job = Job(tmp_path_factory.mktemp(kind))
-            job.write(
-                {"num_round": "20", **hyperparameters}, {"train": {"a.csv": data_set(name).csv("train")}}, "text/csv"
-            )
-            done = job.train(python("xgboost"), "xgboost")
-            assert done.returncode == 0, done.stderr
-            made[kind] = job.base / "model"
-        return made[kind]
-
-    return train
 
 
 def features(data: Data, rows: int) -> tuple[str, np.ndarray]:
@@ -58,9 +31,9 @@ def test_all_formats_give_the_same_accurate_answer(
     job: Job,
     python: Callable[[str], Path],
     data_set: Callable[[str], Data],
-    trained: Callable[[str], Path],
+    trained: Callable[[str], Trained],
 ) -> None:
-    shutil.copytree(trained("binary"), job.base / "model")
+    shutil.copytree(trained("binary").model, job.base / "model")
     if engine == "booster":
         (job.base / "model" / "model.onnx").unlink()
     data = data_set("breast_cancer")
@@ -85,9 +58,9 @@ def test_all_formats_give_the_same_accurate_answer(
 
 
 def test_missing_values_mean_the_same_to_both_engines(
-    job: Job, python: Callable[[str], Path], data_set: Callable[[str], Data], trained: Callable[[str], Path]
+    job: Job, python: Callable[[str], Path], data_set: Callable[[str], Data], trained: Callable[[str], Trained]
 ) -> None:
-    shutil.copytree(trained("binary"), job.base / "model")
+    shutil.copytree(trained("binary").model, job.base / "model")
     random = np.random.default_rng(1)
     x = data_set("breast_cancer").x[:200]
     rows = [",".join("" if random.random() < 0.3 else repr(v) for v in row) for row in x.tolist()]
@@ -100,9 +73,9 @@ def test_missing_values_mean_the_same_to_both_engines(
 
 
 def test_what_cannot_be_answered_says_so(
-    job: Job, python: Callable[[str], Path], trained: Callable[[str], Path]
+    job: Job, python: Callable[[str], Path], trained: Callable[[str], Trained]
 ) -> None:
-    shutil.copytree(trained("binary"), job.base / "model")
+    shutil.copytree(trained("binary").model, job.base / "model")
     job.environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = "0.01"
     with job.served(python("xgboost"), "xgboost") as server:
         cases = [
@@ -124,9 +97,9 @@ def test_what_cannot_be_answered_says_so(
 
 
 def test_selected_output_and_batch(
-    job: Job, python: Callable[[str], Path], data_set: Callable[[str], Data], trained: Callable[[str], Path]
+    job: Job, python: Callable[[str], Path], data_set: Callable[[str], Data], trained: Callable[[str], Trained]
 ) -> None:
-    shutil.copytree(trained("multi"), job.base / "model")
+    shutil.copytree(trained("multi").model, job.base / "model")
     data = data_set("iris")
     csv, x = features(data, 45)
     job.environment["SAGEMAKER_INFERENCE_OUTPUT"] = "predicted_label,probability,probabilities,predicted_score"
@@ -186,8 +159,10 @@ def test_a_linear_booster_has_no_twin_and_is_served(
     assert np.corrcoef(scores, data.y[data.split : data.split + 50])[0, 1] > 0.5
 
 
-def test_the_users_handlers_take_over(job: Job, python: Callable[[str], Path], trained: Callable[[str], Path]) -> None:
-    shutil.copytree(trained("binary"), job.base / "model")
+def test_the_users_handlers_take_over(
+    job: Job, python: Callable[[str], Path], trained: Callable[[str], Trained]
+) -> None:
+    shutil.copytree(trained("binary").model, job.base / "model")
     (job.base / "model" / "code").mkdir()
     (job.base / "model" / "code" / "inference.py").write_text(
         "import os, xgboost\n"
