@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from containers.toolkit.serving import RequestError
-from containers.xgboost import legacy
+from containers.xgboost import legacy, scorers
 from containers.xgboost.predictor import check_width
 from tests.containers.test_as_the_images import Three, ask
 
@@ -133,3 +133,52 @@ def test_only_a_pickled_model_refuses_too_few_columns() -> None:
     scorer.pickled = True
     with pytest.raises(RequestError, match="is not consistent"):
         ask(b"1", scorer=scorer)
+
+
+@pytest.mark.parametrize(
+    ("tag", "variable", "names"),
+    [
+        ("1.7-1", None, ["xgboost-model", "a", "b.json"]), ("1.2-2", "true", ["xgboost-model", "a", "b.json"]),
+        ("1.7-1", "false", ["xgboost-model"]), ("1.2-1", None, ["xgboost-model"]),
+    ],
+)  # fmt: skip
+def test_the_files_of_a_folder_are_an_ensemble_since_1_2_2(
+    tag: str, variable: str | None, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCALMAKER_IMAGE_TAG", tag)
+    if variable:
+        monkeypatch.setenv("SAGEMAKER_INFERENCE_ENSEMBLE", variable)
+    for name in ("a", "xgboost-model", "b.json", ".DS_Store", "model.onnx"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "code").mkdir()
+    assert [path.name for path in scorers.native_paths(tmp_path)] == names
+
+
+@pytest.mark.parametrize(("objective", "expected"), [("reg:squarederror", [4 / 3, 8 / 3]), ("multi:softmax", [1, 2])])
+def test_an_ensemble_averages_or_votes(
+    objective: str, expected: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Booster:
+        def __init__(self, scores: list[float]) -> None:
+            self._scores = scores
+
+        def num_features(self) -> int:
+            return 2
+
+        def save_config(self) -> str:
+            learner = {
+                "objective": {"name": objective},
+                "learner_model_param": {},
+                "gradient_booster": {"name": "gbtree"},
+            }
+            return json.dumps({"learner": learner})
+
+        def inplace_predict(self, _rows: np.ndarray, *, validate_features: bool) -> list[float]:
+            assert not validate_features
+            return self._scores
+
+    made = iter([Booster([1, 2]), Booster([2, 4]), Booster([1, 2])])
+    monkeypatch.setattr(scorers, "_booster", lambda _path: next(made))
+    (tmp_path / "m").write_bytes(b"x")
+    scorer = scorers.BoosterScorer([tmp_path / "m"] * 3)
+    np.testing.assert_allclose(scorer.score(np.zeros((2, 2), np.float32)), expected)
