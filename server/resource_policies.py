@@ -1,4 +1,4 @@
-"""What another account's resource policy opens of what moto holds: queues, topics, keys and secrets.
+"""What another account's resource policy opens of what moto holds: queues, topics, keys, secrets and functions.
 
 A request that names one resource of another account, and nothing else of anybody's, is judged by that resource's policy, and
 done as its owner's. All else that names another account is refused. Sources: the developer guides of SQS ("Limitations of
@@ -12,7 +12,7 @@ import base64
 import binascii
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from backends.core import arn as arns
 from backends.core import errors
@@ -44,14 +44,17 @@ OPENED = {
         "Verify", "GenerateMac", "VerifyMac",
     },
     "secretsmanager": {"GetSecretValue", "DescribeSecret", "ListSecretVersionIds", "PutSecretValue"},
+    "lambda": {"Invoke", "GetFunction", "GetFunctionConfiguration"},
 }  # fmt: skip
 """Operations on one resource that is named. SNS's Subscribe is not among them: it leads on to a receiver."""
-MEMBERS = {"sns": "TopicArn", "kms": "KeyId", "secretsmanager": "SecretId"}
+MEMBERS = {"sns": "TopicArn", "kms": "KeyId", "secretsmanager": "SecretId", "lambda": "FunctionName"}
+FUNCTIONS = "/2015-03-31/functions/"
+TAILS = {"Invoke": "/invocations", "GetFunction": "", "GetFunctionConfiguration": "/configuration"}
 NEVER = {"TargetArn", "PhoneNumber", "GrantTokens"}
 """Members that lead elsewhere than to the resource."""
 ACTIONS = {
     "SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage", "PublishBatch": "Publish",
-    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility", "Invoke": "InvokeFunction",
 }  # fmt: skip
 ALL = policies.parse('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}')
 
@@ -75,7 +78,9 @@ async def account_of(kernel: Kernel, request: HttpRequest, identity: Identity, *
 def _target(asked: ServiceRequest, request: HttpRequest, identity: Identity) -> Arn | None:
     """Return the one resource that a request is about, where its service's policies can open it; None else."""
     given, service = asked.input, identity.signing_name
-    if asked.operation not in OPENED.get(service, ()) or not _is_plain(request) or NEVER & given.keys():
+    if asked.operation not in OPENED.get(service, ()) or NEVER & given.keys():
+        return None
+    if not (_is_plain_path(request, asked) if service == "lambda" else _is_plain(request)):
         return None
     text: Any = _queue_arn(given, identity.region) if service == "sqs" else given.get(MEMBERS[service])
     found = arns.parse(text) if isinstance(text, str) else None
@@ -94,6 +99,20 @@ def _is_plain(request: HttpRequest) -> bool:
         names = [name for name, _ in parse_qsl(request.body.decode("latin-1"), keep_blank_values=True)]
         return len(names) == len(set(names))
     return "x-amz-target" in request.headers and request.path in {"", "/"}
+
+
+def _is_plain_path(request: HttpRequest, asked: ServiceRequest) -> bool:
+    """Return whether a function is named by its ARN, whole and without a version, in the path and nowhere else."""
+    name = str(asked.input.get("FunctionName", ""))
+    path = unquote(request.raw_path.decode("latin-1"))
+    is_whole = name.count(":") == 6 and "%" not in name and "/" not in name
+    return (
+        is_whole
+        and path == f"{FUNCTIONS}{name}{TAILS[asked.operation]}"
+        and not request.query_string
+        and "x-amz-target" not in request.headers
+        and not request.headers.get("content-type", "").startswith(FORM)
+    )
 
 
 def _queue_arn(given: Any, region: str) -> str:
@@ -118,6 +137,8 @@ def _is_of_key(given: Any, key: str) -> bool:
 def _is_target(name: str, text: str, target: Arn) -> bool:
     if text == str(target):
         return True
+    if target.service == "lambda":
+        return name == "path"  # which was looked at whole
     if target.service != "sqs":
         return False
     if name == "queueurl":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -174,3 +176,27 @@ def test_a_secrets_policy_opens_what_it_says(strict: LiveServer) -> None:
     assert ours.get_secret_value(SecretId=arn)["SecretString"] == "s"
     denied(lambda: ours.put_secret_value(SecretId=arn, SecretString="mine"), "AccessDeniedException")
     denied(lambda: ours.delete_secret(SecretId=arn), "AccessDeniedException")
+
+
+def test_a_functions_policy_opens_what_it_says(strict: LiveServer) -> None:
+    ours, theirs = client(strict, "lambda"), client(strict, "lambda", B, "another")
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as packed:
+        packed.writestr("f.py", "def handler(event, context):\n    return 1\n")
+    for name in ("opened", "shut"):
+        theirs.create_function(
+            FunctionName=name, Runtime="python3.12", Handler="f.handler", Code={"ZipFile": code.getvalue()},
+            Role=f"arn:aws:iam::{B}:role/SageMakerExecutionRole",
+        )  # fmt: skip
+    opened, shut = (f"arn:aws:lambda:us-east-1:{B}:function:{name}" for name in ("opened", "shut"))
+    denied(lambda: ours.get_function_configuration(FunctionName=opened), "AccessDeniedException")
+    for action in ("GetFunctionConfiguration", "GetFunction"):
+        theirs.add_permission(
+            FunctionName="opened", StatementId=action, Action=f"lambda:{action}", Principal=ACCOUNT
+        )  # fmt: skip
+    assert ours.get_function_configuration(FunctionName=opened)["FunctionArn"] == opened
+    assert ours.get_function(FunctionName=opened)["Configuration"]["FunctionName"] == "opened"
+    denied(lambda: ours.invoke(FunctionName=opened), "AccessDeniedException")
+    denied(lambda: ours.get_function(FunctionName=opened, Qualifier="1"), "AccessDeniedException")
+    denied(lambda: ours.delete_function(FunctionName=opened), "AccessDeniedException")
+    denied(lambda: ours.get_function(FunctionName=shut), "AccessDeniedException")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
 POLICIES = {"sqs": "Policy", "sns": "", "lambda": "Policy", "kms": "Policy", "secretsmanager": "ResourcePolicy"}
 """The member of an answer that holds a resource's policy; SNS's answer is XML."""
+_BARE_ACCOUNT = re.compile(r'("Principal": )"([0-9]{12})"')
+"""How moto writes the account that AddPermission names, which AWS writes as a principal."""
 TOPIC_POLICY = re.compile(r"<key>Policy</key>\s*<value>(.*?)</value>", re.DOTALL)
 
 
@@ -83,6 +85,6 @@ def policy_of(receiver: str, send: SendAs) -> str:
         found = TOPIC_POLICY.search(content.decode(errors="replace"))
         return unescape(found[1]) if found is not None else ""
     answer = json.loads(content or b"{}")
-    return str(
-        (answer.get("Attributes") or {} if named.service == "sqs" else answer).get(POLICIES[named.service]) or ""
-    )
+    found_in = answer.get("Attributes") or {} if named.service == "sqs" else answer
+    text = str(found_in.get(POLICIES[named.service]) or "")
+    return _BARE_ACCOUNT.sub(r'\1{"AWS": "\2"}', text) if named.service == "lambda" else text
