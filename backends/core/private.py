@@ -1,4 +1,4 @@
-"""What nobody but the server's own user may read: its state, the plans of its jobs, the credentials in both."""
+"""What nobody but the server's own user may read: its state, the descriptions of its jobs, the credentials in both."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _BROKEN = (
 
 
 @dataclass(frozen=True)
-class ContainerPlan:
+class ContainerSpec:
     """What one container is made from. `container` is a ContainerDefinition of the model."""
 
     job: str
@@ -73,59 +73,59 @@ class ModelDataError(Exception):
         self.detail = detail
 
 
-def start(cx: Context, plan: ContainerPlan, log_line: Callable[[str], None], check: Callable[[], None]) -> Handle:
+def start(cx: Context, spec: ContainerSpec, log_line: Callable[[str], None], check: Callable[[], None]) -> Handle:
     """Lay out a container's model and start it; give its handle. StartError or ModelDataError when it cannot."""
-    wanted = places.Wanted(plan.container["Image"], "serve", cuda=bool(plan.gpus))
+    wanted = places.Wanted(spec.container["Image"], "serve", cuda=bool(spec.gpus))
     place = places.find(cx.kernel, wanted, log_line, check)
-    opt_ml = plan.directory / "ml"
-    beneath.remove(plan.directory)
-    make_open(opt_ml / "model", above=plan.directory)
+    opt_ml = spec.directory / "ml"
+    beneath.remove(spec.directory)
+    make_open(opt_ml / "model", above=spec.directory)
     try:
-        deliver_model(role_access.as_role(cx, plan.role), plan, opt_ml / "model", check)
+        deliver_model(role_access.as_role(cx, spec.role), spec, opt_ml / "model", check)
     except ModelDataError as error:
         if error.detail:
             log_line(f"LocalMaker: the model data archive cannot be extracted: {error.detail}")
         raise
     request = ContainerRequest(
-        job=plan.job,
-        directory=plan.directory,
-        hosts=(HostSpec(plan.container.get("ContainerHostname", HOST), opt_ml),),
-        arn=plan.arn,
-        image=plan.container["Image"],
-        instance=instance(plan.instance_type),
-        role=plan.role,
-        session=plan.job,
-        isolated=plan.isolated,
-        environment=plan.container.get("Environment", {}),
-        gpus=plan.gpus,
-        volume_bytes=plan.volume_bytes,
+        job=spec.job,
+        directory=spec.directory,
+        hosts=(HostSpec(spec.container.get("ContainerHostname", HOST), opt_ml),),
+        arn=spec.arn,
+        image=spec.container["Image"],
+        instance=instance(spec.instance_type),
+        role=spec.role,
+        session=spec.job,
+        isolated=spec.isolated,
+        environment=spec.container.get("Environment", {}),
+        gpus=spec.gpus,
+        volume_bytes=spec.volume_bytes,
         ports=(PORT,),
     )
     return place.runner.start(job_spec(cx, place, request, log_line))
 
 
-def deliver_model(cx: Context, plan: ContainerPlan, target: Path, check: Callable[[], None]) -> None:
+def deliver_model(cx: Context, spec: ContainerSpec, target: Path, check: Callable[[], None]) -> None:
     """Put a container's artifact where it expects it: unpacked, or file by file when it is not compressed."""
-    source = plan.container.get("ModelDataSource", {}).get("S3DataSource")
-    url = plan.container.get("ModelDataUrl") or (source or {}).get("S3Uri")
+    source = spec.container.get("ModelDataSource", {}).get("S3DataSource")
+    url = spec.container.get("ModelDataUrl") or (source or {}).get("S3Uri")
     if not url:
         return
     bucket, key = parse_uri(url)
     if source is not None and source["CompressionType"] == "None":
-        _copy_files(cx, plan, bucket, key, check)
+        _copy_files(cx, spec, bucket, key, check)
         return
     _check(cx, bucket, "s3:GetObject", key)
     stored = cx.look(lambda inside: cx.objects.head(inside, bucket, key))
     if stored is None:
-        raise ModelDataError(_MISSING.format(number=plan.number, url=url))
-    packed = plan.directory / "model.tar.gz"
+        raise ModelDataError(_MISSING.format(number=spec.number, url=url))
+    packed = spec.directory / "model.tar.gz"
     try:
         _copy(cx, stored, packed, link=True)
-        _unpack(packed, target, plan.volume_bytes, check)
+        _unpack(packed, target, spec.volume_bytes, check)
     except FileNotFoundError as error:  # deleted since
-        raise ModelDataError(_MISSING.format(number=plan.number, url=url)) from error
+        raise ModelDataError(_MISSING.format(number=spec.number, url=url)) from error
     except archive.ArchiveError as error:
-        raise ModelDataError(_BROKEN.format(number=plan.number, url=url), str(error)) from error
+        raise ModelDataError(_BROKEN.format(number=spec.number, url=url), str(error)) from error
     finally:
         packed.unlink(missing_ok=True)
 
@@ -160,12 +160,12 @@ def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) 
         raise ModelDataError(str(error)) from error
 
 
-def _copy_files(cx: Context, plan: ContainerPlan, bucket: str, prefix: str, check: Callable[[], None]) -> None:
+def _copy_files(cx: Context, spec: ContainerSpec, bucket: str, prefix: str, check: Callable[[], None]) -> None:
     _check(cx, bucket, "s3:ListBucket", prefix)
-    target = plan.directory / "ml" / "model"
+    target = spec.directory / "ml" / "model"
     found = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
     if not found:
-        raise ModelDataError(_MISSING.format(number=plan.number, url=f"s3://{bucket}/{prefix}"))
+        raise ModelDataError(_MISSING.format(number=spec.number, url=f"s3://{bucket}/{prefix}"))
     for stored in found:
         check()
         try:
@@ -202,4 +202,4 @@ def is_healthy(host: str, port: int) -> bool:
         connection.close()
 
 
-__all__ = ["ContainerPlan", "ModelDataError", "StartError", "deliver_model", "is_healthy", "start", "wait_healthy"]
+__all__ = ["ContainerSpec", "ModelDataError", "StartError", "deliver_model", "is_healthy", "start", "wait_healthy"]

@@ -44,8 +44,8 @@ class Deployment:
         self._found: list[dict[str, Any]] = []  # instances of which a killed server had not seen all containers start
 
     @classmethod
-    def planned(cls, run: Run, which: str, config: str) -> Self:
-        """Plan a configuration's instances; nothing is started yet."""
+    def prepared(cls, run: Run, which: str, config: str) -> Self:
+        """Prepare a configuration's instances; nothing is started yet."""
         variants = run.cx.look(lambda cx: variants_of(cx, config))
         state = {
             "id": uuid.uuid4().hex[:8],
@@ -57,7 +57,7 @@ class Deployment:
         }
         made = cls(run, which, state)
         for variant in variants:
-            made._plan(variant, variant.get("InitialInstanceCount", 1))
+            made._add_instances(variant, variant.get("InitialInstanceCount", 1))
         return made
 
     @property
@@ -71,7 +71,7 @@ class Deployment:
         found: list[dict[str, Any]] = self.state["variants"]
         return found
 
-    def _plan(self, variant: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    def _add_instances(self, variant: dict[str, Any], count: int) -> list[dict[str, Any]]:
         """Add instances of a variant to the state."""
         model = self.run.cx.look(lambda cx: cx.call("DescribeModel", {"ModelName": variant["ModelName"]}))
         definitions = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
@@ -151,7 +151,7 @@ class Deployment:
 
     def _start_container(self, instance: dict[str, Any], entry: dict[str, Any]) -> None:
         to = self._destination(instance, entry)
-        plan = containers.ContainerPlan(
+        spec = containers.ContainerSpec(
             entry["job"],
             self._directory(entry),
             entry["name"],
@@ -171,7 +171,7 @@ class Deployment:
             self.run.cx.write(lambda cx: logs.log_line(cx, to, entry["host"], text))
 
         try:
-            handle = containers.start(self.run.cx, plan, log_line, self.run.check)
+            handle = containers.start(self.run.cx, spec, log_line, self.run.check)
         except StartError as error:
             raise DeploymentError(f"{error.code}: {error.message}") from error
         except containers.ModelDataError as error:
@@ -234,7 +234,7 @@ class Deployment:
         mine = [i for i in self.state["instances"] if i["variant"] == variant_name]
         if count > len(mine):
             variant = next(v for v in self.variants() if v["VariantName"] == variant_name)
-            added = self._plan(variant, count - len(mine))
+            added = self._add_instances(variant, count - len(mine))
             try:
                 self._start(added)
             except ServerStopping:

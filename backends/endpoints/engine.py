@@ -134,7 +134,7 @@ class _Endpoint:
 
     def _deploy(self, config: str) -> Deployment:
         """Bring a configuration up beside whatever serves. DeploymentError when it does not become healthy."""
-        made = Deployment.planned(self.run, "next", config)
+        made = Deployment.prepared(self.run, "next", config)
         try:
             made.start()
         except ServerStopping:

@@ -229,7 +229,7 @@ def check_file_systems(cx: Context, used: tuple[Channel, ...], hosts: tuple[Host
 
 
 def _pipe(cx: Context, layout: DirectoryLayout, channel: Channel, index: int, check: Callable[[], None]) -> Pipe:
-    """DirectoryLayout the FIFOs of one host. Objects are linked into the job's directory: they may be deleted while it runs."""
+    """Prepare the FIFOs of one host. Objects are linked into the job's directory: they may be deleted while it runs."""
     folder = layout.directory / "pipe" / layout.hosts[index].name / channel.name
     folder.mkdir(parents=True)
     lines: list[tuple[StoredObject | str, ...]]

@@ -38,7 +38,7 @@ def _reader(operation: OperationModel) -> json_read.Convert | None:
 
 def serialize(operation: OperationModel, result: dict[str, Any] | bytes, request_id: str) -> HttpResponse:
     """Write an answer; `bytes` are a JSON document already (a stored one) and go out as they are."""
-    shape, members, convert = _plan(operation)
+    shape, members, convert = _compiled(operation)
     content_type = _content_type(operation.service_model)
     headers = [("x-amzn-RequestId", request_id), ("Content-Type", content_type)]
     if isinstance(result, bytes):
@@ -58,7 +58,7 @@ def serialize(operation: OperationModel, result: dict[str, Any] | bytes, request
 
 
 @cache
-def _plan(operation: OperationModel) -> tuple[Shape | None, frozenset[str], json_write.Convert | None]:
+def _compiled(operation: OperationModel) -> tuple[Shape | None, frozenset[str], json_write.Convert | None]:
     shape = operation.output_shape
     if shape is None:
         return None, frozenset(), None

@@ -29,7 +29,7 @@ INTEGER = re.compile(r"-?[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _Bindings:
     """Where an operation's members stand.
 
     Headers and query are looked up by what the request has: PutObject has forty members in headers, a request ten.
@@ -45,46 +45,46 @@ class _Plan:
 def read(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
     """Return the members of a request that stand outside its body. Raises SerializationException."""
     result: dict[str, Any] = {}
-    plan = _plan(operation)
+    bindings = _bindings_of(operation)
     if request.matched is not None and request.matched[0] is operation:
         found = request.matched[1]
     else:
-        found = plan.path.match(request.raw_path.decode("latin-1").partition("?")[0]) or {}
-    for wire, (name, convert) in plan.labels.items():
+        found = bindings.path.match(request.raw_path.decode("latin-1").partition("?")[0]) or {}
+    for wire, (name, convert) in bindings.labels.items():
         if wire in found:
             result[name] = convert(found[wire])
     query = rest_route.query_of(request)
-    for readers in [plan.query[name] for name in query if name in plan.query]:
+    for readers in [bindings.query[name] for name in query if name in bindings.query]:
         for reader in readers:
             reader(request, query, result)
-    for readers in [plan.headers[name] for name in request.headers if name in plan.headers]:
+    for readers in [bindings.headers[name] for name in request.headers if name in bindings.headers]:
         for reader in readers:
             reader(request, query, result)
-    for reader in plan.always:
+    for reader in bindings.always:
         reader(request, query, result)
     return result
 
 
 @cache
-def _plan(operation: OperationModel) -> _Plan:
-    plan = _Plan(rest_route.template(operation.http["requestUri"]), {}, {}, {}, [])
+def _bindings_of(operation: OperationModel) -> _Bindings:
+    bindings = _Bindings(rest_route.template(operation.http["requestUri"]), {}, {}, {}, [])
     shape = operation.input_shape
     for name, member in shape.members.items() if shape is not None else ():
         location = member.serialization.get("location")
         wire = member.serialization.get("name", name)
         if location == "uri":
-            plan.labels[wire] = (name, scalar(member))
+            bindings.labels[wire] = (name, scalar(member))
         elif location == "querystring" and member.type_name == "map":
-            plan.always.append(_query_map_reader(operation, name, member))
+            bindings.always.append(_query_map_reader(operation, name, member))
         elif location == "querystring":
             is_s3 = operation.service_model.service_name == "s3"
-            plan.query[wire] = (*plan.query.get(wire, ()), _query_reader(name, wire, member, is_s3=is_s3))
+            bindings.query[wire] = (*bindings.query.get(wire, ()), _query_reader(name, wire, member, is_s3=is_s3))
         elif location == "header":
             wire = wire.lower()
-            plan.headers[wire] = (*plan.headers.get(wire, ()), _header_reader(name, wire, member))
+            bindings.headers[wire] = (*bindings.headers.get(wire, ()), _header_reader(name, wire, member))
         elif location == "headers":
-            plan.always.append(_prefix_reader(name, wire.lower()))
-    return plan
+            bindings.always.append(_prefix_reader(name, wire.lower()))
+    return bindings
 
 
 def _s3_integer(wire: str) -> Callable[[str], int]:

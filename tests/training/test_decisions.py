@@ -1,4 +1,4 @@
-"""The pure parts of a training job: verdicts, plans, paths, shares and the cluster's description."""
+"""The pure parts of a training job: verdicts, specs, paths, shares and the cluster's description."""
 
 from __future__ import annotations
 

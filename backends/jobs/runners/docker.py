@@ -152,13 +152,13 @@ class DockerRunner(SupervisedRunner):
 
     def _take_over(self, handle: Handle) -> bool:
         tries = self._takeovers.get(handle.job, 0)
-        if tries >= _MAX_TAKEOVERS or not (handle.state / files.PLAN).exists():
+        if tries >= _MAX_TAKEOVERS or not (handle.state / files.DESCRIPTION).exists():
             return False
         self._takeovers[handle.job] = tries + 1
-        plan = files.read(str(handle.state / files.PLAN))
+        description = files.read(str(handle.state / files.DESCRIPTION))
         with contextlib.suppress(EngineError):
-            if plan["server"] and plan["server"] != self._connection:  # another container than it was
-                files.write(str(handle.state / files.PLAN), {**plan, "server": self._connection})
+            if description["server"] and description["server"] != self._connection:  # another container than it was
+                files.write(str(handle.state / files.DESCRIPTION), {**description, "server": self._connection})
         with contextlib.suppress(BlockingIOError):  # another thread was quicker
             self._spawn(handle, "resume")
         return True
@@ -176,7 +176,7 @@ class DockerRunner(SupervisedRunner):
                     api.disconnect_container_from_network(self._own.id, network["Id"], force=True)
             api.remove_network(network["Id"])
 
-    def _plan(self, spec: JobSpec) -> dict[str, Any]:
+    def _description(self, spec: JobSpec) -> dict[str, Any]:
         networks = self._job_networks(spec)
         if networks:
             mode = str(networks[0]["Name"])

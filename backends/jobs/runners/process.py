@@ -91,13 +91,13 @@ class ProcessRunner(SupervisedRunner):
         """See Runner."""
         return "127.0.0.1"
 
-    def _wrapper(self, plan: dict[str, Any]) -> Sequence[str]:
-        return (sandbox.own_network() or ()) if plan["own_network"] else ()
+    def _wrapper(self, description: dict[str, Any]) -> Sequence[str]:
+        return (sandbox.own_network() or ()) if description["own_network"] else ()
 
     def _clean(self, handle: Handle) -> None:
         cgroup.remove(cgroup.leftovers(handle.job))
 
-    def _plan(self, spec: JobSpec) -> dict[str, Any]:
+    def _description(self, spec: JobSpec) -> dict[str, Any]:
         if spec.isolated and (self.mode == "plain" or sandbox.own_network() is None):
             raise StartError(
                 "Network isolation needs Docker, or network namespaces, which do not work on this machine."

@@ -33,7 +33,7 @@ _REMOVE_WAIT_S = 20.0
 
 
 class SupervisedRunner:
-    """All of `Runner` but the plan. `root` is a directory of the data directory; it remembers which jobs there are."""
+    """All of `Runner` but a job's description. `root` is a directory of the data directory; it remembers which jobs there are."""
 
     name = ""
 
@@ -47,11 +47,11 @@ class SupervisedRunner:
         """See Runner."""
         raise NotImplementedError
 
-    def _plan(self, spec: JobSpec) -> dict[str, Any]:
+    def _description(self, spec: JobSpec) -> dict[str, Any]:
         """Work out what the supervisor shall do. Raises StartError."""
         raise NotImplementedError
 
-    def _wrapper(self, plan: dict[str, Any]) -> Sequence[str]:  # noqa: ARG002 - for who overrides it
+    def _wrapper(self, description: dict[str, Any]) -> Sequence[str]:  # noqa: ARG002 - for who overrides it
         """Return the command under which the supervisor itself is started."""
         return ()
 
@@ -65,7 +65,7 @@ class SupervisedRunner:
         if reason:
             raise StartError(reason)
         handle = Handle(spec.id, spec.directory, self.name)
-        if (handle.state / files.PLAN).exists():
+        if (handle.state / files.DESCRIPTION).exists():
             raise StartError(f"Job {spec.id} was started before.", "InternalServerError")
         try:
             self._launch(handle, spec)
@@ -79,12 +79,12 @@ class SupervisedRunner:
         handle.state.mkdir(parents=True, exist_ok=True)
         for name in (files.DONE, files.CONTROL):
             os.mkfifo(handle.state / name, 0o600)
-        plan = {"created_at": time.time(), **self._plan(spec)}
+        description = {"created_at": time.time(), **self._description(spec)}
         with contextlib.ExitStack() as listeners:
-            fds = [listeners.enter_context(listener).fileno() for listener in plan.pop("listeners", [])]
-            files.write(str(handle.state / files.PLAN), plan)
+            fds = [listeners.enter_context(listener).fileno() for listener in description.pop("listeners", [])]
+            files.write(str(handle.state / files.DESCRIPTION), description)
             files.write(str(self._registry / spec.id), {"directory": str(spec.directory)})
-            self._spawn(handle, "start", self._wrapper(plan), fds)
+            self._spawn(handle, "start", self._wrapper(description), fds)
 
     def poll(self, handle: Handle) -> Exit | None:
         """See Runner."""
@@ -151,7 +151,7 @@ class SupervisedRunner:
             with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
                 document = json.loads(entry.read_bytes())
                 handle = Handle(entry.name, Path(document["directory"]), self.name)
-                if (handle.state / files.PLAN).exists():
+                if (handle.state / files.DESCRIPTION).exists():
                     self.poll(handle)  # takes over what has no supervisor
                     handles.append(handle)
                 else:
@@ -263,8 +263,8 @@ class SupervisedRunner:
         return True
 
     def _lost(self, handle: Handle) -> Exit:
-        plan = cast("dict[str, Any] | None", files.read(str(handle.state / files.PLAN)))
-        names = [host["name"] for host in plan["hosts"]] if plan else []
+        description = cast("dict[str, Any] | None", files.read(str(handle.state / files.DESCRIPTION)))
+        names = [host["name"] for host in description["hosts"]] if description else []
         message = "The job's supervisor died without a record."
         with contextlib.suppress(FileNotFoundError):
             message += " " + (handle.state / files.ERRORS).read_text(errors="replace")[-500:]

@@ -161,27 +161,27 @@ class ContainerHost:
         return {"code": code, "signal": code - 128 if 128 < code <= 128 + signal.NSIG else None, "oom": oom}
 
 
-def own_again(engine: Engine, plan: dict[str, Any]) -> str:
+def own_again(engine: Engine, description: dict[str, Any]) -> str:
     """Return files that root's containers left in the job's directories to this user; gives what went wrong, or "".
 
     Only where this process is not root itself, and only when there is such a file. The helper container runs the job's
     own image, or another that the server knows to be there.
     """
-    paths = [path for path in plan["own"] if os.geteuid() and _foreign(path)]
+    paths = [path for path in description["own"] if os.geteuid() and _foreign(path)]
     if not paths:
         return ""
     owner = f"{os.geteuid()}:{os.getegid()}"
     script = f"chown -R -h {owner} /own && chmod -R u+rwX /own"
     problem = "no image to do it with"
-    for image in plan["helper_images"]:
-        name = f"{plan['hosts'][0]['container']}-own"
-        binds = [f"{plan['host_paths'].get(path, path)}:/own/{index}" for index, path in enumerate(paths)]
+    for image in description["helper_images"]:
+        name = f"{description['hosts'][0]['container']}-own"
+        binds = [f"{description['host_paths'].get(path, path)}:/own/{index}" for index, path in enumerate(paths)]
         body = {
             "Image": image,
             "User": "0:0",
             "Entrypoint": ["/bin/sh", "-c", script],
             "Cmd": [],
-            "Labels": plan["hosts"][0]["create"]["Labels"],
+            "Labels": description["hosts"][0]["create"]["Labels"],
             "HostConfig": {"Binds": binds, "NetworkMode": "none"},
         }
         try:

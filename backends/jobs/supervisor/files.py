@@ -12,7 +12,7 @@ import os
 import threading
 from typing import Any
 
-PLAN = "plan.json"  # what to run; written by the server before it starts the supervisor
+DESCRIPTION = "plan.json"  # what to run, written by the server before it starts the supervisor; adoption reads older servers' files
 LOCK = "lock"  # held by the supervisor (and by the server until the supervisor exists)
 DONE = "done"  # FIFO: hangs up when exit.json has been written, or the supervisor has died
 CONTROL = "control"  # FIFO: a byte means "look at stop.json"
@@ -35,7 +35,7 @@ def read(path: str) -> Any:
 
 
 def write(path: str, value: Any) -> None:
-    """Write a JSON file that is either whole or not there, and that its owner alone may read: plans hold credentials."""
+    """Write a JSON file that is either whole or not there, and that its owner alone may read: descriptions hold credentials."""
     temporary = f"{path}.{os.getpid()}-{threading.get_ident()}"  # threads write the same file too
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="utf-8") as file:

@@ -27,7 +27,7 @@ class Supervisor:
     def __init__(self, directory: str, resume: bool) -> None:
         self._directory = directory
         self._resume = resume
-        self._plan: dict[str, Any] = files.read(self._path(files.PLAN))
+        self._job: dict[str, Any] = files.read(self._path(files.DESCRIPTION))
         self._written = log.last_stamps(self._path(files.LOG)) if resume else {}
         self._log = log.Log(self._path(files.LOG))
         self._control = os.open(self._path(files.CONTROL), os.O_RDWR | os.O_NONBLOCK)
@@ -36,7 +36,7 @@ class Supervisor:
         self._kill_at: float | None = None  # monotonic seconds
         self._failing = False
         self._message = ""
-        self._started_at: float = self._plan["created_at"] if resume else time.time()
+        self._started_at: float = self._job["created_at"] if resume else time.time()
         self._hosts: list[Any] = []
         self._engine: Any = None
         self._mirror: Any = None
@@ -45,10 +45,10 @@ class Supervisor:
     def run(self) -> None:
         """Run the job to its end and write `exit.json`."""
         if not self._resume:
-            for note in self._plan["notes"]:
-                self._log.note(self._plan["hosts"][0]["name"], note)
+            for note in self._job["notes"]:
+                self._log.note(self._job["hosts"][0]["name"], note)
         self._start_mirror()
-        if self._plan["kind"] == "docker":
+        if self._job["kind"] == "docker":
             self._start_containers()
         else:
             self._start_processes()
@@ -75,55 +75,55 @@ class Supervisor:
         os.write(self._wake_write, b".")
 
     def _start_mirror(self) -> None:
-        if self._plan["sync"]:
+        if self._job["sync"]:
             from . import sync
 
-            first = self._plan["hosts"][0]["name"]
+            first = self._job["hosts"][0]["name"]
             self._mirror = sync.Mirror(
-                self._plan["sync"],
+                self._job["sync"],
                 self._path(files.SYNC),
-                self._plan["opt_ml"].values(),
-                self._plan.get("volume_bytes"),
+                self._job["opt_ml"].values(),
+                self._job.get("volume_bytes"),
                 lambda text: self._log.note(first, text),
             )
             self._mirror.start()
 
     def _start_pipes(self) -> None:
-        if not self._plan["pipes"]:
+        if not self._job["pipes"]:
             return
         from . import fifo
 
-        for pipe in self._plan["pipes"]:
+        for pipe in self._job["pipes"]:
             fifo.start(
                 pipe,
-                self._plan["opt_ml"][pipe["host"]],
+                self._job["opt_ml"][pipe["host"]],
                 self._directory,
                 lambda text: self._fail("ClientError: Data download failed: " + text),
             )
 
     def _watch_volume(self) -> None:
-        if self._plan.get("volume_bytes") is None:  # a plan of an older version, whose job is taken over, has no limit
+        if self._job.get("volume_bytes") is None:  # an older version described the job that is taken over: no limit
             return
         from . import volume
 
         volume.watch(
             {host.name: host.disk_bytes for host in self._hosts},
-            self._plan["volume_bytes"],
+            self._job["volume_bytes"],
             lambda text: self._fail("ClientError: " + text),
         )
 
     def _start_processes(self) -> None:
         from .process import ProcessHost
 
-        if self._plan["own_network"]:
+        if self._job["own_network"]:
             from . import relay
 
             relay.raise_loopback()
-            for item in self._plan["relays"]:
+            for item in self._job["relays"]:
                 os.set_inheritable(item["fd"], False)
                 relay.start(item["fd"], item["ip"], item["port"])
         self._start_pipes()
-        self._hosts = [ProcessHost(entry, self._log, self._ended) for entry in self._plan["hosts"]]
+        self._hosts = [ProcessHost(entry, self._log, self._ended) for entry in self._job["hosts"]]
         for host in self._hosts:
             host.prepare()
             host.start()
@@ -132,20 +132,20 @@ class Supervisor:
         from .container import ContainerHost
         from .engine import Engine, EngineError
 
-        self._engine = Engine(self._plan["engine"])
-        self._hosts = [ContainerHost(entry, self._log, self._ended, self._engine) for entry in self._plan["hosts"]]
+        self._engine = Engine(self._job["engine"])
+        self._hosts = [ContainerHost(entry, self._log, self._ended, self._engine) for entry in self._job["hosts"]]
         if self._resume:
-            for network in self._plan["networks"]:
+            for network in self._job["networks"]:
                 with contextlib.suppress(EngineError):  # the server is in it still
                     self._join(network["Name"])
             for host in self._hosts:
                 host.resume(self._publish, self._written.get(host.name, (0, 0)))
-            if self._plan["pipes"]:
+            if self._job["pipes"]:
                 self._fail("InternalServerError: the supervisor that fed the job's Pipe channels died", "lost")
             return
         self._start_pipes()
         try:
-            for network in self._plan["networks"]:
+            for network in self._job["networks"]:
                 self._engine.call("POST", "/networks/create", network)
                 self._join(network["Name"])
         except EngineError as error:
@@ -158,12 +158,12 @@ class Supervisor:
 
     def _join(self, network: str) -> None:
         """Put the server, if it is a container itself, where the job's hosts reach it and it reaches them."""
-        if self._plan["server"]:
-            self._engine.call("POST", f"/networks/{network}/connect", self._plan["server"])
+        if self._job["server"]:
+            self._engine.call("POST", f"/networks/{network}/connect", self._job["server"])
 
     def _publish(self) -> None:
         """Write down for the server where the hosts are; called whenever one more is known."""
-        ports = self._plan["ports"]
+        ports = self._job["ports"]
         with self._publishing:  # each host has a thread: the last one to write must know all
             known = {h.name: {str(port): [h.address, port] for port in ports} for h in self._hosts if h.address}
             files.write(self._path(files.ADDRESSES), known)
@@ -206,11 +206,11 @@ class Supervisor:
         if any(host.result is None for host in self._hosts):
             self._log.note(failed[0].name, _FAILED_HOST_NOTE.format(name=failed[0].name, code=failed[0].result["code"]))
             self._signal(signal.SIGTERM)
-            self._kill_at = time.monotonic() + self._plan["failure_grace_s"]
+            self._kill_at = time.monotonic() + self._job["failure_grace_s"]
 
     def _fail(self, message: str, reason: str = "killed") -> None:
         self._message, self._reason = message, reason
-        self._log.note(self._hosts[0].name if self._hosts else self._plan["hosts"][0]["name"], f"LocalMaker: {message}")
+        self._log.note(self._hosts[0].name if self._hosts else self._job["hosts"][0]["name"], f"LocalMaker: {message}")
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
@@ -222,7 +222,7 @@ class Supervisor:
         if self._engine:
             from .container import own_again
 
-            problem = own_again(self._engine, self._plan)
+            problem = own_again(self._engine, self._job)
             if problem:
                 self._log.note(self._hosts[0].name, f"LocalMaker: {problem}")
         if self._mirror:
@@ -246,9 +246,9 @@ class Supervisor:
     def _remove_networks(self) -> None:
         from .engine import EngineError
 
-        for network in self._plan["networks"]:
-            if self._plan["server"]:
-                leaving = {"Container": self._plan["server"]["Container"], "Force": True}
+        for network in self._job["networks"]:
+            if self._job["server"]:
+                leaving = {"Container": self._job["server"]["Container"], "Force": True}
                 with contextlib.suppress(EngineError):
                     self._engine.call("POST", f"/networks/{network['Name']}/disconnect", leaving)
             with contextlib.suppress(EngineError):
