@@ -194,7 +194,7 @@ def _property_class(name: str, *, ascii_only: bool) -> str:
         message = rf"\p{{{name}}}"
         raise UntranslatableError(message)
     codes = _codes_by_category(ascii_only=ascii_only)
-    members = [code for kind, found in codes.items() if kind.startswith(category) for code in found]
+    members = [code for kind, codes_of_kind in codes.items() if kind.startswith(category) for code in codes_of_kind]
     return "".join(_range(low, high) for low, high in _runs(sorted(members)))
 
 
@@ -213,11 +213,11 @@ def _categories() -> frozenset[str]:
 @cache
 def _codes_by_category(*, ascii_only: bool) -> dict[str, list[int]]:
     """Sort the code points into their general categories (all of Unicode: about 30 ms, once)."""
-    found: dict[str, list[int]] = defaultdict(list)
+    codes: dict[str, list[int]] = defaultdict(list)
     for plane in (range(128),) if ascii_only else ASSIGNED:
         for code in plane:
-            found[unicodedata.category(chr(code))].append(code)
-    return found
+            codes[unicodedata.category(chr(code))].append(code)
+    return codes
 
 
 def _runs(codes: Iterable[int]) -> list[tuple[int, int]]:

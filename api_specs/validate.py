@@ -33,17 +33,17 @@ def violations(shape: Shape, value: Any) -> list[str]:
 
     `value` is a parsed request: wrong types were refused before, unknown members are ignored.
     """
-    found: list[str] = []
+    phrases: list[str] = []
     check = checker(shape)
     if check is not None:
-        check(value, None, found)
-    return found
+        check(value, None, phrases)
+    return phrases
 
 
-def sentence(found: list[str]) -> str:
+def sentence(phrases: list[str]) -> str:
     """Join violations to AWS's message."""
-    noun = "error" if len(found) == 1 else "errors"
-    return f"{len(found)} validation {noun} detected: {'; '.join(found)}"
+    noun = "error" if len(phrases) == 1 else "errors"
+    return f"{len(phrases)} validation {noun} detected: {'; '.join(phrases)}"
 
 
 def operation_checker(operation: OperationModel) -> Check | None:
@@ -78,21 +78,21 @@ def _structure(shape: Shape, structures: dict[tuple[str, bool], Check], *, sensi
     union = shape.is_tagged_union
     rules: dict[str, tuple[str, Check]] | None = None
 
-    def check(value: Mapping[str, Any], path: Path, found: list[str]) -> None:
+    def check(value: Mapping[str, Any], path: Path, phrases: list[str]) -> None:
         nonlocal rules
         if rules is None:
             rules = _rules(shape, structures, sensitive=sensitive)
         for name, spelled in required:
             if name not in value:
                 at = _spell((path, spelled))
-                found += [f"Value null at '{at}' failed to satisfy constraint: Member must not be null"]
+                phrases += [f"Value null at '{at}' failed to satisfy constraint: Member must not be null"]
         if union and len(value) != 1:
             # Unverified: AWS's own words for a union with no member or several are not known.
-            found.append(_phrase(value, path, "Member must have exactly one member set", sensitive=sensitive))
+            phrases.append(_phrase(value, path, "Member must have exactly one member set", sensitive=sensitive))
         for name, item in value.items():
             rule = rules.get(name)
             if rule is not None:
-                rule[1](item, (path, rule[0]), found)
+                rule[1](item, (path, rule[0]), phrases)
 
     return check
 
@@ -108,11 +108,11 @@ def _list(shape: Shape, structures: dict[tuple[str, bool], Check], *, sensitive:
     if element is None and low is None and high is None:
         return None
 
-    def check(value: list[Any], path: Path, found: list[str]) -> None:
-        _check_length(value, path, found)
+    def check(value: list[Any], path: Path, phrases: list[str]) -> None:
+        _check_length(value, path, phrases)
         if element is not None:
             for index, item in enumerate(value, 1):
-                element(item, ((path, str(index)), "member"), found)
+                element(item, ((path, str(index)), "member"), phrases)
 
     _check_length = _length(low, high, sensitive=sensitive)
     return check
@@ -127,19 +127,19 @@ def _map(shape: Shape, structures: dict[tuple[str, bool], Check], *, sensitive: 
     check_length = _length(low, high, sensitive=sensitive)
     constraints = _map_key_constraints(shape.key)
 
-    def check(value: Mapping[str, Any], path: Path, found: list[str]) -> None:
-        check_length(value, path, found)
+    def check(value: Mapping[str, Any], path: Path, phrases: list[str]) -> None:
+        check_length(value, path, phrases)
         for key, item in value.items():
             if key_rule is not None:
                 wrong: list[str] = []
                 key_rule(key, None, wrong)
                 if wrong:
                     # Unverified for SageMaker; other services name all of the key's constraints, at the map itself.
-                    found.append(
+                    phrases.append(
                         _phrase(value, path, f"Map keys must satisfy constraint: [{constraints}]", sensitive=sensitive)
                     )
             if value_rule is not None:
-                value_rule(item, ((path, key), "member"), found)
+                value_rule(item, ((path, key), "member"), phrases)
 
     return check
 
@@ -160,14 +160,14 @@ def _map_key_constraints(shape: Shape) -> str:
 def _length(low: int | None, high: int | None, *, sensitive: bool) -> Check:
     least, most = low or 0, float("inf") if high is None else high
 
-    def check(value: Any, path: Path, found: list[str]) -> None:
+    def check(value: Any, path: Path, phrases: list[str]) -> None:
         size = len(value)
         if size < least:
-            found.append(
+            phrases.append(
                 _phrase(value, path, f"Member must have length greater than or equal to {low}", sensitive=sensitive)
             )
         elif size > most:
-            found.append(
+            phrases.append(
                 _phrase(value, path, f"Member must have length less than or equal to {high}", sensitive=sensitive)
             )
 
@@ -183,20 +183,20 @@ def _string(shape: Shape, *, sensitive: bool) -> Check | None:
     matches = None if pattern is None else matcher(pattern)
     least, most = low or 0, float("inf") if high is None else high
 
-    def check(value: str, path: Path, found: list[str]) -> None:
+    def check(value: str, path: Path, phrases: list[str]) -> None:
         size = len(value)
         good_length = least <= size <= most
         if not good_length:
             word, limit = ("greater", low) if size < least else ("less", high)
-            found.append(
+            phrases.append(
                 _phrase(value, path, f"Member must have length {word} than or equal to {limit}", sensitive=sensitive)
             )
         if matches is not None and (good_length or size <= 2 * most + PATTERN_SLACK) and not matches(value):
-            found.append(
+            phrases.append(
                 _phrase(value, path, f"Member must satisfy regular expression pattern: {pattern}", sensitive=sensitive)
             )
         if allowed and value not in allowed:
-            found.append(
+            phrases.append(
                 _phrase(
                     value, path, f"Member must satisfy enum value set: [{', '.join(shape.enum)}]", sensitive=sensitive
                 )
@@ -211,9 +211,9 @@ def _blob(shape: Shape, *, sensitive: bool) -> Check | None:  # noqa: ARG001 - o
         return None
     check_length = _length(low, high, sensitive=True)  # bytes are never quoted back
 
-    def check(value: Any, path: Path, found: list[str]) -> None:
+    def check(value: Any, path: Path, phrases: list[str]) -> None:
         if isinstance(value, bytes):  # a streamed payload has no length yet
-            check_length(value, path, found)
+            check_length(value, path, phrases)
 
     return check
 
@@ -225,13 +225,13 @@ def _number(shape: Shape, *, sensitive: bool) -> Check | None:
     least = float("-inf") if low is None else low
     most = float("inf") if high is None else high
 
-    def check(value: float, path: Path, found: list[str]) -> None:
+    def check(value: float, path: Path, phrases: list[str]) -> None:
         if value < least:
-            found.append(
+            phrases.append(
                 _phrase(value, path, f"Member must have value greater than or equal to {low}", sensitive=sensitive)
             )
         elif value > most:
-            found.append(
+            phrases.append(
                 _phrase(value, path, f"Member must have value less than or equal to {high}", sensitive=sensitive)
             )
 

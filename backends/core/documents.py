@@ -60,21 +60,21 @@ class Documents:
     def put(self, cx: Context, key: str, arn: str, body: Mapping[str, Any], status: str = "") -> None:
         """Make one, or replace it whole but for the time of its making."""
         now = cx.clock.now()
-        mine = {"kind": self.kind, "account": cx.account, "region": cx.region, "key": key}
+        key_values = {"kind": self.kind, "account": cx.account, "region": cx.region, "key": key}
         written = {"arn": arn, "status": status, "modified": now, "document": orjson.dumps(body)}
-        insert_or_update(cx, resources, mine, written, {"created": now, "version": 1})
+        insert_or_update(cx, resources, key_values, written, {"created": now, "version": 1})
 
-    def change(self, cx: Context, found: Document, body: Mapping[str, Any], status: str | None = None) -> bool:
+    def change(self, cx: Context, document: Document, body: Mapping[str, Any], status: str | None = None) -> bool:
         """Write a changed body; tell whether nobody else has changed the document since it was read."""
-        values = {"document": orjson.dumps(body), "modified": cx.clock.now(), "version": found.version + 1}
-        seen = (resources.c.id == found.id) & (resources.c.version == found.version)
-        status = found.status if status is None else status
+        values = {"document": orjson.dumps(body), "modified": cx.clock.now(), "version": document.version + 1}
+        seen = (resources.c.id == document.id) & (resources.c.version == document.version)
+        status = document.status if status is None else status
         return cx.db.execute(update(resources).where(seen).values(status=status, **values)).rowcount == 1
 
-    def delete(self, cx: Context, found: Document) -> None:
+    def delete(self, cx: Context, document: Document) -> None:
         """Remove one with its tags."""
-        cx.db.execute(delete(resources).where(resources.c.id == found.id))
-        tags.remove_all(cx, found.arn)
+        cx.db.execute(delete(resources).where(resources.c.id == document.id))
+        tags.remove_all(cx, document.arn)
 
     def _mine(self, cx: Context) -> ColumnElement[bool]:
         table = resources.c
@@ -93,8 +93,8 @@ def insert_or_update(
 
 def begins(column: Any, prefix: str) -> ColumnElement[bool]:
     """Return whether a text column begins with a text; LIKE would fold case on SQLite."""
-    found: ColumnElement[bool] = func.substr(column, 1, len(prefix)) == prefix
-    return found
+    condition: ColumnElement[bool] = func.substr(column, 1, len(prefix)) == prefix
+    return condition
 
 
 def _document(row: Any) -> Document:

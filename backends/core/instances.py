@@ -38,11 +38,11 @@ def instance(name: str) -> Instance:
     exact = _table()["exact"].get(name.removeprefix("ml."))
     if exact is not None:
         return Instance(name, exact[0], exact[1] * 1024, exact[2])
-    found = TYPE.match(name)
-    if found is None:
+    matched = TYPE.match(name)
+    if matched is None:
         return Instance(name, 4, 16 * 1024, 0)
-    vcpus = _vcpus(found["size"])
-    family = found["family"]
+    vcpus = _vcpus(matched["size"])
+    family = matched["family"]
     gib_per_vcpu = next((v for k, v in _table()["memory_gib_per_vcpu"].items() if family.startswith(k)), 4)
     gpus = next((v for k, v in _table()["gpus"].items() if family.startswith(k)), 0)
     return Instance(name, vcpus, vcpus * gib_per_vcpu * 1024, gpus)

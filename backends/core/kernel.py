@@ -71,8 +71,8 @@ class Kernel:
     def _collect(self) -> None:
         """Read what the modules declare: handlers first, so that they win over derived operations."""
         for module in self.modules:
-            for found in marked(module, "operations"):
-                self._add(found)
+            for operation in marked(module, "operations"):
+                self._add(operation)
             for subscription in marked(module, "subscriptions"):
                 if self.subscription(subscription.name) is not None:
                     raise ValueError(f"two listeners are called {subscription.name}")
@@ -86,11 +86,11 @@ class Kernel:
                     for derived in value.operations():
                         self.operations.setdefault((derived.service, derived.name), derived)
 
-    def _add(self, found: Operation) -> None:
-        key = (found.service, found.name)
+    def _add(self, operation: Operation) -> None:
+        key = (operation.service, operation.name)
         if key in self.operations:
-            raise ValueError(f"{found.service}:{found.name} has two handlers")
-        self.operations[key] = found
+            raise ValueError(f"{operation.service}:{operation.name} has two handlers")
+        self.operations[key] = operation
 
     def subscription(self, name: str) -> events.Subscription | None:
         """Find a listener by its name."""
@@ -138,14 +138,14 @@ class Kernel:
 
     def call(self, cx: Context, service: str, name: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer an operation in process, in the caller's transaction, after the same checks as from outside."""
-        found = self.operations.get((service, name))
-        if found is None or found.waits:
+        operation = self.operations.get((service, name))
+        if operation is None or operation.waits:
             raise errors.not_implemented(f"{service}:{name}")
         shape = model.operation(name, service).input_shape
         broken = validate.violations(shape, request) if shape is not None else []
         if broken:
             raise errors.validation(validate.sentence(broken))
-        answer = found.handler(cx, request)
+        answer = operation.handler(cx, request)
         return dict(orjson.loads(answer) if isinstance(answer, bytes) else answer)
 
     def open(self) -> None:
@@ -174,7 +174,7 @@ class Kernel:
                 start(self)
         self._tasks = [loop.create_task(self.deliverer.run(), name="deliver events")]
         own = loops.Loop("core.events.forget_old", FORGET_EVERY_S, _forget_old_events)
-        self._tasks += [loop.create_task(loops.run(self, found), name=found.name) for found in (own, *self.loops)]
+        self._tasks += [loop.create_task(loops.run(self, entry), name=entry.name) for entry in (own, *self.loops)]
 
     async def listening(self) -> None:
         """Notify the components that requests are answered: what runs in jobs can reach this server from now on."""

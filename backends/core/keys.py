@@ -82,8 +82,8 @@ def find(tx: Transaction, access_key: str) -> Key | None:
 
 def of(cx: Context, arn: str) -> list[Key]:
     """List the lasting keys of a user, the oldest first."""
-    mine = (issued_keys.c.account == cx.account) & (issued_keys.c.arn == arn) & issued_keys.c.expires.is_(None)
-    return [Key(*row) for row in cx.db.execute(select(issued_keys).where(mine).order_by(issued_keys.c.created))]
+    is_own = (issued_keys.c.account == cx.account) & (issued_keys.c.arn == arn) & issued_keys.c.expires.is_(None)
+    return [Key(*row) for row in cx.db.execute(select(issued_keys).where(is_own).order_by(issued_keys.c.created))]
 
 
 def set_active(cx: Context, key: Key, *, active: bool) -> None:

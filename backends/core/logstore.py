@@ -33,24 +33,24 @@ def insert_absent(cx: Context, table: Table, row: Mapping[str, Any]) -> None:
 
 def ensure_group(cx: Context, group: str) -> None:
     """Make a log group unless it is there."""
-    mine = (log_groups.c.account == cx.account) & (log_groups.c.region == cx.region) & (log_groups.c.name == group)
-    if cx.db.execute(select(log_groups.c.name).where(mine)).first() is None:
+    is_group = (log_groups.c.account == cx.account) & (log_groups.c.region == cx.region) & (log_groups.c.name == group)
+    if cx.db.execute(select(log_groups.c.name).where(is_group)).first() is None:
         row = {"account": cx.account, "region": cx.region, "name": group, "created": cx.clock.now()}
         insert_absent(cx, log_groups, row)
 
 
 def ensure_stream(cx: Context, group: str, stream: str) -> int:
     """Return the id of a stream; make it, and its group, unless they are there."""
-    mine = (
+    is_stream = (
         (log_streams.c.account == cx.account)
         & (log_streams.c.region == cx.region)
         & (log_streams.c.group_name == group)
         & (log_streams.c.name == stream)
     )
-    query = select(log_streams.c.id).where(mine)
-    found: int | None = cx.db.execute(query).scalar()
-    if found is not None:
-        return found
+    query = select(log_streams.c.id).where(is_stream)
+    stream_id: int | None = cx.db.execute(query).scalar()
+    if stream_id is not None:
+        return stream_id
     ensure_group(cx, group)
     row = {
         "account": cx.account,

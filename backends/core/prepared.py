@@ -34,15 +34,15 @@ class Prepared:
         """Run it and give all rows, as tuples in the order of the statement's columns."""
         if tx.driver is None:
             return tx.connection.execute(self._statement, values).all()
-        found: list[Any] = self._execute(tx.driver, values).fetchall()
-        return found
+        rows: list[Any] = self._execute(tx.driver, values).fetchall()
+        return rows
 
     def row(self, tx: Transaction, values: Mapping[str, Any]) -> Any:
         """Run it and give the first row, None when there is none."""
         if tx.driver is None:
             return tx.connection.execute(self._statement, values).first()
-        found = self._execute(tx.driver, values).fetchall()  # all: an open cursor would keep its read transaction
-        return found[0] if found else None
+        rows = self._execute(tx.driver, values).fetchall()  # all: an open cursor would keep its read transaction
+        return rows[0] if rows else None
 
     def run(self, tx: Transaction, values: Mapping[str, Any]) -> None:
         """Run it for its effect."""

@@ -20,6 +20,6 @@ def database(path: Path) -> None:
     """Make an SQLite file, before SQLite does, for this user only; its companions get the same mode from SQLite."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):  # of an older version they may be open to all
-        found = path.with_name(name)
-        if found.exists() and found.stat().st_uid == os.geteuid():
-            found.chmod(0o600)
+        file = path.with_name(name)
+        if file.exists() and file.stat().st_uid == os.geteuid():
+            file.chmod(0o600)

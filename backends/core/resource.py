@@ -112,8 +112,8 @@ class Resource:
 
     def find(self, cx: Context, name: str) -> Row | None:
         """Read a row by name, or None."""
-        found = _BY_KEY.row(cx.transaction, self._scope(cx, key=name))
-        return _row(found) if found is not None else None
+        row = _BY_KEY.row(cx.transaction, self._scope(cx, key=name))
+        return _row(row) if row is not None else None
 
     def get(self, cx: Context, name: str) -> Row:
         """Read a row by name; raise AWS's error when there is none."""
@@ -124,15 +124,15 @@ class Resource:
 
     def find_arn(self, cx: Context, arn: str) -> Row | None:
         """Read a row by ARN, or None."""
-        found = _BY_ARN.rows(cx.transaction, {"arn": arn})
-        return next((_row(row) for row in found if row[-1] == self.noun), None)
+        rows = _BY_ARN.rows(cx.transaction, {"arn": arn})
+        return next((_row(row) for row in rows if row[-1] == self.noun), None)
 
     def document_bytes(self, cx: Context, name: str) -> bytes:
         """Read the document as stored: Describe's answer, ready to send."""
-        found = _DOCUMENT.row(cx.transaction, self._scope(cx, key=name))
-        if found is None:
+        row = _DOCUMENT.row(cx.transaction, self._scope(cx, key=name))
+        if row is None:
             raise self.not_found(cx, name)
-        document: bytes = found[0]
+        document: bytes = row[0]
         return document
 
     def check_free(self, cx: Context, name: str) -> None:
@@ -241,8 +241,8 @@ class Resource:
         return {"kind": self.noun, "account": cx.account, "region": cx.region, **more}
 
 
-def _row(found: Any) -> Row:
-    row_id, key, arn, status, created, version, document, hidden, _kind = found
+def _row(values: Any) -> Row:
+    row_id, key, arn, status, created, version, document, hidden, _kind = values
     return Row(
         row_id, key, arn, status, created, version, orjson.loads(document), orjson.loads(hidden) if hidden else {}
     )

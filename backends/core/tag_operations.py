@@ -26,15 +26,15 @@ def add_tags(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def list_tags(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List a resource's tags, in pages by key."""
     arn = _existing(cx, request["ResourceArn"])
-    found = tags.as_list(tags.of(cx, arn))
+    listed = tags.as_list(tags.of(cx, arn))
     binding = b"ListTags" + arn.encode()
     if "NextToken" in request:
         (after,) = listing.read_token(cx, request["NextToken"], binding)
-        found = [tag for tag in found if tag["Key"] > after]
+        listed = [tag for tag in listed if tag["Key"] > after]
     size = request.get("MaxResults", tags.MAX_TAGS)
-    answer: dict[str, Any] = {"Tags": found[:size]}
-    if len(found) > size:
-        answer["NextToken"] = listing.write_token(cx, [found[size - 1]["Key"]], binding)
+    answer: dict[str, Any] = {"Tags": listed[:size]}
+    if len(listed) > size:
+        answer["NextToken"] = listing.write_token(cx, [listed[size - 1]["Key"]], binding)
     return answer
 
 

@@ -50,6 +50,6 @@ def remove_all(cx: Context, arn: str) -> None:
     cx.db.execute(delete(tags).where(tags.c.arn == arn))
 
 
-def as_list(found: dict[str, str]) -> list[dict[str, str]]:
+def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
     """Write tags as AWS's list of Key and Value."""
-    return [{"Key": key, "Value": value} for key, value in found.items()]
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -155,14 +155,16 @@ async def _answer_all(kernel: Kernel) -> None:
 
 async def _due(kernel: Kernel, endpoint: Any, running: Mapping[int, tuple[str, Any]]) -> Sequence[Any]:
     """Return the rows of an endpoint that are to be taken now: what it has capacity for, and what has expired."""
-    mine = [row_id for row_id, (arn, _) in running.items() if arn == endpoint.arn]
-    waiting = select(async_invocations).where(COLUMNS.arn == endpoint.arn, COLUMNS.id.not_in(mine)).order_by(COLUMNS.id)
+    taken = [row_id for row_id, (arn, _) in running.items() if arn == endpoint.arn]
+    waiting = (
+        select(async_invocations).where(COLUMNS.arn == endpoint.arn, COLUMNS.id.not_in(taken)).order_by(COLUMNS.id)
+    )
     now = kernel.context(endpoint.account, endpoint.region).clock.now()
     query = waiting.where(COLUMNS.expires < now).limit(MOST_EXPIRED)
     if expired := await kernel.db.read(lambda tx: tx.connection.execute(query).all()):
         return expired
     fleet = fleets(kernel).get((endpoint.account, endpoint.region, endpoint.endpoint))
-    free = _capacity(fleet) - len(mine) if fleet is not None and fleet.async_config else 0
+    free = _capacity(fleet) - len(taken) if fleet is not None and fleet.async_config else 0
     if free <= 0:
         return ()
     return await kernel.db.read(lambda tx: tx.connection.execute(waiting.limit(free)).all())
@@ -170,8 +172,10 @@ async def _due(kernel: Kernel, endpoint: Any, running: Mapping[int, tuple[str, A
 
 def _capacity(fleet: Fleet) -> int:
     assert fleet.async_config is not None
-    each = fleet.async_config.get("ClientConfig", {}).get("MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY)
-    return int(each) * sum(len(variant.instances) for variant in fleet.variants)
+    per_instance = fleet.async_config.get("ClientConfig", {}).get(
+        "MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY
+    )
+    return int(per_instance) * sum(len(variant.instances) for variant in fleet.variants)
 
 
 async def _answer_one(kernel: Kernel, row: Any, notified: asyncio.Event) -> None:

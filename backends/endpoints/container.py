@@ -163,10 +163,10 @@ def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) 
 def _copy_files(cx: Context, spec: ContainerSpec, bucket: str, prefix: str, check: Callable[[], None]) -> None:
     _check(cx, bucket, "s3:ListBucket", prefix)
     target = spec.directory / "ml" / "model"
-    found = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
-    if not found:
+    files = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
+    if not files:
         raise ModelDataError(_MISSING.format(number=spec.number, url=f"s3://{bucket}/{prefix}"))
-    for stored in found:
+    for stored in files:
         check()
         try:
             path = target / channels.relative_path(prefix, stored.key)

@@ -68,8 +68,8 @@ class Deployment:
 
     def variants(self) -> list[dict[str, Any]]:
         """Return the configuration's production variants."""
-        found: list[dict[str, Any]] = self.state["variants"]
-        return found
+        variants: list[dict[str, Any]] = self.state["variants"]
+        return variants
 
     def _add_instances(self, variant: dict[str, Any], count: int) -> list[dict[str, Any]]:
         """Add instances of a variant to the state."""
@@ -231,10 +231,10 @@ class Deployment:
 
     def scale(self, variant_name: str, count: int) -> None:
         """Start missing instances of a variant; what is too many is put aside for `stop_surplus`."""
-        mine = [i for i in self.state["instances"] if i["variant"] == variant_name]
-        if count > len(mine):
+        instances = [i for i in self.state["instances"] if i["variant"] == variant_name]
+        if count > len(instances):
             variant = next(v for v in self.variants() if v["VariantName"] == variant_name)
-            added = self._add_instances(variant, count - len(mine))
+            added = self._add_instances(variant, count - len(instances))
             try:
                 self._start(added)
             except ServerStopping:
@@ -245,7 +245,7 @@ class Deployment:
                 self.state["instances"] = [i for i in self.state["instances"] if i not in added]
                 self.run.save(**{self._which: self.state})
                 raise
-        surplus = mine[count:]
+        surplus = instances[count:]
         self.state["instances"] = [i for i in self.state["instances"] if i not in surplus]
         self.state["surplus"].extend(surplus)
 
@@ -324,7 +324,7 @@ class Deployment:
         return Fleet(self.run.state["name"], self.run.arn, tuple(variants))
 
     def _serving(self, instance: dict[str, Any]) -> Instance | None:
-        found = []
+        serving = []
         for entry in instance["containers"]:
             address = (
                 self._runner(entry).address(self._handle(entry), entry["host"], containers.PORT)
@@ -333,8 +333,8 @@ class Deployment:
             )
             if address is None:
                 return None
-            found.append(Container(entry["name"], *address))
-        return Instance(instance["id"], tuple(found))
+            serving.append(Container(entry["name"], *address))
+        return Instance(instance["id"], tuple(serving))
 
     def _destination(self, instance: dict[str, Any], entry: dict[str, Any]) -> logs.Destination:
         stream = f"{instance['variant']}/{instance['id']}"

@@ -128,9 +128,9 @@ class _Endpoint:
 
     def _publish(self, deployment: Deployment) -> None:
         config = self.run.cx.look(lambda cx: ENDPOINT_CONFIG.find(cx, deployment.config))
-        found = deployment.fleet()
-        found.async_config = config.document.get("AsyncInferenceConfig") if config is not None else None
-        fleets.fleets(self.run.kernel)[self.key] = found
+        fleet = deployment.fleet()
+        fleet.async_config = config.document.get("AsyncInferenceConfig") if config is not None else None
+        fleets.fleets(self.run.kernel)[self.key] = fleet
 
     def _deploy(self, config: str) -> Deployment:
         """Bring a configuration up beside whatever serves. DeploymentError when it does not become healthy."""
@@ -275,11 +275,11 @@ class _Endpoint:
                 deployment.stop()
 
         def work(cx: Context) -> None:
-            if row is not None and (found := ENDPOINT.find_arn(cx, self.run.arn)) is not None:
-                ENDPOINT.delete(cx, found)
+            if row is not None and (endpoint := ENDPOINT.find_arn(cx, self.run.arn)) is not None:
+                ENDPOINT.delete(cx, endpoint)
                 # A later endpoint of this name must not be asked what was meant for this one.
-                cx.db.execute(sql.delete(async_invocations).where(async_invocations.c.arn == found.arn))
-                events.emit(cx, "Endpoint", found.arn, found.status, "Deleted", "", {"name": found.key})
+                cx.db.execute(sql.delete(async_invocations).where(async_invocations.c.arn == endpoint.arn))
+                events.emit(cx, "Endpoint", endpoint.arn, endpoint.status, "Deleted", "", {"name": endpoint.key})
             self.run.finish_in(cx)
 
         beneath.remove(self.run.kernel.settings.data_dir / "jobs" / self.run.id)

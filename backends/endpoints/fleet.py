@@ -78,5 +78,5 @@ class Fleet:
 
 def fleets(kernel: Kernel) -> dict[tuple[str, str, str], Fleet]:
     """Return the published fleets, by account, region and endpoint name."""
-    found: dict[tuple[str, str, str], Fleet] = kernel.state.setdefault("fleets", {})
-    return found
+    by_endpoint: dict[tuple[str, str, str], Fleet] = kernel.state.setdefault("fleets", {})
+    return by_endpoint

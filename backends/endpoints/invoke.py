@@ -130,9 +130,9 @@ async def _parts(chunks: AsyncIterator[bytes], instance: Instance) -> AsyncItera
 
 async def find_fleet(cx: Context, name: str) -> Fleet:
     """Find who serves an endpoint; ValidationError when it is not there or not in service."""
-    found = fleets(cx.kernel).get((cx.account, cx.region, name))
-    if found is not None:
-        return found
+    fleet = fleets(cx.kernel).get((cx.account, cx.region, name))
+    if fleet is not None:
+        return fleet
     deadline = time.monotonic() + APPEAR_S
     while True:
         row = await cx.read(lambda inside: ENDPOINT.find(inside, name))
@@ -141,9 +141,9 @@ async def find_fleet(cx: Context, name: str) -> Fleet:
         if row.status not in {"InService", "Updating"} or time.monotonic() > deadline:
             break
         await asyncio.sleep(APPEAR_EVERY_S)
-        found = fleets(cx.kernel).get((cx.account, cx.region, name))
-        if found is not None:
-            return found
+        fleet = fleets(cx.kernel).get((cx.account, cx.region, name))
+        if fleet is not None:
+            return fleet
     raise _invalid(f"Endpoint {name} of account {cx.account} is in status {row.status}, not InService.")
 
 
@@ -247,17 +247,17 @@ def _unreachable(error: Exception) -> AwsError:
 
 def client(kernel: Kernel) -> http.Client:
     """Return the loop's HTTP client, with its open connections to all containers."""
-    found: http.Client | None = kernel.state.get("http")
-    if found is None:
-        found = kernel.state["http"] = http.Client()
-    return found
+    kept: http.Client | None = kernel.state.get("http")
+    if kept is None:
+        kept = kernel.state["http"] = http.Client()
+    return kept
 
 
 def stop(kernel: Kernel) -> None:
     """Close the HTTP client. Called by the kernel, from a thread, while the loop still runs."""
-    found = kernel.state.pop("http", None)
-    if found is not None:
-        kernel.state["loop"].call_soon_threadsafe(found.close)
+    kept = kernel.state.pop("http", None)
+    if kept is not None:
+        kernel.state["loop"].call_soon_threadsafe(kept.close)
 
 
 def _timed_out(cx: Context, fleet: Fleet, container: Container) -> AwsError:

@@ -32,8 +32,8 @@ ENDPOINT = resource(
 
 def variants_of(cx: Context, config_name: str) -> list[dict[str, Any]]:
     """Return the production variants of a stored endpoint configuration."""
-    found: list[dict[str, Any]] = ENDPOINT_CONFIG.get(cx, config_name).document["ProductionVariants"]
-    return found
+    variants: list[dict[str, Any]] = ENDPOINT_CONFIG.get(cx, config_name).document["ProductionVariants"]
+    return variants
 
 
 def summary(variant: dict[str, Any], **changes: Any) -> dict[str, Any]:

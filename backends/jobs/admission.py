@@ -152,7 +152,7 @@ class Admission:
 
     def _next(self) -> tuple[_Waiting, tuple[int, ...]] | None:
         """Return the job to admit now with its GPUs. Those that were considered first and did not fit are passed over."""
-        hosts = sum(each.hosts for each in self.held.values())
+        hosts = sum(held.hosts for held in self.held.values())
         free = _Free(self.places - hosts, self._free_gpus(), is_idle=hosts == 0)
         for starving in self._waiting.values():
             if starving.passed >= PATIENCE:

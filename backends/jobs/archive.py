@@ -91,20 +91,20 @@ class _Stream:
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes, fewer only at the end. ArchiveError beyond the limits."""
-        found: bytes = self._plain.read(size)
-        self.bytes += len(found)
+        block: bytes = self._plain.read(size)
+        self.bytes += len(block)
         if self.bytes > self._most_bytes:
             if self._most_bytes == self._limits.total_bytes:
                 raise ArchiveError(f"it holds more than the volume's {self._limits.total_bytes} bytes")
             raise ArchiveError(f"it holds more than {self._limits.growth} times its own size")
-        return found
+        return block
 
     def whole(self, size: int) -> bytes:
         """Read exactly `size` bytes, and what fills their last block."""
-        found = self.read(size + -size % tarfile.BLOCKSIZE)
-        if len(found) < size:
+        block = self.read(size + -size % tarfile.BLOCKSIZE)
+        if len(block) < size:
             raise EOFError("it ends within a member")
-        return found[:size]
+        return block[:size]
 
 
 def _next(stream: _Stream) -> tarfile.TarInfo | None:
@@ -136,7 +136,7 @@ def _next(stream: _Stream) -> tarfile.TarInfo | None:
 
 def _records(content: bytes) -> dict[str, str]:
     """Read an extended header: records of a length, which counts all of the record, a space, `key=value` and a newline."""
-    found: dict[str, str] = {}
+    records: dict[str, str] = {}
     at = 0
     while at < len(content) and content[at]:
         length, space, _ = content[at : at + 20].partition(b" ")
@@ -145,9 +145,9 @@ def _records(content: bytes) -> dict[str, str]:
         if end > len(content) or not record.endswith(b"\n"):
             raise ArchiveError("an extended header is broken")
         key, _, value = record[:-1].partition(b"=")
-        found[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
+        records[key.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
         at = end
-    return found
+    return records
 
 
 class _Writer:

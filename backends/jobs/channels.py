@@ -103,15 +103,15 @@ def objects_of(cx: Context, channel: Channel) -> list[Delivery]:
     if channel.data_type == "ManifestFile":
         return _manifest(cx, bucket, prefix, channel.uri)
     _check(cx, bucket, "s3:ListBucket", prefix)
-    found = [
+    deliveries = [
         # A pipe has no file names to be at odds with.
         Delivery(stored.key if channel.mode == "Pipe" else relative_path(prefix, stored.key), _allowed(cx, stored))
         for stored in cx.objects.list_keys(cx, bucket, prefix)
         if not stored.key.endswith("/")  # zero-byte "folders" of the console
     ]
-    if not found:
+    if not deliveries:
         raise DataError(f"no objects under {channel.uri}")
-    return found
+    return deliveries
 
 
 def relative_path(prefix: str, key: str) -> str:

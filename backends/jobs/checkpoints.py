@@ -45,12 +45,12 @@ def restore(
     restored, syncs = [], []
     for host in hosts:
         local, mounts = _directory(host, path)
-        for found in stored:
+        for checkpoint in stored:
             check()
-            target = local / relative_path(prefix, found.key)
+            target = local / relative_path(prefix, checkpoint.key)
             if not target.is_dir():
                 target.unlink(missing_ok=True)
-            bring(cx, found, target, above=local.parent)
+            bring(cx, checkpoint, target, above=local.parent)
             target.chmod(0o666)
         restored.append(replace(host, mounts=(*host.mounts, *mounts)))
         syncs.append(Sync(local, host.opt_ml.parent / "checkpoints-seen"))
@@ -61,9 +61,9 @@ def _stored(cx: Context, bucket: str, prefix: str) -> list[StoredObject]:
     """Return the prefix's objects, all of which the context's role must be allowed to read."""
     try:
         role_access.check(cx, bucket, "s3:ListBucket", prefix)
-        stored = [each for each in cx.objects.list_keys(cx, bucket, prefix) if each.key[-1] != "/"]
-        for each in stored:
-            role_access.check(cx, bucket, "s3:GetObject", each.key)
+        stored = [entry for entry in cx.objects.list_keys(cx, bucket, prefix) if entry.key[-1] != "/"]
+        for entry in stored:
+            role_access.check(cx, bucket, "s3:GetObject", entry.key)
     except errors.AwsError as error:
         raise DataError(error.message) from error
     return stored

@@ -80,7 +80,7 @@ class ContainerSpec:
 
     def request(self, *, use_gpus: bool) -> ResourceRequest:
         """Return what the job needs of this machine."""
-        return ResourceRequest(len(self.hosts), sum(each.gpus for each in self.instances) if use_gpus else 0)
+        return ResourceRequest(len(self.hosts), sum(kind.gpus for kind in self.instances) if use_gpus else 0)
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class ContainerJob(ABC):
 
     def _find_place(self) -> places.Place:
         gpus = bool(self.run.state["gpus"])
-        if any(each.gpus for each in self.spec.instances) and not gpus:
+        if any(kind.gpus for kind in self.spec.instances) and not gpus:
             self.log("LOCALMAKER_GPU=cpu: this job's GPU instance type runs on the CPU.")
         spec = self.spec
         wanted = places.Wanted(spec.image, spec.mode, gpus, spec.entrypoint, spec.arguments)
@@ -336,7 +336,7 @@ class ContainerJob(ABC):
 
     def capacity_error(self, error: CapacityError) -> Verdict:
         """Return the verdict of a job that asks for more than this machine has."""
-        kinds = ", ".join(sorted({each.name for each in self.spec.instances if each.gpus}))
+        kinds = ", ".join(sorted({kind.name for kind in self.spec.instances if kind.gpus}))
         return Verdict.failed(
             f"CapacityError: {kinds} asks for {error}. Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU."
         )

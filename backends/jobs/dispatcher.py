@@ -109,7 +109,7 @@ class Dispatcher:
         with self._lock:
             accounts = [entry.row.account for entry in self._waiting.values()]
             accounts += [run.cx.account for run, _ in self._running.values() if run is not None]
-        return any(account is None or each == account for each in accounts)
+        return any(account is None or busy == account for busy in accounts)
 
     def take_gpus(self, holder: str, account: str, count: int) -> tuple[int, ...] | None:
         """Take free GPUs for something that waits in no line, or those it holds; None where too few are free."""

@@ -56,7 +56,7 @@ def values_in(lines: Sequence[str], metrics: Sequence[Metric]) -> tuple[list[tup
     lines = [
         line.encode("utf-8", "replace").decode() for line in lines
     ]  # RE2 reads UTF-8, which has no lone surrogates
-    found: list[tuple[int, int, float]] = []
+    matches: list[tuple[int, int, float]] = []
     slow = []
     tried = Prefilter([metric.pattern for metric in metrics]).lines_of(lines)
     for order, metric in enumerate(metrics):
@@ -65,10 +65,10 @@ def values_in(lines: Sequence[str], metrics: Sequence[Metric]) -> tuple[list[tup
             for place, text in metric.pattern.search([lines[number] for number in numbers]):
                 value = _number(text)
                 if value is not None:
-                    found.append((numbers[place], order, value))
+                    matches.append((numbers[place], order, value))
         except OutOfTimeError:
             slow.append(metric.name)
-    return [(number, metrics[order].name, value) for number, order, value in sorted(found)], slow
+    return [(number, metrics[order].name, value) for number, order, value in sorted(matches)], slow
 
 
 def _number(text: str) -> float | None:
@@ -130,8 +130,8 @@ def _store(
     for host, entries in by_host.items():
         logstore.append(cx, logstore.ensure_stream(cx, to.group, to.streams[host]), entries)
     points = [((lines[number].timestamp_ms + shift_ms) / 1000, name, value) for number, name, value in values]
-    found = [{"time": at, "name": name, "value": value} for at, name, value in points]
-    metricstore.append(cx, to.namespace, to.dimensions, found)
+    metric_points = [{"time": at, "name": name, "value": value} for at, name, value in points]
+    metricstore.append(cx, to.namespace, to.dimensions, metric_points)
     changes: dict[str, Any] = {}
     if slow:
         log_line(cx, to, lines[0].host, SLOW.format(", ".join(slow), BUDGET_S))
@@ -142,5 +142,5 @@ def _store(
 
 def final_metrics(run: Run) -> list[dict[str, Any]]:
     """Return FinalMetricDataList: the last value of each metric."""
-    found = run.state.get("metrics", {})
-    return [{"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in found.items()]
+    values = run.state.get("metrics", {})
+    return [{"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in values.items()]

@@ -155,9 +155,9 @@ def _deliver(
         target = layout.directory / "fast" / host.name / channel.name
         (data / channel.name).mkdir()
         mounts.append(Mount(target, f"{DATA}/{channel.name}", read_only=True))
-    found = cx.look(lambda inside: channels.objects_of(inside, channel))
+    deliveries = cx.look(lambda inside: channels.objects_of(inside, channel))
     make_open(target, above=target.parent)
-    for delivery in channels.share(found, channel, *_place_among(layout, channel, index)):
+    for delivery in channels.share(deliveries, channel, *_place_among(layout, channel, index)):
         check()
         path = target / delivery.path
         bring(cx, delivery.stored, path, above=target.parent, link=channel.mode == "FastFile")

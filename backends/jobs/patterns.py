@@ -51,9 +51,9 @@ class Pattern:
         """Yield (number, first group) of each line that matches somewhere. Raises OutOfTimeError."""
         if self.linear is not None:
             for number, line in enumerate(lines):
-                found = self.linear.search(line)
-                if found is not None and found[1] is not None:
-                    yield number, found[1]
+                matched = self.linear.search(line)
+                if matched is not None and matched[1] is not None:
+                    yield number, matched[1]
             return
         for number, text in _in_a_process(self.regex, lines):
             if text is not None:
@@ -93,11 +93,11 @@ class Prefilter:
         everything = list(range(len(lines)))
         if self._set is None:
             return dict.fromkeys(self._all, everything)
-        found: dict[int, list[int]] = {n: everything if n in self._always else [] for n in self._all}
+        lines_by_pattern: dict[int, list[int]] = {n: everything if n in self._always else [] for n in self._all}
         for number, line in enumerate(lines):
             for index in self._set.Match(line) or ():
-                found[self._numbers[index]].append(number)
-        return found
+                lines_by_pattern[self._numbers[index]].append(number)
+        return lines_by_pattern
 
 
 def _options() -> Any:

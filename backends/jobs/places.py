@@ -90,8 +90,8 @@ def runner(kernel: Kernel, name: str) -> Runner:
                 from backends.jobs.runners.process import ProcessRunner
 
                 made[name] = ProcessRunner(root)
-    found: Runner = made[name]
-    return found
+    kept: Runner = made[name]
+    return kept
 
 
 def describe(kernel: Kernel) -> dict[str, str | None]:
@@ -126,10 +126,10 @@ def runner_of(kernel: Kernel, job: str) -> str:
 def sweep(kernel: Kernel, known: Callable[[str], bool]) -> None:
     """Remove what runs for nobody: jobs whose row is gone because a server was killed while it reset or cleaned up."""
     for name in RUNNERS:
-        found = runner(kernel, name)
-        for handle in found.adopt():
+        kept = runner(kernel, name)
+        for handle in kept.adopt():
             if not known(handle.job):
-                found.remove(handle)
+                kept.remove(handle)
 
 
 def find(kernel: Kernel, wanted: Wanted, log_line: LogLine, check: Callable[[], None]) -> Place:
@@ -165,8 +165,8 @@ def _on_docker(
     kernel: Kernel, wanted: Wanted, source: Recipe | Stored | None, log_line: LogLine, *, must: bool
 ) -> Place | None:
     """Find a place in Docker; without `must`, None (and the reason in the log) when there is none."""
-    found: DockerRunner = runner(kernel, "docker")  # type: ignore[assignment]
-    reason = found.available()
+    docker_runner: DockerRunner = runner(kernel, "docker")  # type: ignore[assignment]
+    reason = docker_runner.available()
     recipe = source if isinstance(source, images.Recipe) else None
     stored = source if isinstance(source, registry.Stored) else None
     if reason is None:
@@ -175,21 +175,21 @@ def _on_docker(
             if recipe is not None:
                 reference = _recipe_image(kernel, recipe, wanted, log_line)
             image = ImageRef(docker=reference)
-            reason = found.refusal(image)
+            reason = docker_runner.refusal(image)
             if reason is not None and recipe is None:
-                reason = _pull(found, reference, stored, log_line)
+                reason = _pull(docker_runner, reference, stored, log_line)
         except recipes.RecipeError as error:
             reason = str(error)
     if reason is None:
         command = wanted.command if wanted.entrypoint is not None else (wanted.mode, *wanted.command)
         if wanted.entrypoint is None and wanted.command:
             command = wanted.command
-        return Place(found, image, wanted.entrypoint, command, recipe.name if recipe is not None else None)
+        return Place(docker_runner, image, wanted.entrypoint, command, recipe.name if recipe is not None else None)
     if must and recipe is None:
         raise StartError(f"The image {wanted.image} can only run in Docker: {reason}")
     if must:
         raise StartError(f"LOCALMAKER_RUNNER=docker, but: {reason}")
-    if found.available() is None:
+    if docker_runner.available() is None:
         log_line(f"Not in Docker: {reason} Running as a process instead.")
     return None
 
@@ -203,10 +203,10 @@ def _recipe_image(kernel: Kernel, recipe: Recipe, wanted: Wanted, log_line: LogL
         )
 
 
-def _pull(found: DockerRunner, reference: str, stored: Stored | None, log_line: LogLine) -> str | None:
+def _pull(docker_runner: DockerRunner, reference: str, stored: Stored | None, log_line: LogLine) -> str | None:
     """Pull an image that is not here; give the reason when that fails."""
     try:
-        for line in found.pull(reference, stored.login if stored is not None else None):
+        for line in docker_runner.pull(reference, stored.login if stored is not None else None):
             log_line(line)
     except StartError as error:
         if stored is None:
@@ -215,12 +215,12 @@ def _pull(found: DockerRunner, reference: str, stored: Stored | None, log_line: 
             f"{error.message} The engine pulls it from this server's registry, which must be at {stored.address} from "
             "where the engine runs (docs/images.md)."
         )
-    return found.refusal(ImageRef(docker=reference))
+    return docker_runner.refusal(ImageRef(docker=reference))
 
 
 def _on_processes(kernel: Kernel, wanted: Wanted, recipe: Recipe, log_line: LogLine) -> Place:
-    found = runner(kernel, "process")
-    reason = found.available()
+    processes = runner(kernel, "process")
+    reason = processes.available()
     if reason is not None:
         raise StartError(reason)
     try:
@@ -231,6 +231,6 @@ def _on_processes(kernel: Kernel, wanted: Wanted, recipe: Recipe, log_line: LogL
         raise StartError(str(error)) from error
     image = ImageRef(venv=python.parent.parent, paths=(images.CONTAINERS,))
     if wanted.entrypoint is not None or wanted.command:
-        return Place(found, image, None, (*(wanted.entrypoint or ()), *wanted.command), recipe.name)
+        return Place(processes, image, None, (*(wanted.entrypoint or ()), *wanted.command), recipe.name)
     command = recipe.train_command(python) if wanted.mode == "train" else recipe.serve_command(python)
-    return Place(found, image, None, command, recipe.name)
+    return Place(processes, image, None, command, recipe.name)

@@ -59,9 +59,9 @@ def _find(cx: Context, named: re.Match[str]) -> Stored:
     if answer["failures"]:
         failure = answer["failures"][0]
         raise AwsError(failure["failureCode"], failure["failureReason"])
-    found: dict[str, Any] = answer["images"][0]["imageId"]
+    image: dict[str, Any] = answer["images"][0]["imageId"]
     about = cx.call("DescribeRepositories", {"repositoryNames": [name]}, "ecr")["repositories"][0]
     token = cx.call("GetAuthorizationToken", {}, "ecr")["authorizationData"][0]["authorizationToken"]
     user, _, password = base64.b64decode(token).decode().partition(":")
     uri: str = about["repositoryUri"]
-    return Stored(f"{uri}@{found['imageDigest']}", uri.partition("/")[0], (user, password))
+    return Stored(f"{uri}@{image['imageDigest']}", uri.partition("/")[0], (user, password))

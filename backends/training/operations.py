@@ -200,11 +200,11 @@ def _check_limits(request: Mapping[str, Any]) -> None:
 
 def _check_channels(cx: Context, request: Mapping[str, Any]) -> None:
     algorithm = request["AlgorithmSpecification"]
-    found = [channels.channel_of(entry, algorithm["TrainingInputMode"]) for entry in request.get("InputDataConfig", ())]
-    if len({channel.name for channel in found}) != len(found):
+    named = [channels.channel_of(entry, algorithm["TrainingInputMode"]) for entry in request.get("InputDataConfig", ())]
+    if len({channel.name for channel in named}) != len(named):
         raise errors.validation("Channel names in InputDataConfig must be unique.")
     groups = {group["InstanceGroupName"] for group in request["ResourceConfig"].get("InstanceGroups", ())}
-    for channel in found:
+    for channel in named:
         _check_channel(channel, groups)
         channels.check_exists(cx, channel, request["RoleArn"])
 

@@ -17,15 +17,15 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
-with context.config.attributes["engine"].connect() as found:
-    if found.dialect.name == "sqlite":
-        found.exec_driver_sql("BEGIN IMMEDIATE")
+with context.config.attributes["engine"].connect() as opened:
+    if opened.dialect.name == "sqlite":
+        opened.exec_driver_sql("BEGIN IMMEDIATE")
         try:
-            _run(found)
+            _run(opened)
         except BaseException:
-            found.exec_driver_sql("ROLLBACK")
+            opened.exec_driver_sql("ROLLBACK")
             raise
-        found.exec_driver_sql("COMMIT")
+        opened.exec_driver_sql("COMMIT")
     else:
-        _run(found)
-        found.commit()
+        _run(opened)
+        opened.commit()

@@ -83,12 +83,12 @@ class Blobs:
     def names(self, before: float) -> Iterator[list[str]]:
         """Yield, folder by folder, the names of blobs that were in place before `before` (epoch seconds)."""
         for folder in sorted(self._files.iterdir()):
-            found = []
+            batch = []
             for file in os.scandir(folder):
                 with suppress(FileNotFoundError):
                     if file.stat().st_ctime < before:  # renaming stamps it
-                        found.append(file.name)
-            yield found
+                        batch.append(file.name)
+            yield batch
 
 
 class BlobWriter:

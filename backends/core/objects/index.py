@@ -33,20 +33,20 @@ class Index:
 
     def is_own(self, cx: Context, name: str) -> bool:
         """Return whether a bucket is there and the caller's account owns it: jobs touch no other account's objects."""
-        found = self.bucket(cx, name)
-        return found is not None and found.account == cx.account
+        bucket = self.bucket(cx, name)
+        return bucket is not None and bucket.account == cx.account
 
     def configure(self, cx: Context, name: str, setting: str, document: Any) -> None:
         """Keep one setting of a bucket, by AWS's name; None removes it."""
         self.lock_bucket(cx, name)
-        found = self.bucket(cx, name)
-        if found is None:
+        bucket = self.bucket(cx, name)
+        if bucket is None:
             return
-        settings = {key: value for key, value in found.settings.items() if key != setting}
+        settings = {key: value for key, value in bucket.settings.items() if key != setting}
         if document is not None:
             settings[setting] = document
-        mine = update(buckets).where(buckets.c.name == name)
-        cx.db.execute(mine, {"settings": orjson.dumps(settings) if settings else None})
+        change = update(buckets).where(buckets.c.name == name)
+        cx.db.execute(change, {"settings": orjson.dumps(settings) if settings else None})
 
     def head(self, cx: Context, bucket: str, key: str) -> StoredObject | None:
         """Find an object's current version; none where that is a delete marker."""
@@ -233,9 +233,9 @@ class Index:
 
     def set_tags(self, cx: Context, stored: StoredObject, tags: dict[str, str]) -> None:
         """Replace the tags of one version."""
-        mine = (
+        is_version = (
             (objects.c.bucket == stored.bucket)
             & (objects.c.key == stored.key)
             & (objects.c.version_id == stored.version_id)
         )
-        cx.db.execute(update(objects).where(mine), {"tags": orjson.dumps(tags) if tags else None})
+        cx.db.execute(update(objects).where(is_version), {"tags": orjson.dumps(tags) if tags else None})

@@ -18,8 +18,8 @@ FIXING = {
 
 def blocks(bucket: Bucket) -> dict[str, bool]:
     """Return a bucket's public access block: everything, unless that was changed."""
-    found = bucket.settings.get(PUBLIC_ACCESS)
-    return {name: found is None or found.get(name, False) for name in BLOCKS}
+    configuration = bucket.settings.get(PUBLIC_ACCESS)
+    return {name: configuration is None or configuration.get(name, False) for name in BLOCKS}
 
 
 def closes(bucket: Bucket, policy: Policy) -> bool:

@@ -41,17 +41,17 @@ def as_role(cx: Context, role_arn: str) -> Context:
 
 def check(cx: Context, bucket: str, action: str, key: str | None = None) -> Bucket:
     """Return the bucket, in a transaction. Raise NoSuchBucket, or AccessDenied unless the context's role may do this."""
-    found = cx.objects.bucket(cx, bucket)
-    if found is None:
+    named = cx.objects.bucket(cx, bucket)
+    if named is None:
         raise errors.AwsError("NoSuchBucket", f"The specified bucket does not exist: {bucket}", status=404)
-    question = _question(cx, found, action, key)
-    if _refused_by_bucket(cx, found, question):
+    question = _question(cx, named, action, key)
+    if _refused_by_bucket(cx, named, question):
         raise _denied(question)
-    if cx.settings.iam != "off" and _refused_by_role(cx, found, question):
+    if cx.settings.iam != "off" and _refused_by_role(cx, named, question):
         if cx.settings.iam == "enforce":
             raise _denied(question)
         log.warning("would deny %s %s on %s", question.principal, question.action, question.resource)
-    return found
+    return named
 
 
 def may(cx: Context, bucket: str, action: str, key: str | None = None) -> bool:

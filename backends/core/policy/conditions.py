@@ -49,12 +49,12 @@ class Condition:
                 return self.quantifier == "ForAllValues:" or self.if_exists
             return negated or self.if_exists
 
-        def one(text: str) -> bool:
+        def matches_one(text: str) -> bool:
             return negated != any(match(value, text, context, variables) for value in self.values)
 
         if self.quantifier == "ForAnyValue:" or (not self.quantifier and not negated):
-            return any(one(text) for text in given)
-        return all(one(text) for text in given)
+            return any(matches_one(text) for text in given)
+        return all(matches_one(text) for text in given)
 
 
 def _string(policy: str, text: str, context: Context, variables: bool) -> bool:
@@ -62,8 +62,8 @@ def _string(policy: str, text: str, context: Context, variables: bool) -> bool:
 
 
 def _string_ignoring_case(policy: str, text: str, context: Context, variables: bool) -> bool:
-    found = _resolved(policy, context, variables)
-    return found is not None and found.lower() == text.lower()
+    resolved = _resolved(policy, context, variables)
+    return resolved is not None and resolved.lower() == text.lower()
 
 
 def _resolved(policy: str, context: Context, variables: bool) -> str | None:
@@ -114,8 +114,8 @@ def read_date(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        found = datetime.fromisoformat(text)
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+        date = datetime.fromisoformat(text)
+    return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
 
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {

@@ -40,10 +40,10 @@ class Question:
     """The context as conditions read it: lower-case names, tuples of values."""
 
     def __post_init__(self) -> None:
-        found = {
+        keys = {
             name.lower(): (value,) if isinstance(value, str) else tuple(value) for name, value in self.context.items()
         }
-        object.__setattr__(self, "keys", found)
+        object.__setattr__(self, "keys", keys)
 
 
 def decide(policies: Iterable[Policy], question: Question) -> Decision:
@@ -77,8 +77,8 @@ def applies(statement: Statement, question: Question) -> bool:
 def _about_resource(statement: Statement, question: Question) -> bool:
     if statement.resources is None:  # a trust policy is about its role
         return True
-    found = any(
+    matches = any(
         patterns.arn_like(pattern, question.resource, question.keys, variables=statement.variables)
         for pattern in statement.resources
     )
-    return found != statement.not_resources
+    return matches != statement.not_resources

@@ -115,7 +115,7 @@ def parse(text: str, kind: Kind = Kind.IDENTITY) -> Policy:
         raise PolicyError("syntax", SYNTAX)
     given = document["Statement"]
     listed = given if isinstance(given, list) else [given]
-    statements = tuple(_statement(each, kind, variables=version == VERSIONS[0]) for each in listed)
+    statements = tuple(_statement(entry, kind, variables=version == VERSIONS[0]) for entry in listed)
     sids = [statement.sid for statement in statements if statement.sid]
     if len(set(sids)) != len(sids):
         raise PolicyError("sid", "Statement IDs (SID) in a single policy must be unique.")
@@ -123,10 +123,10 @@ def parse(text: str, kind: Kind = Kind.IDENTITY) -> Policy:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise PolicyError("json", SYNTAX)
-    return found
+    return members
 
 
 def _statement(given: Any, kind: Kind, *, variables: bool) -> Statement:
@@ -162,7 +162,7 @@ def _either(given: dict[str, Any], name: str, fault: str) -> tuple[Any, bool]:
 
 def _texts(value: Any, fault: str) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, str) for each in listed):
+    if not all(isinstance(text, str) for text in listed):
         raise PolicyError(fault, SYNTAX)
     return tuple(listed)
 
@@ -214,10 +214,10 @@ def _principals(given: dict[str, Any], kind: Kind) -> tuple[tuple[tuple[str, str
         return (("AWS", "*"),), negated
     if not isinstance(value, dict) or not value or not value.keys() <= set(PRINCIPAL_KINDS):
         raise PolicyError("principal", "Invalid principal in policy")
-    pairs = tuple((name, each) for name, listed in value.items() for each in _texts(listed, "principal"))
-    for name, each in pairs:
-        if not _is_principal(name, each):
-            raise PolicyError("principal", f'Invalid principal in policy: "{name}":"{each}"')
+    pairs = tuple((name, text) for name, listed in value.items() for text in _texts(listed, "principal"))
+    for name, text in pairs:
+        if not _is_principal(name, text):
+            raise PolicyError("principal", f'Invalid principal in policy: "{name}":"{text}"')
     return pairs, negated
 
 
@@ -231,7 +231,7 @@ def _is_principal(kind: str, text: str) -> bool:
 def _conditions(given: Any) -> tuple[Condition, ...]:
     if not isinstance(given, dict):
         raise PolicyError("condition", SYNTAX)
-    found = []
+    parsed = []
     for name, tests in given.items():
         operator = conditions.read_operator(name)
         if operator is None:
@@ -240,8 +240,8 @@ def _conditions(given: Any) -> tuple[Condition, ...]:
             raise PolicyError("condition", SYNTAX)
         for key, value in tests.items():
             listed = value if isinstance(value, list) else [value]
-            if not all(isinstance(each, str | bool | int | float) for each in listed):
+            if not all(isinstance(entry, str | bool | int | float) for entry in listed):
                 raise PolicyError("condition", SYNTAX)
-            values = tuple(each if isinstance(each, str) else json.dumps(each) for each in listed)
-            found.append(Condition(*operator, key.lower(), values))
-    return tuple(found)
+            values = tuple(entry if isinstance(entry, str) else json.dumps(entry) for entry in listed)
+            parsed.append(Condition(*operator, key.lower(), values))
+    return tuple(parsed)

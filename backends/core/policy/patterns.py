@@ -21,14 +21,16 @@ LITERALS = frozenset("*?$")
 NEVER = r"(?!)"
 
 
-def _source(pattern: str, context: Mapping[str, tuple[str, ...]], *, variables: bool, one: str = ".") -> str | None:
+def _source(
+    pattern: str, context: Mapping[str, tuple[str, ...]], *, variables: bool, character: str = "."
+) -> str | None:
     """Write a pattern as a regular expression; None when a variable of it has no value. `one`: what `?` stands for."""
     chunks = [""]  # what stands between the stars
     for piece in _PIECES.split(pattern):
         if piece == "*":
             chunks.append("")
         elif piece == "?":
-            chunks[-1] += one
+            chunks[-1] += character
         elif variables and piece.startswith("${"):
             value = _value(piece[2:-1].strip(), context)
             if value is None:
@@ -39,8 +41,8 @@ def _source(pattern: str, context: Mapping[str, tuple[str, ...]], *, variables: 
     if len(chunks) == 1:
         return chunks[0]
     # Atomic: the first place where a chunk fits is as good as any later one, so nothing is tried twice.
-    middle = "".join(f"(?>{one}*?{chunk})" for chunk in chunks[1:-1])
-    return f"{chunks[0]}{middle}{one}*{chunks[-1]}"
+    middle = "".join(f"(?>{character}*?{chunk})" for chunk in chunks[1:-1])
+    return f"{chunks[0]}{middle}{character}*{chunks[-1]}"
 
 
 def substitute(text: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -50,8 +52,8 @@ def substitute(text: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
     values = [_value(name.strip(), context) for name in _VARIABLE.findall(text)]
     if None in values:
         return None
-    found = iter(values)
-    return _VARIABLE.sub(lambda _: next(found) or "", text)
+    replacements = iter(values)
+    return _VARIABLE.sub(lambda _: next(replacements) or "", text)
 
 
 def _value(name: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -60,9 +62,9 @@ def _value(name: str, context: Mapping[str, tuple[str, ...]]) -> str | None:
     key, comma, rest = name.partition(",")
     rest = rest.strip()
     has_default = bool(comma) and len(rest) > 1 and rest[0] == rest[-1] == "'" and rest.count("'") == 2
-    found = context.get((key.rstrip() if has_default else name).lower(), ())
-    if len(found) == 1:  # a key of several values is no variable
-        return found[0]
+    values = context.get((key.rstrip() if has_default else name).lower(), ())
+    if len(values) == 1:  # a key of several values is no variable
+        return values[0]
     return rest[1:-1] if has_default else None
 
 
@@ -73,7 +75,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
     """Return one expression for all of a statement's actions, which ignore case."""
-    return re.compile("|".join(f"(?:{_source(each, {}, variables=False)})" for each in patterns), re.IGNORECASE)
+    return re.compile("|".join(f"(?:{_source(pattern, {}, variables=False)})" for pattern in patterns), re.IGNORECASE)
 
 
 def like(pattern: str, text: str, context: Mapping[str, tuple[str, ...]], *, variables: bool = True) -> bool:
@@ -107,8 +109,8 @@ def _arn_source(pattern: str, context: Mapping[str, tuple[str, ...]], *, variabl
     if len(parts) < ARN_PARTS - 1 and not last.endswith("*"):
         return NEVER
     sources = []
-    for part, one in (*((part, "[^:]") for part in parts), (last, ".")):
-        source = _source(part, context, variables=variables, one=one)
+    for part, character in (*((part, "[^:]") for part in parts), (last, ".")):
+        source = _source(part, context, variables=variables, character=character)
         if source is None:
             return None
         sources.append(source)

@@ -143,12 +143,12 @@ class DockerRunner(SupervisedRunner):
 
         api = self._docker().api
         try:
-            found = api.inspect_network(SHARED_NETWORK)
+            network = api.inspect_network(SHARED_NETWORK)
         except errors.NotFound:
             with contextlib.suppress(errors.APIError):  # another server was quicker
                 api.create_network(SHARED_NETWORK, "bridge", labels={SHARED_NETWORK: "shared"}, check_duplicate=True)
-            found = api.inspect_network(SHARED_NETWORK)
-        return str(found["IPAM"]["Config"][0]["Gateway"])
+            network = api.inspect_network(SHARED_NETWORK)
+        return str(network["IPAM"]["Config"][0]["Gateway"])
 
     def _take_over(self, handle: Handle) -> bool:
         tries = self._takeovers.get(handle.job, 0)

@@ -28,15 +28,15 @@ def folder(root: Path) -> Path:
     Older ones stay: jobs that run see them.
     """
     stamp = hashlib.sha256(repr([(name, _stamp(ETC / name)) for name in SHOWN]).encode()).hexdigest()[:16]
-    found = root / stamp
-    if not found.is_dir():
+    target = root / stamp
+    if not target.is_dir():
         root.mkdir(exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=root))
         _fill(made)
         with contextlib.suppress(OSError):  # another thread was first
-            made.rename(found)
+            made.rename(target)
         shutil.rmtree(made, ignore_errors=True)
-    return found
+    return target
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

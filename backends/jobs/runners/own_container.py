@@ -47,8 +47,8 @@ class OwnContainer:
 
 def own_id(mountinfo: str) -> str:
     """Read the id of the container that a process is in from its mounts; empty outside of Docker."""
-    found = _HOSTNAME.search(mountinfo)
-    return found["id"] if found is not None else ""
+    matched = _HOSTNAME.search(mountinfo)
+    return matched["id"] if matched is not None else ""
 
 
 def find(engine: Engine, mountinfo: Path = MOUNTINFO) -> OwnContainer | None:
@@ -60,13 +60,13 @@ def find(engine: Engine, mountinfo: Path = MOUNTINFO) -> OwnContainer | None:
     if not container:
         return None
     try:
-        found = engine.call("GET", f"/containers/{container}/json")
+        inspected = engine.call("GET", f"/containers/{container}/json")
     except EngineError as error:
         if error.status:  # an engine beside us, or within: it does not know where we are
             return None
         raise
-    mounts = {Path(m["Destination"]): Path(m["Source"]) for m in found["Mounts"] if m["Type"] in {"bind", "volume"}}
-    return OwnContainer(found["Id"], mounts)
+    mounts = {Path(m["Destination"]): Path(m["Source"]) for m in inspected["Mounts"] if m["Type"] in {"bind", "volume"}}
+    return OwnContainer(inspected["Id"], mounts)
 
 
 def join(engine: Engine, network: str, connection: dict[str, Any]) -> None:

@@ -113,7 +113,7 @@ class ProcessRunner(SupervisedRunner):
         files.write(str(spec.directory / "supervisor" / files.ADDRESSES), known)
         hosts = [self._host(spec, host, scratch / host.name, etc, ports[host.name], user) for host in spec.hosts]
         plain = [_PLAIN_NOTE.format(path=spec.hosts[0].opt_ml)] if self.mode == "plain" else []
-        weak = [_WEAKNESS_NOTE.format("; ".join(found))] if (found := sandbox.weaknesses(self.mode)) else []
+        weak = [_WEAKNESS_NOTE.format("; ".join(weak_points))] if (weak_points := sandbox.weaknesses(self.mode)) else []
         document = spec.to_json()
         return {
             "kind": "process",
@@ -244,12 +244,12 @@ def _inherited(variables: Mapping[str, str]) -> tuple[dict[str, str], list[tuple
 
     Not by the proxy of a LocalMaker in whose `env` the server was started: that one's key is for its shells only.
     """
-    found = {
+    inherited = {
         name: variables[name] for name in _PACKAGE_SOURCES if name in variables and not _is_of_env(variables[name])
     }
-    words = [word for name in _PACKAGE_FILES for word in found.get(name, "").split()]
+    words = [word for name in _PACKAGE_FILES for word in inherited.get(name, "").split()]
     paths = [Path(word) for word in words if word.startswith("/") and not word.startswith(("/etc/", "/usr/"))]
-    return found, [(path, str(path), True) for path in dict.fromkeys(paths) if path.exists()]
+    return inherited, [(path, str(path), True) for path in dict.fromkeys(paths) if path.exists()]
 
 
 def _is_of_env(value: str) -> bool:

@@ -134,14 +134,14 @@ def own_network() -> tuple[str, ...] | None:
 
 def weaknesses(mode: Mode) -> list[str]:
     """Return what a mode cannot keep a job from, a sentence each; for the job's log and for the server's status."""
-    found = []
+    notes = []
     if mode != "bwrap":
-        found.append("jobs see this machine's files as far as their user may read them")
+        notes.append("jobs see this machine's files as far as their user may read them")
     if mode == "plain":
-        found.append("jobs see this machine's processes and are not limited in theirs")
+        notes.append("jobs see this machine's processes and are not limited in theirs")
     if os.geteuid() == 0 and (mode == "plain" or identity.job_users() is None):
-        found.append("jobs run as root, without capabilities" if shutil.which("setpriv") else "jobs run as root")
-    return found
+        notes.append("jobs run as root, without capabilities" if shutil.which("setpriv") else "jobs run as root")
+    return notes
 
 
 def held_back(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

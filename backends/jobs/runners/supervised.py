@@ -89,12 +89,12 @@ class SupervisedRunner:
     def poll(self, handle: Handle) -> Exit | None:
         """See Runner."""
         self._reap()
-        found = self._recorded(handle)
-        if found or not self._is_gone(handle):
-            return found
-        found = self._recorded(handle)  # it may have ended between the two looks
-        if found or self._take_over(handle):
-            return found
+        ended = self._recorded(handle)
+        if ended or not self._is_gone(handle):
+            return ended
+        ended = self._recorded(handle)  # it may have ended between the two looks
+        if ended or self._take_over(handle):
+            return ended
         return self._lost(handle)
 
     def wait(self, handle: Handle, timeout_s: float | None) -> Exit | None:
@@ -105,20 +105,20 @@ class SupervisedRunner:
         except FileNotFoundError:
             return self.poll(handle)
         try:
-            found = self.poll(handle)  # after the open: an end before it would not hang up
+            ended = self.poll(handle)  # after the open: an end before it would not hang up
             poller = select.poll()
             poller.register(fd, 0)
-            while found is None:
+            while ended is None:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return None
                 hung_up = poller.poll(None if left is None else left * 1000)
-                found = self.poll(handle)
-                if hung_up and found is None:
+                ended = self.poll(handle)
+                if hung_up and ended is None:
                     time.sleep(0.001)  # it died without a record, and the kernel has yet to release its lock
         finally:
             os.close(fd)
-        return found
+        return ended
 
     def stop(self, handle: Handle, grace_s: float) -> None:
         """See Runner."""
@@ -141,8 +141,8 @@ class SupervisedRunner:
     def address(self, handle: Handle, host: str, port: int) -> tuple[str, int] | None:
         """See Runner."""
         known = files.read(str(handle.state / files.ADDRESSES)) or {}
-        found = known.get(host, {}).get(str(port))
-        return None if found is None else (str(found[0]), int(found[1]))
+        published = known.get(host, {}).get(str(port))
+        return None if published is None else (str(published[0]), int(published[1]))
 
     def adopt(self) -> list[Handle]:
         """See Runner."""

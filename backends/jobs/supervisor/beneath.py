@@ -185,14 +185,14 @@ def _descend(base: int, held: list[tuple[str, int]], path: str, force: bool) -> 
 
 
 def _entries(fd: int, above: str) -> list[tuple[str, os.stat_result]]:
-    found = []
+    entries = []
     with contextlib.suppress(OSError):
         for entry in sorted(os.listdir(fd)):
             path = f"{above}/{entry}" if above else entry
             if len(os.fsencode(path)) < PATH_MAX:
                 with contextlib.suppress(OSError):
-                    found.append((path, os.stat(entry, dir_fd=fd, follow_symlinks=False)))
-    return found
+                    entries.append((path, os.stat(entry, dir_fd=fd, follow_symlinks=False)))
+    return entries
 
 
 def remove(path: str | os.PathLike[str]) -> None:

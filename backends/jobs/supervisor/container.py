@@ -108,15 +108,15 @@ class ContainerHost:
             self.address = self._address(self._engine.call("GET", f"{self._path}/json"))
 
     def _find(self) -> None:
-        found = self._engine.call("GET", f"{self._path}/json")
-        if found["State"]["Status"] == "created":
+        inspected = self._engine.call("GET", f"{self._path}/json")
+        if inspected["State"]["Status"] == "created":
             raise EngineError(0, "the supervisor died before the container was started")
         self._started = True
-        self.address = self._address(found)
+        self.address = self._address(inspected)
 
-    def _address(self, found: dict[str, Any]) -> str:
+    def _address(self, inspected: dict[str, Any]) -> str:
         """Return the IP in the network that the container was created in ("" when it has none)."""
-        networks = found["NetworkSettings"]["Networks"]
+        networks = inspected["NetworkSettings"]["Networks"]
         network = networks.get(self._entry["create"]["HostConfig"]["NetworkMode"], {})
         return str(network.get("IPAddress", ""))
 

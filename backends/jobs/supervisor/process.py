@@ -179,14 +179,14 @@ def _kill_marked(value: str) -> None:
     """Kill every process that carries the host's mark in its environment, until none is left."""
     mark = f"{MARK}={value}".encode()
     for _ in range(20):
-        found = 0
+        killed = 0
         for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
             if not name.isdigit() or int(name) == os.getpid():
                 continue
             with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
                 if mark in file.read().split(b"\0"):
                     os.kill(int(name), signal.SIGKILL)
-                    found += 1
-        if not found:
+                    killed += 1
+        if not killed:
             return
         time.sleep(0.01)

@@ -76,10 +76,10 @@ class Mirror:
 
     def _mirror(self, index: int, pair: dict[str, str]) -> None:
         known, held, lines = self._known[index], self._held[index], []
-        found = _scan(*self._places[index])
-        if found is None:  # a link or a file is where the directory was: nothing is known of what it would hold
+        present = _scan(*self._places[index])
+        if present is None:  # a link or a file is where the directory was: nothing is known of what it would hold
             return
-        for name in [name for name in known if name not in found]:
+        for name in [name for name in known if name not in present]:
             del known[name]
             held.pop(name, None)
             gone = os.path.join(pair["remote"], name)
@@ -88,7 +88,7 @@ class Mirror:
                 os.removedirs(os.path.dirname(gone))  # those that are empty: a file may come to have the folder's name
             lines.append(f"delete {index} {name}\n")
         total = sum(held.values())
-        for name, (stamp, size) in found.items():
+        for name, (stamp, size) in present.items():
             if known.get(name) == stamp:
                 continue
             after = total + size - held.get(name, 0)
