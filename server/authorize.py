@@ -150,10 +150,10 @@ def _pass_roles(cx: Context, request: ServiceRequest, passed: list[str]) -> None
 def _check_roles(cx: Context, passed: list[str]) -> None:
     """Refuse a role that is not there or that SageMaker may not assume (LOCALMAKER_ROLES=existing)."""
     for arn in passed:
-        found = arns.parse(arn)
+        named = arns.parse(arn)
         role = store.peek(cx, store.ROLE, arn.rpartition("/")[2])
-        mine = found is not None and found.account == cx.account
-        if not mine or role is None or role["Arn"] != arn or not roles.trusts(role, sagemaker.SERVICE):
+        is_own = named is not None and named.account == cx.account
+        if not is_own or role is None or role["Arn"] != arn or not roles.trusts(role, sagemaker.SERVICE):
             raise errors.validation(COULD_NOT_ASSUME.format(role=arn))
 
 

@@ -62,12 +62,12 @@ def unpacked(request: HttpRequest, limit: int) -> bytes:
         return request.body
     unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
-        found = unpacker.decompress(request.body, limit + 1)
+        plain = unpacker.decompress(request.body, limit + 1)
     except zlib.error as error:
         raise AwsError("SerializationException", "The request body is not in gzip.") from error
-    if len(found) > limit:
+    if len(plain) > limit:
         raise _too_large(limit)
-    return found
+    return plain
 
 
 class BodyStream:

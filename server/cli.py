@@ -76,10 +76,10 @@ def _start_detached(settings: Settings) -> None:
         )
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        found = control.listening(settings)  # its first answer from the admin API would cost it FastAPI's import
-        if found is not None and found.pid == process.pid:
-            _await_init_scripts(settings, found, process)
-            typer.secho(f"Ready at {found.url}", fg=typer.colors.GREEN)
+        server = control.listening(settings)  # its first answer from the admin API would cost it FastAPI's import
+        if server is not None and server.pid == process.pid:
+            _await_init_scripts(settings, server, process)
+            typer.secho(f"Ready at {server.url}", fg=typer.colors.GREEN)
             typer.echo(f'Point your clients at it:  eval "$({_myself(settings)} env)"')
             return
         if process.poll() is not None:
@@ -93,11 +93,11 @@ def _stop_with_log(settings: Settings) -> NoReturn:
     stop_with("The server did not start:\n  " + "\n  ".join(tail))
 
 
-def _await_init_scripts(settings: Settings, found: control.Running, process: subprocess.Popen[bytes]) -> None:
+def _await_init_scripts(settings: Settings, running: control.Running, process: subprocess.Popen[bytes]) -> None:
     """Wait for the end of the init scripts, each of which has a time-out; no script, no question."""
     from server import init_hooks
 
-    count = len(init_hooks.found(settings).scripts)
+    count = len(init_hooks.find_hooks(settings).scripts)
     if not count:
         return
     typer.echo(f"Running {count} init script{'s' if count > 1 else ''} of {init_hooks.folder_of(settings)}")
@@ -107,7 +107,7 @@ def _await_init_scripts(settings: Settings, found: control.Running, process: sub
             _stop_with_log(settings)
         time.sleep(POLL_S)  # another process: there is nothing to wait on
         with suppress(OSError):
-            answer = found.request("init")
+            answer = running.request("init")
     failed = [script for script in answer["scripts"] if script["state"] == init_hooks.ERROR]
     for script in failed:
         typer.secho(f"init script {script['name']} failed: {script['reason']}", fg=typer.colors.RED, err=True)
@@ -129,11 +129,11 @@ def _myself(settings: Settings) -> str:
 def stop(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Stop the server. Jobs and endpoints run on; the next start adopts them."""
     settings = settings_of(data_dir)
-    found = control.running(settings)
-    if found is None:
+    running = control.running(settings)
+    if running is None:
         stop_with("No server is running.", 3)
-    control.end(found)
-    print_answer({"stopped": found.url}, f"Stopped {found.url}", as_json=as_json)
+    control.end(running)
+    print_answer({"stopped": running.url}, f"Stopped {running.url}", as_json=as_json)
 
 
 @app.command()
@@ -143,24 +143,24 @@ def status(
     init: Annotated[bool, typer.Option("--init", help="Exit code 4 unless all init scripts have ended well.")] = False,
 ) -> None:
     """Show whether a server runs, and what it can do. Exit code 3 when none does."""
-    found = control.running(settings_of(data_dir))
-    if found is None:
+    running = control.running(settings_of(data_dir))
+    if running is None:
         stop_with("No server is running.", 3)
-    health, info = found.request("health"), found.request("info")
+    health, info = running.request("health"), running.request("info")
     if as_json:
-        typer.echo(json.dumps({"url": found.url, "pid": found.pid, "health": health, "info": info}, indent=2))
+        typer.echo(json.dumps({"url": running.url, "pid": running.pid, "health": health, "info": info}, indent=2))
     else:
-        _show_status(found, health, info)
+        _show_status(running, health, info)
     if init and (health["init"]["failed"] or not health["init"]["completed"]):
         stop_with("Init scripts: " + (", ".join(health["init"]["failed"]) or "running"), 4)
 
 
-def _show_status(found: control.Running, health: dict[str, Any], info: dict[str, Any]) -> None:
+def _show_status(running: control.Running, health: dict[str, Any], info: dict[str, Any]) -> None:
     operations = {service: len(names) for service, names in info["operations"].items()}
     runners = [[f"runner {name}", reason or "ready"] for name, reason in health["runner"].items()]
     rows = [
-        ["URL", found.url],
-        ["process", str(found.pid)],
+        ["URL", running.url],
+        ["process", str(running.pid)],
         ["data", info["data_dir"]],
         ["database", f"{info['database']}, durability {info['durability']}"],
         *runners,
@@ -184,10 +184,10 @@ def logs(
     if job is None:
         lines = control.server_lines(settings, follow=follow)
     else:
-        found = control.running(settings)
-        if found is None:
+        running = control.running(settings)
+        if running is None:
             stop_with("No server is running.", 3)
-        lines = control.job_lines(found, account, job, follow=follow)
+        lines = control.job_lines(running, account, job, follow=follow)
     try:
         for line in lines:
             typer.echo(line)
@@ -204,10 +204,10 @@ def jobs(
     everything: Annotated[bool, typer.Option("--all", help="Also those that ended last.")] = False,
 ) -> None:
     """Show what runs now: training jobs and endpoints, of all accounts."""
-    found = control.running(settings_of(data_dir))
-    if found is None:
+    running = control.running(settings_of(data_dir))
+    if running is None:
         stop_with("No server is running.", 3)
-    listed = found.request("jobs?ended=true" if everything else "jobs")
+    listed = running.request("jobs?ended=true" if everything else "jobs")
     if as_json:
         typer.echo(json.dumps(listed, indent=2))
         return
@@ -227,13 +227,13 @@ def reset(
     as_json: AsJson = False,
 ) -> None:
     """Stop the jobs and endpoints of one account (or all) and forget what it has: objects, jobs, models, logs."""
-    found = control.running(settings_of(data_dir))
-    if found is None:
+    running = control.running(settings_of(data_dir))
+    if running is None:
         stop_with("No server is running.", 3)
     whose = f"account {account}" if account is not None else "all accounts"
     if not yes:
-        typer.confirm(f"Forget everything of {whose} on {found.url}?", abort=True)
-    answer = found.request("reset", {"account": account})
+        typer.confirm(f"Forget everything of {whose} on {running.url}?", abort=True)
+    answer = running.request("reset", {"account": account})
     print_answer(answer, f"Forgot {whose}.", as_json=as_json)
 
 
@@ -247,14 +247,14 @@ def prune(
     from server import pruning
 
     settings = settings_of(data_dir)
-    found = pruning.superfluous(settings)
-    if not found:
+    unused = pruning.superfluous(settings)
+    if not unused:
         print_answer({"removed": []}, "Nothing to remove.", as_json=as_json)
         return
     if not yes:
-        typer.echo("\n".join(found))
+        typer.echo("\n".join(unused))
         typer.confirm("Remove these?", abort=True)
-    removed = pruning.remove(found)
+    removed = pruning.remove(unused)
     print_answer({"removed": removed}, f"Removed {len(removed)}.", as_json=as_json)
 
 

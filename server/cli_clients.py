@@ -23,9 +23,9 @@ def _variables(settings: Settings, url: str | None, account: str) -> dict[str, s
         if url is not None:  # whose keys, if it verifies any, are not ours to know
             given = control.credentials(None, account)
             return environment.of_other(settings.data_dir, url.rstrip("/"), given, os.environ)
-        found = control.running(settings)
-        here = found.url if found is not None else control.url_of(settings.host, settings.port)
-        return environment.of_installation(settings.data_dir, here, control.credentials(found, account), os.environ)
+        running = control.running(settings)
+        here = running.url if running is not None else control.url_of(settings.host, settings.port)
+        return environment.of_installation(settings.data_dir, here, control.credentials(running, account), os.environ)
     except (OSError, LookupError, ValueError) as error:
         stop_with(str(error))
 

@@ -27,9 +27,9 @@ def declared() -> dict[tuple[str, str], Operation]:
         return Kernel(Settings.read({}, data_dir=Path(folder)), load_components()).operations
 
 
-def place_of(found: Operation) -> str:
+def place_of(operation: Operation) -> str:
     """Return `file:line` of a handler; of a derived one the line in `resource.py` that every noun shares."""
-    handler: Any = inspect.unwrap(found.handler)
+    handler: Any = inspect.unwrap(operation.handler)
     line = inspect.getsourcelines(handler)[1]
     noun = getattr(getattr(handler, "__self__", None), "noun", None)
     derived = f"  (derived for {noun})" if noun is not None else ""
@@ -46,8 +46,8 @@ def where(operation: Annotated[str, typer.Argument(help="An operation, in any ca
         if name.lower() == operation.lower()
     ]
     for service, name, line in known:
-        found = handlers.get((service, name))
-        place = place_of(found) if found is not None else "no handler"
+        handler = handlers.get((service, name))
+        place = place_of(handler) if handler is not None else "no handler"
         typer.echo(f"{service}:{name}  {place}\n  {line.state}{': ' + line.missing if line.missing else ''}")
     if not known:
         typer.secho(f"No service of LocalMaker's has an operation {operation}.", fg=typer.colors.RED, err=True)

@@ -28,12 +28,12 @@ def policy(
     """Print the policy that allows what a role or user was seen to do while LOCALMAKER_IAM was soft or enforce."""
     if (role is None) == (user is None):
         stop_with("Give --role or --user.", 2)
-    found = control.running(settings_of(data_dir))
-    if found is None:
+    running = control.running(settings_of(data_dir))
+    if running is None:
         stop_with("No server is running.", 3)
     principal = f"role/{role}" if role is not None else f"user/{user}"
     requested = {"account": account, "principal": principal, "denied": str(not allowed_only).lower()}
-    answer = found.request(f"iam/calls?{urlencode(requested)}")
+    answer = running.request(f"iam/calls?{urlencode(requested)}")
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     elif answer["policy"] is None:

@@ -37,7 +37,7 @@ def of_principal(arn: str, own: str, account: str, grants: Grants) -> dict[str, 
     """Return the keys of who asks: the ARN that asks, that of its user or role, its account, what it has."""
     if not arn:
         return {"aws:PrincipalType": "Anonymous"}
-    found: dict[str, Any] = {
+    keys: dict[str, Any] = {
         "aws:PrincipalArn": own,
         "aws:PrincipalAccount": account,
         "aws:PrincipalType": grants.kind,
@@ -47,21 +47,21 @@ def of_principal(arn: str, own: str, account: str, grants: Grants) -> dict[str, 
         **{f"aws:PrincipalTag/{name}": value for name, value in grants.tags.items()},
     }
     if grants.kind == "User":
-        found["aws:username"] = own.rpartition("/")[2]
-    return found
+        keys["aws:username"] = own.rpartition("/")[2]
+    return keys
 
 
 def of_request(cx: Context, request: ServiceRequest, authorizations: list[AuthorizationRequest]) -> dict[str, Any]:
     """Return the tags that a request carries, and those of the SageMaker resource that it names."""
-    found: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     given = request.input.get("Tags")
     if isinstance(given, list) and all(isinstance(tag, dict) and "Key" in tag for tag in given):
-        found = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in given}
-        found["aws:TagKeys"] = [tag["Key"] for tag in given]
+        keys = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in given}
+        keys["aws:TagKeys"] = [tag["Key"] for tag in given]
     if isinstance(request.input.get("TagKeys"), list):
-        found["aws:TagKeys"] = request.input["TagKeys"]
+        keys["aws:TagKeys"] = request.input["TagKeys"]
     if request.service == "sagemaker":
         for arn in {needed.resource for needed in authorizations if needed.action.startswith("sagemaker:")} - {"*"}:
             for name, value in tags.of(cx, arn).items():
-                found[f"aws:ResourceTag/{name}"] = found[f"sagemaker:ResourceTag/{name}"] = value
-    return found
+                keys[f"aws:ResourceTag/{name}"] = keys[f"sagemaker:ResourceTag/{name}"] = value
+    return keys

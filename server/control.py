@@ -64,39 +64,39 @@ def listening(settings: Settings) -> Running | None:
 
 def running(settings: Settings) -> Running | None:
     """Find the server of a data directory; None when it does not answer."""
-    found = listening(settings)
+    server = listening(settings)
     try:
-        if found is not None:
-            found.request("health")
+        if server is not None:
+            server.request("health")
     except (OSError, ValueError):
         return None
-    return found
+    return server
 
 
-def credentials(found: Running | None, account: str) -> tuple[str, str]:
+def credentials(running: Running | None, account: str) -> tuple[str, str]:
     """Return access key and secret of an account: any pass, unless the server verifies keys. Raises LookupError."""
-    if found is None or not found.keys_file:
+    if running is None or not running.keys_file:
         return account, "localmaker"
     from server.authentication import keyring
 
-    keys = keyring.read(Path(found.keys_file)).values()
+    keys = keyring.read(Path(running.keys_file)).values()
     for key in keys:
         if key.account == account:
             return key.access_key, key.secret_key
-    raise LookupError(f"{found.keys_file} has no key of account {account}")
+    raise LookupError(f"{running.keys_file} has no key of account {account}")
 
 
-def end(found: Running) -> None:
+def end(server: Running) -> None:
     """Ask a server to stop and wait until it has; kill it when it does not."""
-    os.kill(found.pid, signal.SIGTERM)
+    os.kill(server.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_S
     while time.monotonic() < deadline:
         try:
-            os.kill(found.pid, 0)
+            os.kill(server.pid, 0)
         except ProcessLookupError:
             return
         time.sleep(POLL_S)
-    os.kill(found.pid, signal.SIGKILL)
+    os.kill(server.pid, signal.SIGKILL)
 
 
 def server_lines(settings: Settings, *, follow: bool) -> Iterator[str]:
@@ -115,13 +115,13 @@ def server_lines(settings: Settings, *, follow: bool) -> Iterator[str]:
                 return
 
 
-def job_lines(found: Running, account: str, name: str, *, follow: bool) -> Iterator[str]:
+def job_lines(server: Running, account: str, name: str, *, follow: bool) -> Iterator[str]:
     """Yield the lines of a training job or endpoint from CloudWatch Logs."""
     import boto3
 
-    key, secret = credentials(found, account)
+    key, secret = credentials(server, account)
     client = boto3.client(
-        "logs", endpoint_url=found.url, region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        "logs", endpoint_url=server.url, region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
         aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token="",
     )  # fmt: skip
     tokens: dict[tuple[str, str], str] = {}
@@ -134,15 +134,15 @@ def job_lines(found: Running, account: str, name: str, *, follow: bool) -> Itera
 
 
 def _streams(client: Any, name: str) -> list[tuple[str, str]]:
-    found = []
+    streams_of_groups = []
     for group, prefix in (*((group, f"{name}/") for group in LOG_GROUPS), (f"/aws/sagemaker/Endpoints/{name}", "")):
         given = {"logStreamNamePrefix": prefix} if prefix else {}
         try:
             streams = client.describe_log_streams(logGroupName=group, **given)["logStreams"]
         except client.exceptions.ResourceNotFoundException:
             continue
-        found += [(group, stream["logStreamName"]) for stream in streams]
-    return found
+        streams_of_groups += [(group, stream["logStreamName"]) for stream in streams]
+    return streams_of_groups
 
 
 def _new_lines(client: Any, group: str, stream: str, tokens: dict[tuple[str, str], str]) -> Iterator[str]:

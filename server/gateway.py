@@ -168,23 +168,23 @@ async def check(exchange: Exchange) -> None:
     checker = validate.operation_checker(exchange.operation)
     if checker is None:
         return
-    found: list[str] = []
-    checker(exchange.input, None, found)
-    if found:
-        raise errors.AwsError(validation_code(exchange.service, found), validate.sentence(found))
+    phrases: list[str] = []
+    checker(exchange.input, None, phrases)
+    if phrases:
+        raise errors.AwsError(validation_code(exchange.service, phrases), validate.sentence(phrases))
 
 
 async def dispatch(exchange: Exchange) -> None:
     """Call the handler: reads at once, writes in a transaction, waiting ones outside any."""
     assert exchange.operation is not None
     cx, name = exchange.context(), exchange.operation.name
-    found = exchange.kernel.operations.get((exchange.service, name))
-    if found is None:
+    registered = exchange.kernel.operations.get((exchange.service, name))
+    if registered is None:
         raise errors.not_implemented(f"{exchange.service}:{name}")
-    handler, given = found.handler, exchange.input
-    if found.waits:
+    handler, given = registered.handler, exchange.input
+    if registered.waits:
         exchange.output = await handler(cx, given)
-    elif not found.reads:
+    elif not registered.reads:
         exchange.output = await cx.transact(lambda inside: handler(inside, given))
     else:
         exchange.output = await waiters.read_held(exchange, cx, lambda inside: handler(inside, given))
@@ -214,10 +214,10 @@ STEPS = (
 )
 
 
-def validation_code(service: str, found: list[str]) -> str:
+def validation_code(service: str, phrases: list[str]) -> str:
     """Return the code of a constraint failure: IAM, STS and the runtime's model call it ValidationError."""
     if service == "s3":  # it has no ValidationException; only its XML documents are nested
-        paths = [each.partition("' failed ")[0].rpartition(" at '")[2] for each in found]
+        paths = [phrase.partition("' failed ")[0].rpartition(" at '")[2] for phrase in phrases]
         return "MalformedXML" if any("." in path for path in paths) else "InvalidArgument"
     if service in {"iam", "sts"}:
         return "ValidationError"

@@ -94,7 +94,7 @@ def folder_of(settings: Settings) -> Path:
     return (settings.init_dir or settings.data_dir / "init") / "ready.d"
 
 
-def found(settings: Settings) -> Hooks:
+def find_hooks(settings: Settings) -> Hooks:
     """Find the scripts, in the order of their names."""
     if settings.init_dir is not None and not folder_of(settings).is_dir():
         log.warning("LOCALMAKER_INIT_DIR: there is no folder %s", folder_of(settings))

@@ -64,8 +64,8 @@ def named(request: HttpRequest, identity: Identity, *, lenient: bool) -> Iterato
             NAMES_ACCOUNT.search(name) is not None and ACCOUNT.fullmatch(text) is not None and text != identity.account
         )
         if is_foreign or any(
-            found["account"] != identity.account and not (lenient and found["service"].lower() == "iam")
-            for found in ARN.finditer(text)
+            arn["account"] != identity.account and not (lenient and arn["service"].lower() == "iam")
+            for arn in ARN.finditer(text)
         ):
             yield name, text
 
@@ -109,8 +109,8 @@ def _walk(name: str, given: Any, data: set[str], depth: int) -> Iterator[tuple[s
     if isinstance(given, str):
         yield from _text(name, given, data, depth)
     elif isinstance(given, list):
-        for each in given:
-            yield from _walk(name, each, data, depth + 1)
+        for item in given:
+            yield from _walk(name, item, data, depth + 1)
     elif isinstance(given, dict):
         for key, value in given.items():
             if key.lower() not in PRINCIPALS | DATA | data:

@@ -81,9 +81,9 @@ def superfluous(settings: Settings) -> list[str]:
     return stale + [f"{DOCKER}{tag}" for tag in _docker_images() if tag not in hashes]
 
 
-def remove(found: list[str]) -> list[str]:
+def remove(items: list[str]) -> list[str]:
     """Remove what `superfluous` gave; give what was removed."""
-    for item in found:
+    for item in items:
         if item.startswith(DOCKER):
             import docker
 
@@ -91,7 +91,7 @@ def remove(found: list[str]) -> list[str]:
         else:
             shutil.rmtree(item, ignore_errors=True)
             Path(f"{item}.lock").unlink(missing_ok=True)
-    return found
+    return items
 
 
 def _docker_images() -> list[str]:
@@ -101,7 +101,7 @@ def _docker_images() -> list[str]:
 
     try:
         with closing(docker.from_env(timeout=5)) as client:
-            found = client.images.list(filters={"label": "localmaker.recipe"})
+            images = client.images.list(filters={"label": "localmaker.recipe"})
     except DockerException:
         return []
-    return [tag for image in found for tag in image.tags]
+    return [tag for image in images for tag in image.tags]

@@ -83,12 +83,12 @@ def _target(asked: ServiceRequest, request: HttpRequest, identity: Identity) -> 
     if not (_is_plain_path(request, asked) if service == "lambda" else _is_plain(request)):
         return None
     text: Any = _queue_arn(given, identity.region) if service == "sqs" else given.get(MEMBERS[service])
-    found = arns.parse(text) if isinstance(text, str) else None
-    if found is None or (found.service, found.region) != (service, identity.region):
+    named = arns.parse(text) if isinstance(text, str) else None
+    if named is None or (named.service, named.region) != (service, identity.region):
         return None
-    if service == "kms" and not (found.resource.startswith("key/") and _is_of_key(given, found.resource[4:])):
+    if service == "kms" and not (named.resource.startswith("key/") and _is_of_key(given, named.resource[4:])):
         return None
-    return found
+    return named
 
 
 def _is_plain(request: HttpRequest) -> bool:

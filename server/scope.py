@@ -114,8 +114,8 @@ def _having(services: tuple[str, ...], action: str, version: str) -> str:
 def _routing(services: tuple[str, ...], request: HttpRequest) -> str:
     """Return the first service that has an operation at a request's method and path."""
     for service in services:
-        found = model.load_service(service)
-        if found.metadata["protocol"].startswith("rest-") and rest_route.matcher(found).match(request) is not None:
+        loaded = model.load_service(service)
+        if loaded.metadata["protocol"].startswith("rest-") and rest_route.matcher(loaded).match(request) is not None:
             return service
     return ""
 

@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
         self._listening = asyncio.Lock()
         kernel.state["addresses"] = []
         kernel.state["listen_also"] = self.listen_also
-        kernel.state["init_hooks"] = init_hooks.found(kernel.settings)
+        kernel.state["init_hooks"] = init_hooks.find_hooks(kernel.settings)
         self._init: asyncio.Task[None] | None = None
         self.init_failed = False
 

@@ -38,8 +38,8 @@ RECHECK_S = 1.0  # another server on the same database wakes nobody here
 
 def is_waiter(user_agent: str) -> bool:
     """Return whether botocore made the call from a waiter."""
-    found = FEATURES.search(user_agent)
-    return found is not None and WAITER in found[1].split(",")
+    matched = FEATURES.search(user_agent)
+    return matched is not None and WAITER in matched[1].split(",")
 
 
 @cache

@@ -43,9 +43,9 @@ def iam(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     for kind in (store.ROLE, store.USER, store.GROUP, store.PROFILE):
         if kind.name_member in given:
             name = given[kind.name_member]
-            found = store.peek(cx, kind, name)
+            entity = store.peek(cx, kind, name)
             path = given.get("Path", "/")
-            resource = found["Arn"] if found is not None else f"arn:aws:iam::{cx.account}:{kind.arn_path}{path}{name}"
+            resource = entity["Arn"] if entity is not None else f"arn:aws:iam::{cx.account}:{kind.arn_path}{path}{name}"
             break
     else:
         if request.operation == "CreatePolicy":
@@ -107,16 +107,16 @@ def other(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
 
 
 def _resources(cx: Context, service: str, given: Any) -> list[str]:
-    found = []
+    arns_named = []
     for member, value in given.items():
         if not isinstance(value, str):
             continue
         if value.startswith("arn:") and value.split(":")[2:3] == [service]:
-            found.append(value)
+            arns_named.append(value)
         elif service == "sqs" and member == "QueueUrl":
             account, _, name = value.rpartition("/")
-            found.append(arns.make("sqs", cx.region, account.rpartition("/")[2], name))
+            arns_named.append(arns.make("sqs", cx.region, account.rpartition("/")[2], name))
         elif (service, member) in NAMED and not value.startswith("arn:"):
             resource = NAMED[service, member].format(name=value.lstrip("/") if service == "ssm" else value)
-            found.append(arns.make(service, cx.region, cx.account, resource))
-    return found
+            arns_named.append(arns.make(service, cx.region, cx.account, resource))
+    return arns_named

@@ -36,7 +36,7 @@ def read(signing_name: str, request: HttpRequest) -> ServiceRequest:
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        found = orjson.loads(body or b"{}")
+        document = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

@@ -76,7 +76,7 @@ def authorizations(cx: Context, request: ServiceRequest) -> list[AuthorizationRe
     action = _action(name, given)
     context = condition_keys.of(cx, action, given)
     if name == "DeleteObjects":
-        return [_deletion(bucket, each, owner) for each in given["Delete"]["Objects"]]
+        return [_deletion(bucket, entry, owner) for entry in given["Delete"]["Objects"]]
     made = [AuthorizationRequest(action, arn_of(bucket, key), context, owner, "bucket")]
     if name == "PutObject" and given.get("Tagging"):
         made.append(AuthorizationRequest("s3:PutObjectTagging", arn_of(bucket, key), context, owner, "bucket"))
@@ -94,9 +94,9 @@ def _action(name: str, given: Any) -> str:
     return f"s3:{OTHERS.get(name, name)}"
 
 
-def _deletion(bucket: str, each: Any, owner: str) -> AuthorizationRequest:
-    context = {"s3:VersionId": each["VersionId"]} if each.get("VersionId") else {}
-    return AuthorizationRequest(_action("DeleteObject", each), arn_of(bucket, each["Key"]), context, owner, "bucket")
+def _deletion(bucket: str, entry: Any, owner: str) -> AuthorizationRequest:
+    context = {"s3:VersionId": entry["VersionId"]} if entry.get("VersionId") else {}
+    return AuthorizationRequest(_action("DeleteObject", entry), arn_of(bucket, entry["Key"]), context, owner, "bucket")
 
 
 def _source(cx: Context, source: str) -> AuthorizationRequest:

@@ -56,9 +56,9 @@ def authorizations(cx: Context, request: ServiceRequest) -> list[AuthorizationRe
     if given.get("Tags") and request.operation.startswith("Create"):
         made.append(AuthorizationRequest("sagemaker:AddTags", resources[0], context))
     for role in roles_of(request):
-        found = arns.parse(role)
+        named = arns.parse(role)
         passed = {"iam:PassedToService": SERVICE, "iam:AssociatedResourceArn": resources[0]}
-        made.append(AuthorizationRequest("iam:PassRole", role, passed, found.account if found is not None else ""))
+        made.append(AuthorizationRequest("iam:PassRole", role, passed, named.account if named is not None else ""))
     return made
 
 
@@ -66,8 +66,8 @@ def roles_of(request: ServiceRequest) -> list[str]:
     """Return the ARNs of the roles that a request hands to SageMaker."""
     if not request.operation.startswith(MAKING):
         return []
-    found = (value for member in ROLE_MEMBERS for value in values_of(request.input, member))
-    return sorted({value for value in found if isinstance(value, str) and ":role/" in value})
+    values = (value for member in ROLE_MEMBERS for value in values_of(request.input, member))
+    return sorted({value for value in values if isinstance(value, str) and ":role/" in value})
 
 
 def roles_in(request: ServiceRequest) -> list[str]:
@@ -97,8 +97,8 @@ def context_of(given: Mapping[str, Any]) -> dict[str, list[str]]:
     context = {}
     for key, members in CONTEXT.items():
         values = [value for member in members for value in values_of(given, member)]
-        flat = [each for value in values for each in (value if isinstance(value, list) else [value])]
-        texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in flat]
+        flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in flat]
         if texts:
             context[key] = texts
     return context
@@ -107,8 +107,8 @@ def context_of(given: Mapping[str, Any]) -> dict[str, list[str]]:
 def values_of(given: Any, member: str, depth: int = DEPTH) -> Iterator[Any]:
     """Yield the values of a member wherever it stands in a request."""
     if isinstance(given, list) and depth:
-        for each in given:
-            yield from values_of(each, member, depth - 1)
+        for item in given:
+            yield from values_of(item, member, depth - 1)
     elif isinstance(given, dict) and depth:
         for name, value in given.items():
             if name == member:
@@ -175,8 +175,8 @@ def _uris(given: Any, *, inward: bool) -> Iterator[tuple[bool, str]]:
     if isinstance(given, str) and given.startswith("s3://"):
         yield inward, given
     elif isinstance(given, list):
-        for each in given:
-            yield from _uris(each, inward=inward)
+        for item in given:
+            yield from _uris(item, inward=inward)
     elif isinstance(given, dict):
         for name, value in given.items():
             written = name.startswith(("Output", "Checkpoint", "S3Output", "TensorBoard", "Destination"))

@@ -21,14 +21,14 @@ FILE_KEYS = "file_keys"
 
 def find(kernel: Kernel, access_key: str) -> Key | None:
     """Find a key by its id; None when it is unknown."""
-    found: Key | None = kernel.state.get(FILE_KEYS, {}).get(access_key)
-    return found or kernel.issued_key(access_key)
+    key: Key | None = kernel.state.get(FILE_KEYS, {}).get(access_key)
+    return key or kernel.issued_key(access_key)
 
 
 def of_file(kernel: Kernel, access_key: str) -> Key | None:
     """Find a key of the keys file, which is there under `enforce` only."""
-    found: Key | None = kernel.state.get(FILE_KEYS, {}).get(access_key)
-    return found
+    key: Key | None = kernel.state.get(FILE_KEYS, {}).get(access_key)
+    return key
 
 
 def load(kernel: Kernel) -> None:
@@ -54,7 +54,7 @@ def read(path: Path) -> dict[str, Key]:
         parser.read_string(path.read_text(encoding="utf-8"))
     except configparser.Error as error:
         raise ValueError(f"LOCALMAKER_KEYS_FILE {path}: {error}") from error
-    found = {}
+    keys = {}
     for name in parser.sections():
         section = parser[name]
         if "aws_access_key_id" not in section or "aws_secret_access_key" not in section:
@@ -62,10 +62,10 @@ def read(path: Path) -> dict[str, Key]:
         access_key = section["aws_access_key_id"]
         own = access_key if len(access_key) == 12 and access_key.isascii() and access_key.isdigit() else DEFAULT_ACCOUNT
         account = section.get("aws_account_id", own)
-        found[access_key] = Key(
+        keys[access_key] = Key(
             access_key, section["aws_secret_access_key"], "", account, "", None, active=True, created=0.0
         )
-    return found
+    return keys
 
 
 def _make(path: Path) -> None:

@@ -45,13 +45,13 @@ async def check(exchange: Exchange) -> None:
     if not request.query_string:
         return
     query = request.query_string.decode("latin-1")
-    found = [name.lower() for name, _ in parse_qsl(query, keep_blank_values=True) if name.lower() in V4 | V2]
-    if len(set(found)) != len(found):
+    parameters = [name.lower() for name, _ in parse_qsl(query, keep_blank_values=True) if name.lower() in V4 | V2]
+    if len(set(parameters)) != len(parameters):
         raise failures.refused("malformed", service, "")
     mechanisms = (
         bool(authorization),
-        bool({"x-amz-credential", "x-amz-signature"} & set(found)),
-        bool({"awsaccesskeyid"} & set(found)),
+        bool({"x-amz-credential", "x-amz-signature"} & set(parameters)),
+        bool({"awsaccesskeyid"} & set(parameters)),
     )
     if sum(mechanisms) > 1:
         if service == "s3":

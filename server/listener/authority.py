@@ -123,8 +123,8 @@ def _make(folder: Path) -> None:
         ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
          "encipher_only", "decipher_only"), False,
     )  # fmt: skip
-    allowed: list[x509.GeneralName] = [x509.DNSName(each) for each in NAMES]
-    allowed += [x509.IPAddress(ipaddress.ip_network(each)) for each in NETWORKS]
+    allowed: list[x509.GeneralName] = [x509.DNSName(entry) for entry in NAMES]
+    allowed += [x509.IPAddress(ipaddress.ip_network(entry)) for entry in NETWORKS]
     built = (
         _builder(name, name, key.public_key(), CA_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -200,12 +200,12 @@ class Authority:
         return None
 
     def _context_of(self, name: str, holds: tuple[str, ...]) -> ssl.SSLContext:
-        found = self._contexts.get(name)
-        if found is None:
+        context = self._contexts.get(name)
+        if context is None:
             if len(self._contexts) >= MOST_CONTEXTS:  # somebody makes names up
                 self._contexts.clear()
-            found = self._contexts[name] = self._make_context(holds)
-        return found
+            context = self._contexts[name] = self._make_context(holds)
+        return context
 
     def _make_context(self, names: tuple[str, ...]) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -237,7 +237,7 @@ class Authority:
         from cryptography.hazmat.primitives import hashes
 
         certificate, key = self._issuer
-        holds = x509.SubjectAlternativeName([_general_name(each) for each in names])
+        holds = x509.SubjectAlternativeName([_general_name(name) for name in names])
         known = x509.AuthorityKeyIdentifier.from_issuer_public_key(certificate.public_key())  # type: ignore[arg-type]
         built = (
             _builder(x509.Name([]), certificate.subject, self._key.public_key(), LEAF_DAYS)

@@ -16,7 +16,7 @@ PARTITIONS = Loader().load_data("partitions")["partitions"]
 SUFFIXES = tuple(
     dict.fromkeys(
         [
-            *(found["outputs"][key] for found in PARTITIONS for key in ("dnsSuffix", "dualStackDnsSuffix")),
+            *(partition["outputs"][key] for partition in PARTITIONS for key in ("dnsSuffix", "dualStackDnsSuffix")),
             # A top-level domain of Amazon's alone: api.aws, on.aws, app.aws, experiments.sagemaker.aws, signin.aws.
             "aws",
             # Beside the partitions', in botocore's endpoint rules and the console's: signing in, Studio, workspaces.
@@ -27,7 +27,7 @@ SUFFIXES = tuple(
 )
 """Ends of AWS's host names, of every partition that botocore knows. What ends so never leaves the machine."""
 _REGION = r"[a-z]{2,5}(?:-[a-z]+)+-\d+"
-_SUFFIX = "|".join(re.escape(each) for each in sorted(SUFFIXES, key=len, reverse=True))
+_SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(SUFFIXES, key=len, reverse=True))
 AWS = re.compile(rf"(?:(?P<name>[a-z0-9._-]+?)\.)??(?:(?P<region>{_REGION})\.)?(?:{_SUFFIX})", re.IGNORECASE)
 # bucket.s3, bucket.s3-us-west-2, bucket.s3.dualstack, bucket.s3-fips, bucket.s3-accelerate; without a bucket likewise.
 S3 = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?P<rest>[a-z0-9.-]+))?")
@@ -73,10 +73,10 @@ def name_of(host: str) -> str:
 def aws_host(host: str) -> AwsHost | None:
     """Read a Host header; None when it is no name of AWS's."""
     named = name_of(host)
-    found = AWS.fullmatch(named)
-    if found is None or "." not in named:
+    matched = AWS.fullmatch(named)
+    if matched is None or "." not in named:
         return None
-    name, region = (found["name"] or "").lower().replace("-fips", ""), found["region"] or ""
+    name, region = (matched["name"] or "").lower().replace("-fips", ""), matched["region"] or ""
     if name in PREFIXES:
         return AwsHost(PREFIXES[name], region)
     s3 = S3.fullmatch(name)
@@ -92,15 +92,15 @@ def bucket_of(host: str) -> str:
     known = aws_host(host)
     if known is not None:
         return known.bucket
-    found = LOCAL_BUCKET.fullmatch(name_of(host))
-    return found["bucket"] if found is not None and found["bucket"] != "s3" else ""
+    matched = LOCAL_BUCKET.fullmatch(name_of(host))
+    return matched["bucket"] if matched is not None and matched["bucket"] != "s3" else ""
 
 
 @lru_cache(1024)
 def registry_of(host: str) -> tuple[str, str] | None:
     """Return account and region of an ECR registry's own host name; None for any other."""
-    found = REGISTRY.fullmatch(name_of(host))
-    return (found["account"], found["region"]) if found is not None else None
+    matched = REGISTRY.fullmatch(name_of(host))
+    return (matched["account"], matched["region"]) if matched is not None else None
 
 
 def is_loopback(name: str) -> bool:

@@ -112,7 +112,7 @@ class SniffingProtocol(asyncio.Protocol):
         """Connect this client with a host that is not AWS's, or refuse to."""
         connections, own = self._connections, self._transport.get_extra_info("sockname")[1]
         near = tunnel.Tunnel(transport=self._transport, connections=connections)
-        others = sum(isinstance(each, tunnel.Tunnel) for each in connections)
+        others = sum(isinstance(connection, tunnel.Tunnel) for connection in connections)
         try:
             host, port = tunnel.place_of(target)
             tunnel.judge_client(self._settings, self._transport.get_extra_info("peername")[0], head, target, others)

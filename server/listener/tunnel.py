@@ -32,7 +32,7 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 METADATA = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/32", "100.100.100.200/32", "168.63.129.16/32")
 """Link-local addresses, and where clouds answer a machine with its own credentials: AWS, Google, Alibaba, Azure."""
-NEVER = tuple(ipaddress.ip_network(each) for each in METADATA)
+NEVER = tuple(ipaddress.ip_network(text) for text in METADATA)
 
 
 class RefusedError(Exception):
@@ -45,10 +45,10 @@ class RefusedError(Exception):
 
 def place_of(target: str) -> tuple[str, int]:
     """Return host and port of a target that may be another host's. Raises RefusedError, for AWS's own names too."""
-    found = TARGET.fullmatch(target)
-    if found is None or hosts.aws_host(found["host"]) is not None:
+    matched = TARGET.fullmatch(target)
+    if matched is None or hosts.aws_host(matched["host"]) is not None:
         raise RefusedError(403, "Forbidden", f"{target} is no host and port to connect to.")
-    return found["host"].strip("[]"), int(found["port"])
+    return matched["host"].strip("[]"), int(matched["port"])
 
 
 def judge_client(settings: Settings, peer: str, head: bytes, target: str, others: int) -> None:
@@ -94,7 +94,7 @@ def _embedded(address: Address) -> Address:
 def _own_addresses() -> set[str]:
     import psutil
 
-    return {each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found}
+    return {address.address.partition("%")[0] for addresses in psutil.net_if_addrs().values() for address in addresses}
 
 
 async def connect(host: str, port: int, own_port: int, near: Tunnel) -> Tunnel:
@@ -102,8 +102,8 @@ async def connect(host: str, port: int, own_port: int, near: Tunnel) -> Tunnel:
     try:
         async with asyncio.timeout(CONNECT_S):
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            places = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            resolved = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            places = list(dict.fromkeys(str(entry[4][0]) for entry in resolved))
             judge_addresses(places, port, own_port)
             return await _first(places, port, near)
     except TimeoutError:

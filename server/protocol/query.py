@@ -34,15 +34,15 @@ MAX_PARTS = 64
 
 def form(request: HttpRequest) -> dict[str, str]:
     """Read the form: the body of a POST, the query string of a GET. Raises SerializationException for non-UTF-8."""
-    found = {}
+    fields = {}
     for source in (request.query_string, request.body):
         for part in filter(None, source.split(b"&")):
             name, _, value = part.partition(b"=")
             try:
-                found[_decode(name)] = _decode(value)
+                fields[_decode(name)] = _decode(value)
             except UnicodeDecodeError as error:
                 raise refuse("The form is not UTF-8.") from error
-    return found
+    return fields
 
 
 def _decode(text: bytes) -> str:
@@ -104,12 +104,12 @@ def _structure(shape: Shape, structures: dict[str, Read]) -> Read:
             }
         if TEXT in node:
             raise refuse("Unexpected value type in payload")
-        found = {}
+        members = {}
         for wire, part in node.items():
             if wire in readers:
                 name, convert = readers[wire]
-                found[name] = convert(part)
-        return found
+                members[name] = convert(part)
+        return members
 
     return read
 
@@ -146,12 +146,12 @@ def _map(shape: Shape, structures: dict[str, Read]) -> Read:
     wrapper = None if shape.serialization.get("flattened") else "entry"
 
     def read(node: Node) -> dict[str, Any]:
-        found = {}
+        members = {}
         for entry in _numbered(node if wrapper is None else node.get(wrapper, {})):
             if TEXT not in entry.get(key_name, {}) or value_name not in entry:
                 raise refuse("Unexpected map entry")
-            found[read_key(entry[key_name][TEXT])] = read_value(entry[value_name])
-        return found
+            members[read_key(entry[key_name][TEXT])] = read_value(entry[value_name])
+        return members
 
     return read
 

@@ -47,12 +47,12 @@ def read(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
     result: dict[str, Any] = {}
     bindings = _bindings_of(operation)
     if request.matched is not None and request.matched[0] is operation:
-        found = request.matched[1]
+        labels = request.matched[1]
     else:
-        found = bindings.path.match(request.raw_path.decode("latin-1").partition("?")[0]) or {}
+        labels = bindings.path.match(request.raw_path.decode("latin-1").partition("?")[0]) or {}
     for wire, (name, convert) in bindings.labels.items():
-        if wire in found:
-            result[name] = convert(found[wire])
+        if wire in labels:
+            result[name] = convert(labels[wire])
     query = rest_route.query_of(request)
     for readers in [bindings.query[name] for name in query if name in bindings.query]:
         for reader in readers:
@@ -158,9 +158,9 @@ def _header_reader(name: str, wire: str, member: Shape) -> ReadInto:
 
 def _prefix_reader(name: str, prefix: str) -> ReadInto:
     def read_map(request: HttpRequest, _: dict[str, list[str]], result: dict[str, Any]) -> None:
-        found = {key[len(prefix) :]: text for key, text in request.headers.items() if key.startswith(prefix)}
-        if found:
-            result[name] = found
+        texts = {key[len(prefix) :]: text for key, text in request.headers.items() if key.startswith(prefix)}
+        if texts:
+            result[name] = texts
 
     return read_map
 

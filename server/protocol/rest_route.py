@@ -67,10 +67,10 @@ class PathTemplate:
 
     def match(self, raw_path: str) -> dict[str, str] | None:
         """Return the labels' decoded values, None for another path. Raises SerializationException for non-UTF-8."""
-        found = self.regex.fullmatch(raw_path)
-        if found is None:
+        matched = self.regex.fullmatch(raw_path)
+        if matched is None:
             return None
-        texts = found.groups()
+        texts = matched.groups()
         try:
             if "%" in raw_path:
                 texts = tuple(unquote_to_bytes(text).decode() for text in texts)
@@ -163,14 +163,14 @@ def _route(operation: OperationModel) -> Route:
 
 def query_of(request: HttpRequest) -> dict[str, list[str]]:
     """Read the query string; a name without a value has the empty one. Raises SerializationException for non-UTF-8."""
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for part in request.query_string.split(b"&") if request.query_string else ():
         name, _, value = part.partition(b"=")
         if not part:
             continue
         try:
             key = unquote_to_bytes(name.replace(b"+", b" ")).decode()
-            found.setdefault(key, []).append(unquote_to_bytes(value.replace(b"+", b" ")).decode())
+            values.setdefault(key, []).append(unquote_to_bytes(value.replace(b"+", b" ")).decode())
         except UnicodeDecodeError as error:
             raise refuse("The query string is not UTF-8.") from error
-    return found
+    return values

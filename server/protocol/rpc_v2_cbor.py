@@ -79,10 +79,10 @@ def _no_tag(_value: Any, _immutable: bool) -> Any:
     raise cbor2.CBORDecodeError("no such tag")
 
 
-def _text_keys(found: Mapping[Any, Any], _immutable: bool) -> Mapping[Any, Any]:
-    if not all(type(key) is str for key in found):
+def _text_keys(pairs: Mapping[Any, Any], _immutable: bool) -> Mapping[Any, Any]:
+    if not all(type(key) is str for key in pairs):
         raise cbor2.CBORDecodeError("keys are text")
-    return found
+    return pairs
 
 
 DECODERS: dict[int, Callable[..., Any]] = {TIME_TAG: _time} | dict.fromkeys(REFUSED_TAGS, _no_tag)

@@ -80,19 +80,19 @@ def _structure(shape: Shape, structures: dict[str, Read]) -> Read:
         nonlocal single
         if single is None:
             single = _compile_members(shape, structures, flat, attributes)
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for child in node:
             wire = local_name(child.tag)
             if wire in single:
                 name, convert = single[wire]
-                found[name] = convert(child)
+                members[name] = convert(child)
             elif wire in flat:
                 name, convert = flat[wire]
-                found.setdefault(name, []).append(convert(child))
+                members.setdefault(name, []).append(convert(child))
         for key, text in node.attrib.items():
             if local_name(key) in attributes:
-                found[attributes[local_name(key)]] = text
-        return found
+                members[attributes[local_name(key)]] = text
+        return members
 
     return read
 
@@ -119,12 +119,12 @@ def _map(shape: Shape, structures: dict[str, Read]) -> Read:
     read_value = _reader(shape.value, structures)
 
     def read(node: ET.Element) -> dict[str, Any]:
-        found = {}
+        members = {}
         for entry in node:
             parts = {local_name(child.tag): child for child in entry}
             if key_name not in parts or value_name not in parts:
                 raise malformed()
-            found[parts[key_name].text or ""] = read_value(parts[value_name])
-        return found
+            members[parts[key_name].text or ""] = read_value(parts[value_name])
+        return members
 
     return read

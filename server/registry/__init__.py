@@ -96,13 +96,13 @@ async def _answer(exchange: Exchange) -> HttpResponse:
     if not path:
         return reply(200, b"{}", ("Content-Type", "application/json"))
     for pattern, methods in ROUTES:
-        found = pattern.fullmatch(path)
-        if found is None:
+        matched = pattern.fullmatch(path)
+        if matched is None:
             continue
         if request.method not in methods:
             raise RegistryError(405, "UNSUPPORTED", "The operation is unsupported.")
         action, route = methods[request.method]
-        repository = names.repository_of(request.host, found["name"])
+        repository = names.repository_of(request.host, matched["name"])
         visit = await access.enter(exchange, token, repository, action)
-        return await route(visit, found[2])
+        return await route(visit, matched[2])
     raise RegistryError(404, "UNSUPPORTED", "The operation is unsupported.")

@@ -60,12 +60,12 @@ def unknown(digest: str) -> RegistryError:
 
 def _range(text: str, size: int) -> tuple[int, int]:
     """Read one range of bytes; give the first and the one after the last."""
-    found = RANGE.fullmatch(text.strip())
+    matched = RANGE.fullmatch(text.strip())
     first = after = 0
-    if found is not None and found[1]:
-        first, after = int(found[1]), min(int(found[2]) + 1 if found[2] else size, size)
-    elif found is not None and found[2]:
-        first, after = max(size - int(found[2]), 0), size
+    if matched is not None and matched[1]:
+        first, after = int(matched[1]), min(int(matched[2]) + 1 if matched[2] else size, size)
+    elif matched is not None and matched[2]:
+        first, after = max(size - int(matched[2]), 0), size
     if first >= after:
         raise RegistryError(
             416, "SIZE_INVALID", "the range cannot be satisfied", (("Content-Range", f"bytes */{size}"),)

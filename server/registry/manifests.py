@@ -106,13 +106,13 @@ async def tags(visit: Visit, _rest: str) -> HttpResponse:
     size = min(int(requested), MOST_TAGS) if requested else MOST_TAGS
     rows = visit.repository.rows(ecr_tags), ecr_tags.c.tag > last
     query = select(ecr_tags.c.tag).where(*rows).order_by(ecr_tags.c.tag).limit(size + 1)
-    found = await visit.cx.read(lambda cx: list(cx.db.execute(query).scalars()))
+    listed = await visit.cx.read(lambda cx: list(cx.db.execute(query).scalars()))
     headers = [("Content-Type", "application/json")]
-    if len(found) > size and size:
-        headers.append(("Link", f'<{visit.path("tags/list")}?last={found[size - 1]}&n={size}>; rel="next"'))
+    if len(listed) > size and size:
+        headers.append(("Link", f'<{visit.path("tags/list")}?last={listed[size - 1]}&n={size}>; rel="next"'))
     # The client's own word for the repository, not ours alone: what stands before /tags/list.
     name = visit.request.path.removeprefix("/v2/").removesuffix("/tags/list")
-    return reply(200, orjson.dumps({"name": name, "tags": found[:size]}), *headers)
+    return reply(200, orjson.dumps({"name": name, "tags": listed[:size]}), *headers)
 
 
 async def referrers(visit: Visit, digest: str) -> HttpResponse:

@@ -49,8 +49,8 @@ class Visit:
 
     def query(self, name: str) -> str:
         """Return a parameter of the query, or nothing."""
-        found = parse_qs(self.request.query_string.decode("latin-1"), keep_blank_values=True)
-        return found.get(name, [""])[0]
+        values = parse_qs(self.request.query_string.decode("latin-1"), keep_blank_values=True)
+        return values.get(name, [""])[0]
 
     def path(self, rest: str) -> str:
         """Write the path of something in this repository, as the client knows the repository."""

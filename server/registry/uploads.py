@@ -93,13 +93,13 @@ async def _take(visit: Visit, upload: str) -> None:
     """Append the request's body; a chunk must begin where the last one ended."""
     files, sent = layers.files(visit.cx.kernel), visit.request.headers.get("content-range")
     if sent is not None:
-        found, size = CONTENT_RANGE.fullmatch(sent.strip()), files.size(upload)
+        matched, size = CONTENT_RANGE.fullmatch(sent.strip()), files.size(upload)
         length = visit.request.headers.get("content-length")
-        if found is None or int(found[1]) != size:
+        if matched is None or int(matched[1]) != size:
             raise RegistryError(
                 416, "BLOB_UPLOAD_INVALID", f"the next chunk begins with byte {size}", _where(visit, upload)
             )
-        if length is not None and int(length) != int(found[2]) - int(found[1]) + 1:
+        if length is not None and int(length) != int(matched[2]) - int(matched[1]) + 1:
             raise RegistryError(400, "SIZE_INVALID", "Content-Range and Content-Length do not agree")
     await files.append(upload, body.stream(visit.exchange.receive))
 

@@ -46,6 +46,6 @@ async def add_headers(exchange: Exchange, response: HttpResponse) -> None:
         exchange.kernel.settings.allowed_origins
     ):
         return  # said already: by the preflight's answer, or by `browser.finish`
-    found = await requests.named_bucket(exchange)
-    if found is not None:
-        response.headers += cors.answer_headers(found, request.headers["origin"], request.method).items()
+    bucket = await requests.named_bucket(exchange)
+    if bucket is not None:
+        response.headers += cors.answer_headers(bucket, request.headers["origin"], request.method).items()

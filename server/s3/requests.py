@@ -64,9 +64,9 @@ async def named_bucket(exchange: Exchange) -> Bucket | None:
 
 async def bucket(exchange: Exchange, name: str) -> Bucket:
     """Return a bucket by its name. Raises NoSuchBucket."""
-    found = await exchange.kernel.db.read(
+    named = await exchange.kernel.db.read(
         lambda tx: exchange.kernel.objects.bucket(exchange.context().inside(tx), name)
     )
-    if found is None:
+    if named is None:
         raise failures.no_such_bucket(name)
-    return found
+    return named
