@@ -153,9 +153,9 @@ def _check_duration(cx: Context, role: arns.Arn, duration_s: int) -> None:
 def _session(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Read what a session is opened with: policies that limit it, tags. MalformedPolicyDocument, PackedPolicyTooLarge."""
     texts = [request["Policy"]] if "Policy" in request else []
-    for each in request.get("PolicyArns", ()):
-        policy = cx.call("GetPolicy", {"PolicyArn": each["arn"]}, "iam")["Policy"]
-        wanted = {"PolicyArn": each["arn"], "VersionId": policy["DefaultVersionId"]}
+    for entry in request.get("PolicyArns", ()):
+        policy = cx.call("GetPolicy", {"PolicyArn": entry["arn"]}, "iam")["Policy"]
+        wanted = {"PolicyArn": entry["arn"], "VersionId": policy["DefaultVersionId"]}
         texts.append(unquote(cx.call("GetPolicyVersion", wanted, "iam")["PolicyVersion"]["Document"]))
     if len(request.get("Policy", "")) > LONGEST_POLICY:
         raise errors.AwsError("PackedPolicyTooLarge", "Packed policy consumes more than 100% of allotted space.")

@@ -77,10 +77,10 @@ def message(cx: Context, body: dict[str, Any], old: str) -> dict[str, Any]:
 
 
 def _trigger(body: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    trigger: dict[str, Any] = {}
     if "MetricName" in body:
         extended = "ExtendedStatistic" in body
-        found |= {
+        trigger |= {
             "MetricName": body["MetricName"],
             "Namespace": body["Namespace"],
             "StatisticType": "ExtendedStatistic" if extended else "Statistic",
@@ -88,12 +88,12 @@ def _trigger(body: dict[str, Any]) -> dict[str, Any]:
             "Dimensions": [{"value": d["Value"], "name": d["Name"]} for d in body.get("Dimensions", [])],
             "Period": body["Period"],
         }
-        found |= (
+        trigger |= (
             {"ExtendedStatistic": body["ExtendedStatistic"]} if extended else {"Statistic": body["Statistic"].upper()}
         )
     else:
-        found["Metrics"] = body["Metrics"]
-    return found | {
+        trigger["Metrics"] = body["Metrics"]
+    return trigger | {
         "EvaluationPeriods": body["EvaluationPeriods"],
         "DatapointsToAlarm": body.get("DatapointsToAlarm", body["EvaluationPeriods"]),
         "ComparisonOperator": body["ComparisonOperator"],

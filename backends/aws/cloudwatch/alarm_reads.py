@@ -41,12 +41,12 @@ def describe_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     binding = b"DescribeAlarms" + orjson.dumps({k: v for k, v in request.items() if k not in listing.PAGING})
     after = refusals.read_token(cx, request["NextToken"], binding)[0] if "NextToken" in request else None
     size = request.get("MaxRecords", PAGE)
-    found: list[Document] = []
+    alarms: list[Document] = []
     for alarm in _matching(cx, request, after):
-        if len(found) == size:
-            return _shown(found) | {"NextToken": listing.write_token(cx, [found[-1].key], binding)}
-        found.append(alarm)
-    return _shown(found)
+        if len(alarms) == size:
+            return _shown(alarms) | {"NextToken": listing.write_token(cx, [alarms[-1].key], binding)}
+        alarms.append(alarm)
+    return _shown(alarms)
 
 
 def _matching(cx: Context, request: dict[str, Any], after: str | None) -> Iterator[Document]:
@@ -77,8 +77,8 @@ def _related(cx: Context, request: dict[str, Any], member: str) -> dict[str, Any
     return _shown([alarm for alarm in composites if named.key in rules.parse(alarm.body["AlarmRule"]).children])
 
 
-def _shown(found: list[Document]) -> dict[str, Any]:
-    return {f"{kind}s": [alarm.body for alarm in found if type_of(alarm.body) == kind] for kind in (METRIC, COMPOSITE)}
+def _shown(alarms: list[Document]) -> dict[str, Any]:
+    return {f"{kind}s": [alarm.body for alarm in alarms if type_of(alarm.body) == kind] for kind in (METRIC, COMPOSITE)}
 
 
 @operation("DescribeAlarmsForMetric", service="cloudwatch")
@@ -88,13 +88,13 @@ def describe_alarms_for_metric(cx: Context, request: dict[str, Any]) -> dict[str
     same = [
         key for key in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Unit") if key in request
     ]
-    found = [
+    alarms = [
         alarm.body
         for alarm in ALARMS.page(cx)
         if all(alarm.body.get(key) == request[key] for key in same)
         and refusals.dimensions(alarm.body.get("Dimensions", [])) == dimensions
     ]
-    return {"MetricAlarms": found}
+    return {"MetricAlarms": alarms}
 
 
 @operation("DescribeAlarmHistory", service="cloudwatch")

@@ -46,31 +46,31 @@ def remember(cx: Context, body: dict[str, Any], item_type: str, summary: str, da
     cx.db.execute(insert(alarm_history), row)
 
 
-def move(cx: Context, found: Document, state: str, reason: str, reason_data: str | None) -> bool:
+def move(cx: Context, alarm: Document, state: str, reason: str, reason_data: str | None) -> bool:
     """Put an alarm into a state; when that is another one, write history and event and ask for its actions.
 
     Tells whether nobody else has changed the alarm since it was read.
     """
-    now, old = cx.clock.now(), found.status
-    body = found.body | {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": now}
+    now, old = cx.clock.now(), alarm.status
+    body = alarm.body | {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": now}
     if reason_data is None:
         body.pop("StateReasonData", None)
     else:
         body["StateReasonData"] = reason_data
     if state != old:
         body["StateTransitionedTimestamp"] = now
-    if not ALARMS.change(cx, found, body, state):
+    if not ALARMS.change(cx, alarm, body, state):
         return False
     if state != old:
-        states = {"oldState": _state(found.body), "newState": _state(body)}
+        states = {"oldState": _state(alarm.body), "newState": _state(body)}
         remember(cx, body, "StateUpdate", f"Alarm updated from {old} to {state}", states)
-        events.emit(cx, "Alarm", found.arn, old, state, reason, {"name": found.key})
+        events.emit(cx, "Alarm", alarm.arn, old, state, reason, {"name": alarm.key})
         actions.emit(cx, body, old)
     return True
 
 
 def _state(body: dict[str, Any]) -> dict[str, Any]:
-    found = {"stateValue": body["StateValue"], "stateReason": body["StateReason"]}
+    state = {"stateValue": body["StateValue"], "stateReason": body["StateReason"]}
     if "StateReasonData" in body:
-        found["stateReasonData"] = json.loads(body["StateReasonData"])
-    return found
+        state["stateReasonData"] = json.loads(body["StateReasonData"])
+    return state

@@ -158,10 +158,10 @@ def forget_slot(cx: Context, name: str) -> None:
 @operation("DeleteAlarms", service="cloudwatch")
 def delete_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Delete alarms; names that are none do not matter. At most one composite alarm in a request."""
-    found = [alarm for name in request["AlarmNames"] if (alarm := ALARMS.find(cx, name)) is not None]
-    if sum(type_of(alarm.body) == COMPOSITE for alarm in found) > 1:
+    alarms = [alarm for name in request["AlarmNames"] if (alarm := ALARMS.find(cx, name)) is not None]
+    if sum(type_of(alarm.body) == COMPOSITE for alarm in alarms) > 1:
         raise refusals.validation("Only one composite alarm can be deleted in a request.")  # Unverified: wording
-    for alarm in found:
+    for alarm in alarms:
         ALARMS.delete(cx, alarm)
         forget_slot(cx, alarm.key)
         remember(cx, alarm.body, "ConfigurationUpdate", f'Alarm "{alarm.key}" deleted', {"type": "Delete"})
@@ -171,8 +171,8 @@ def delete_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("SetAlarmState", service="cloudwatch")
 def set_alarm_state(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Put an alarm into a state, until it is evaluated next."""
-    found = ALARMS.find(cx, request["AlarmName"])
-    if found is None:
+    alarm = ALARMS.find(cx, request["AlarmName"])
+    if alarm is None:
         raise refusals.not_found()
     data = request.get("StateReasonData")
     if data is not None:
@@ -182,7 +182,7 @@ def set_alarm_state(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
             raise errors.AwsError(
                 "InvalidFormatFault", "TemplateParseException: StateReasonData is not JSON."
             ) from error
-    if not move(cx, found, request["StateValue"], request["StateReason"], data):
+    if not move(cx, alarm, request["StateValue"], request["StateReason"], data):
         raise errors.AwsError("ConcurrentModificationException", "The alarm was changed by another request; try again.")
     return {}
 
@@ -201,10 +201,10 @@ def disable_alarm_actions(cx: Context, request: dict[str, Any]) -> dict[str, Any
 
 def _set_actions(cx: Context, request: dict[str, Any], *, enabled: bool) -> dict[str, Any]:
     for name in request["AlarmNames"]:
-        found = ALARMS.find(cx, name)
-        if found is not None and found.body.get("ActionsEnabled") is not enabled:
-            body = found.body | {"ActionsEnabled": enabled}
-            ALARMS.put(cx, name, found.arn, body, found.status)
+        alarm = ALARMS.find(cx, name)
+        if alarm is not None and alarm.body.get("ActionsEnabled") is not enabled:
+            body = alarm.body | {"ActionsEnabled": enabled}
+            ALARMS.put(cx, name, alarm.arn, body, alarm.status)
             summary = f'Alarm "{name}" updated'
             remember(cx, body, "ConfigurationUpdate", summary, {"type": "Update", "actionsEnabled": enabled})
     return {}

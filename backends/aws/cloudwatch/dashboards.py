@@ -56,10 +56,10 @@ def _missing(name: str) -> errors.AwsError:
 def get_dashboard(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return a dashboard's body as it was put."""
     name = request["DashboardName"]
-    found = DASHBOARDS.find(cx, name)
-    if found is None:
+    dashboard = DASHBOARDS.find(cx, name)
+    if dashboard is None:
         raise _missing(name)
-    return {"DashboardArn": found.arn, "DashboardBody": found.body["body"], "DashboardName": name}
+    return {"DashboardArn": dashboard.arn, "DashboardBody": dashboard.body["body"], "DashboardName": name}
 
 
 @operation("ListDashboards", service="cloudwatch")
@@ -68,7 +68,7 @@ def list_dashboards(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     prefix = request.get("DashboardNamePrefix", "")
     binding = b"ListDashboards" + prefix.encode()
     after = refusals.read_token(cx, request["NextToken"], binding)[0] if "NextToken" in request else None
-    found = DASHBOARDS.page(cx, prefix, after, PAGE + 1)
+    dashboards = DASHBOARDS.page(cx, prefix, after, PAGE + 1)
     entries = [
         {
             "DashboardName": entry.key,
@@ -76,21 +76,21 @@ def list_dashboards(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
             "LastModified": entry.body["modified"],
             "Size": len(entry.body["body"].encode()),
         }
-        for entry in found[:PAGE]
+        for entry in dashboards[:PAGE]
     ]
-    more = {"NextToken": listing.write_token(cx, [found[PAGE - 1].key], binding)} if len(found) > PAGE else {}
+    more = {"NextToken": listing.write_token(cx, [dashboards[PAGE - 1].key], binding)} if len(dashboards) > PAGE else {}
     return {"DashboardEntries": entries} | more
 
 
 @operation("DeleteDashboards", service="cloudwatch")
 def delete_dashboards(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Delete dashboards: all of those named, or none when one of them is not there."""
-    found = []
+    dashboards = []
     for name in request["DashboardNames"]:
-        one = DASHBOARDS.find(cx, name)
-        if one is None:
+        dashboard = DASHBOARDS.find(cx, name)
+        if dashboard is None:
             raise _missing(name)
-        found.append(one)
-    for one in found:
-        DASHBOARDS.delete(cx, one)
+        dashboards.append(dashboard)
+    for dashboard in dashboards:
+        DASHBOARDS.delete(cx, dashboard)
     return {}

@@ -96,14 +96,14 @@ def _summary(name: str, value: Any) -> Any:
     times = sorted({at for series in array for at in series.points})
     points = {}
     for at in times:
-        found = [series.points[at] for series in array if at in series.points]
-        points[at] = float(work(found + [0.0] * (len(array) - len(found)) if name == "AVG" else found))
+        values = [series.points[at] for series in array if at in series.points]
+        points[at] = float(work(values + [0.0] * (len(array) - len(values)) if name == "AVG" else values))
     return Series(points, array[0].period if array else 60)
 
 
 def _each(work: Callable[[float], float | None], series: Series) -> Series:
-    found = ((at, work(value)) for at, value in series.points.items())
-    return _with(series, {at: value for at, value in found if value is not None})
+    computed = ((at, work(value)) for at, value in series.points.items())
+    return _with(series, {at: value for at, value in computed if value is not None})
 
 
 def _calendar(work: Callable[[datetime], float], series: Series, scope: Scope) -> Series:
@@ -113,27 +113,27 @@ def _calendar(work: Callable[[datetime], float], series: Series, scope: Scope) -
 
 def _steps(work: Callable[[tuple[float, float], tuple[float, float]], float]) -> Callable[..., Any]:
     def over(_scope: Scope, value: Any) -> Any:
-        def one(series: Series) -> Series:
+        def of_series(series: Series) -> Series:
             return _with(series, {new[0]: work(old, new) for old, new in pairwise(sorted(series.points.items()))})
 
-        return _over(one, value)
+        return _over(of_series, value)
 
     return over
 
 
 def _running_sum(_scope: Scope, value: Any) -> Any:
-    def one(series: Series) -> Series:
+    def of_series(series: Series) -> Series:
         ordered = sorted(series.points.items())
         return _with(series, dict(zip((at for at, _ in ordered), accumulate(v for _, v in ordered), strict=True)))
 
-    return _over(one, value)
+    return _over(of_series, value)
 
 
 def _fill(scope: Scope, value: Any, filler: Any) -> Any:
-    def one(series: Series) -> Series:
+    def of_series(series: Series) -> Series:
         return _with(series, _filled(series, filler, scope.grid(series.period)))
 
-    return _over(one, value)
+    return _over(of_series, value)
 
 
 def _filled(series: Series, filler: Any, times: list[float]) -> dict[float, float]:
@@ -141,10 +141,10 @@ def _filled(series: Series, filler: Any, times: list[float]) -> dict[float, floa
     if filler == "REPEAT":
         return _repeated(points, times)
     if filler == "LINEAR":
-        found = dict(points)
+        filled = dict(points)
         for (t0, v0), (t1, v1) in pairwise(sorted(points.items())):
-            found |= {at: v0 + (v1 - v0) * (at - t0) / (t1 - t0) for at in times if t0 < at < t1}
-        return dict(sorted(found.items()))
+            filled |= {at: v0 + (v1 - v0) * (at - t0) / (t1 - t0) for at in times if t0 < at < t1}
+        return dict(sorted(filled.items()))
     if isinstance(filler, Series):
         return dict(sorted((filler.points | points).items()))
     number = _number(filler)
@@ -152,13 +152,13 @@ def _filled(series: Series, filler: Any, times: list[float]) -> dict[float, floa
 
 
 def _repeated(points: dict[float, float], times: list[float]) -> dict[float, float]:
-    found: dict[float, float] = {}
+    repeated: dict[float, float] = {}
     last = None
     for at in times:
         last = points.get(at, last)
         if last is not None:
-            found[at] = last
-    return found
+            repeated[at] = last
+    return repeated
 
 
 def _if(_scope: Scope, condition: Any, yes: Any, no: Any = None) -> Any:
@@ -169,9 +169,9 @@ def _if(_scope: Scope, condition: Any, yes: Any, no: Any = None) -> Any:
     points = {}
     for at, value in series.points.items():
         chosen = yes if value else no
-        found = chosen.points.get(at, 0.0 if value else None) if isinstance(chosen, Series) else chosen
-        if found is not None:
-            points[at] = _number(found)
+        number = chosen.points.get(at, 0.0 if value else None) if isinstance(chosen, Series) else chosen
+        if number is not None:
+            points[at] = _number(number)
     return _with(series, points)
 
 

@@ -60,16 +60,16 @@ def _node(kind: str, value: Any, *parts: Node) -> Node:
 
 
 RULES: dict[str, Callable[[list[Any]], Node]] = {
-    "number": lambda found: _node("number", float(found[0])),
-    "name": lambda found: _node("name", str(found[0])),
-    "text": lambda found: _node("text", str(found[0])[1:-1]),
-    "word": lambda found: _node("word", str(found[0])),
-    "call": lambda found: _node("call", str(found[0]), *found[1:]),
-    "array": lambda found: _node("array", None, *found),
-    "unary": lambda found: _node("unary", str(found[0]), found[1]),
-    "binary": lambda found: _node("binary", str(found[1]), found[0], found[2]),
-    "logical_and": lambda found: _node("binary", "&&", *found),
-    "logical_or": lambda found: _node("binary", "||", *found),
+    "number": lambda tokens: _node("number", float(tokens[0])),
+    "name": lambda tokens: _node("name", str(tokens[0])),
+    "text": lambda tokens: _node("text", str(tokens[0])[1:-1]),
+    "word": lambda tokens: _node("word", str(tokens[0])),
+    "call": lambda tokens: _node("call", str(tokens[0]), *tokens[1:]),
+    "array": lambda tokens: _node("array", None, *tokens),
+    "unary": lambda tokens: _node("unary", str(tokens[0]), tokens[1]),
+    "binary": lambda tokens: _node("binary", str(tokens[1]), tokens[0], tokens[2]),
+    "logical_and": lambda tokens: _node("binary", "&&", *tokens),
+    "logical_or": lambda tokens: _node("binary", "||", *tokens),
 }
 """What each rule of the grammar becomes."""
 
@@ -101,17 +101,17 @@ def parse(expression: str) -> Node:
 
 def names_in(tree: Node) -> set[str]:
     """Return the ids that an expression names itself (METRICS() names every metric)."""
-    found, level = set(), [tree]
+    names, level = set(), [tree]
     while level:
-        found |= {part.value for part in level if part.kind == "name"}
+        names |= {part.value for part in level if part.kind == "name"}
         level = [inner for part in level for inner in part.parts]
-    return found
+    return names
 
 
 def functions_in(tree: Node) -> set[str]:
     """Return the functions that an expression calls."""
-    found, level = set(), [tree]
+    functions, level = set(), [tree]
     while level:
-        found |= {part.value for part in level if part.kind == "call"}
+        functions |= {part.value for part in level if part.kind == "call"}
         level = [inner for part in level for inner in part.parts]
-    return found
+    return functions

@@ -34,7 +34,7 @@ class Rule:
 
 def judge(breaching: Sequence[bool | None], rule: Rule, current: str) -> str:
     """Return the new state. `breaching`: the periods of the evaluation range, oldest first; None for one without data."""
-    real = [found for found in breaching if found is not None]
+    real = [is_breaching for is_breaching in breaching if is_breaching is not None]
     if len(real) >= rule.periods:
         return _count(sum(real[-rule.periods :]), rule)
     if rule.missing == "breaching":
@@ -46,7 +46,7 @@ def judge(breaching: Sequence[bool | None], rule: Rule, current: str) -> str:
     # Nothing but breaching points, too few of them: those that are old enough speak for the gap that follows them.
     if rule.missing == "ignore":
         return current
-    oldest = next((age for age, found in enumerate(breaching) if found), len(breaching))
+    oldest = next((age for age, is_breaching in enumerate(breaching) if is_breaching), len(breaching))
     return ALARM if real and len(breaching) - oldest >= rule.to_alarm else INSUFFICIENT
 
 

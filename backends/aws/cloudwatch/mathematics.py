@@ -102,10 +102,10 @@ def _divide(left: float, right: float) -> float | None:
 
 def _power(left: float, right: float) -> float | None:
     try:
-        found = left**right
+        power = left**right
     except (ZeroDivisionError, OverflowError):
         return None
-    return None if isinstance(found, complex) else float(found)
+    return None if isinstance(power, complex) else float(power)
 
 
 OPERATORS: dict[str, Callable[[float, float], float | bool | None]] = {
@@ -132,17 +132,17 @@ def binary(name: str, left: Any, right: Any) -> Any:
     if isinstance(left, list) and isinstance(right, list):
         if len(left) != len(right):
             raise fail(f"The arrays beside {name} are not of one length.")  # Unverified: AWS's table lists no such pair
-        return [binary(name, one, other) for one, other in zip(left, right, strict=True)]
+        return [binary(name, item, other) for item, other in zip(left, right, strict=True)]
     if isinstance(left, list):
-        return [binary(name, one, right) for one in left]
+        return [binary(name, item, right) for item in left]
     if isinstance(right, list):
         return [binary(name, left, other) for other in right]
     compute = OPERATORS[name]
     if not isinstance(left, Series) and not isinstance(right, Series):
-        found = compute(left, right)
-        if found is None or not math.isfinite(found):
+        result = compute(left, right)
+        if result is None or not math.isfinite(result):
             raise fail(f"{name} has no result for these numbers.")
-        return float(found)
+        return float(result)
     return _series(compute, left, right)
 
 
@@ -150,7 +150,7 @@ def _series(compute: Callable[[float, float], Any], left: Any, right: Any) -> Se
     sides = [side for side in (left, right) if isinstance(side, Series)]
     points: Points = {}
     for at in sorted({at for side in sides for at in side.points}):
-        found = compute(*(side.points.get(at, 0.0) if isinstance(side, Series) else side for side in (left, right)))
-        if found is not None and math.isfinite(found):
-            points[at] = float(found)
+        result = compute(*(side.points.get(at, 0.0) if isinstance(side, Series) else side for side in (left, right)))
+        if result is not None and math.isfinite(result):
+            points[at] = float(result)
     return Series(points, sides[0].period, sides[0].label)

@@ -90,10 +90,10 @@ def _points(cx: Context, datum: dict[str, Any], where: str) -> list[dict[str, An
     return [base | {"value": v, "samples": c} for v, c in zip(values, counts, strict=True) if c]
 
 
-def _set(found: dict[str, float], where: str) -> dict[str, Any]:
-    for name, value in found.items():
+def _set(values: dict[str, float], where: str) -> dict[str, Any]:
+    for name, value in values.items():
         _check(value, f"{where}.{name}")
-    samples, total, low, high = (found[name] for name in ("SampleCount", "Sum", "Minimum", "Maximum"))
+    samples, total, low, high = (values[name] for name in ("SampleCount", "Sum", "Minimum", "Maximum"))
     if samples <= 0:
         raise refusals.value(f"The value {_shown(samples)} for parameter {where}.SampleCount is invalid.")
     if low > high:
@@ -132,16 +132,16 @@ def _page(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     wanted = [(entry["Name"], entry.get("Value")) for entry in request.get("Dimensions", [])]
     binding = b"ListMetrics" + orjson.dumps({k: v for k, v in request.items() if k != "NextToken"})
     mark = refusals.read_token(cx, request["NextToken"], binding) if "NextToken" in request else None
-    found: list[dict[str, Any]] = []
+    metrics: list[dict[str, Any]] = []
     for namespace, name, dimensions in walk(cx, request, mark):
         have = orjson.loads(dimensions)
         if all(key in have and value in {None, have[key]} for key, value in wanted):
-            if len(found) == PAGE:
-                last = [found[-1]["Namespace"], found[-1]["MetricName"], _key(found[-1]["Dimensions"])]
-                return {"Metrics": found, "NextToken": listing.write_token(cx, last, binding)}
+            if len(metrics) == PAGE:
+                last = [metrics[-1]["Namespace"], metrics[-1]["MetricName"], _key(metrics[-1]["Dimensions"])]
+                return {"Metrics": metrics, "NextToken": listing.write_token(cx, last, binding)}
             shown = [{"Name": key, "Value": value} for key, value in have.items()]
-            found.append({"Namespace": namespace, "MetricName": name, "Dimensions": shown})
-    return {"Metrics": found}
+            metrics.append({"Namespace": namespace, "MetricName": name, "Dimensions": shown})
+    return {"Metrics": metrics}
 
 
 def _key(shown: list[dict[str, str]]) -> str:

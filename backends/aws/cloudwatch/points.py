@@ -67,11 +67,11 @@ def read(cx: Context, metric: Metric, start: float, end: float, period: int) -> 
     )
     if metric.unit is not None:
         query = query.where(table.unit == metric.unit)
-    found: dict[str, dict[float, Period]] = {}
+    periods: dict[str, dict[float, Period]] = {}
     for at, unit, *point in cx.db.execute(query):
         begins = start + (at - start) // period * period
-        found.setdefault(unit, {}).setdefault(begins, Period()).add(*point)
-    return found
+        periods.setdefault(unit, {}).setdefault(begins, Period()).add(*point)
+    return periods
 
 
 def series(cx: Context, metric: Metric, start: float, end: float, period: int) -> dict[float, Period]:

@@ -101,16 +101,16 @@ def _search(cx: Context, start: float, end: float, text: str, stat: str, period:
     """Return the series of the metrics that a search finds, at most as many as AWS gives."""
     holds = search.parse(text)
     _check_stat({"Stat": stat, "Period": period, "Metric": {"MetricName": "", "Namespace": ""}}, "SEARCH")
-    found: list[mathematics.Series] = []
+    series: list[mathematics.Series] = []
     for namespace, name, written in walk(cx, {}):
         dimensions = orjson.loads(written)
-        if len(found) < search.MOST_FOUND and holds(search.Candidate(namespace, name, dimensions)):
+        if len(series) < search.MOST_FOUND and holds(search.Candidate(namespace, name, dimensions)):
             shown = [{"Name": key, "Value": value} for key, value in dimensions.items()]
             metric = {"Namespace": namespace, "MetricName": name, "Dimensions": shown}
             label = " ".join([*dimensions.values(), name])  # Unverified: AWS leaves out what all of them share
             query = {"Label": label, "MetricStat": {"Metric": metric, "Stat": stat, "Period": period}}
-            found.append(_metric(cx, query, start, end))
-    return found
+            series.append(_metric(cx, query, start, end))
+    return series
 
 
 def _metric(cx: Context, query: Query, start: float, end: float) -> mathematics.Series:
@@ -120,7 +120,7 @@ def _metric(cx: Context, query: Query, start: float, end: float) -> mathematics.
     metric = points.Metric(named["Namespace"], named["MetricName"], dimensions, stat.get("Unit"))
     read = statistics.reader(stat["Stat"])
     assert read is not None
-    found = points.series(cx, metric, points.rounded(start, period, cx.clock.now()), end, period)
-    values = ((at, read(one)) for at, one in sorted(found.items()))
+    periods = points.series(cx, metric, points.rounded(start, period, cx.clock.now()), end, period)
+    values = ((at, read(of_period)) for at, of_period in sorted(periods.items()))
     label = query.get("Label", named["MetricName"])
     return mathematics.Series({at: value for at, value in values if value is not None}, period, label)

@@ -56,12 +56,12 @@ def _statistics(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     metric = points.Metric(request["Namespace"], request["MetricName"], dimensions, request.get("Unit"))
     period = request["Period"]
     start = points.rounded(request["StartTime"], period, cx.clock.now())
-    found = points.read(cx, metric, start, request["EndTime"], period)
+    by_unit = points.read(cx, metric, start, request["EndTime"], period)
     datapoints = [
         {"Timestamp": at, "Unit": unit} | shown
-        for unit, periods in found.items()
-        for at, one in periods.items()
-        if (shown := _datapoint(one, request))
+        for unit, periods in by_unit.items()
+        for at, of_period in periods.items()
+        if (shown := _datapoint(of_period, request))
     ]
     datapoints.sort(key=lambda point: (point["Timestamp"], point["Unit"]))
     return {"Label": request["MetricName"], "Datapoints": datapoints}
@@ -96,8 +96,11 @@ def _data(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     results = []
     for query in requested:
         if query.get("ReturnData", True):
-            found = computed[query["Id"]]
-            results += [_shown(query, series, found) for series in (found if isinstance(found, list) else [found])]
+            computed_series = computed[query["Id"]]
+            results += [
+                _shown(query, series, computed_series)
+                for series in (computed_series if isinstance(computed_series, list) else [computed_series])
+            ]
     if request.get("ScanBy") != "TimestampAscending":
         for result in results:
             result["Timestamps"].reverse()
@@ -109,11 +112,11 @@ def _data(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _shown(query: dict[str, Any], series: Series, found: Any) -> dict[str, Any]:
+def _shown(query: dict[str, Any], series: Series, result: Any) -> dict[str, Any]:
     label = query.get("Label", query["Id"])
     if "MetricStat" in query:
         label = series.label
-    elif isinstance(found, list):  # as the console names the lines of one expression
+    elif isinstance(result, list):  # as the console names the lines of one expression
         label = f"{label} {series.label}".strip()
     ordered = sorted(series.points.items())
     return {

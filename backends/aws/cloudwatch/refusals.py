@@ -40,10 +40,10 @@ def not_found(message: str = "") -> AwsError:
 
 def dimensions(given: Sequence[dict[str, str]]) -> dict[str, str]:
     """Return dimensions by name; InvalidParameterValue for a name that comes twice."""
-    found = {entry["Name"]: entry["Value"] for entry in given}
-    if len(found) != len(given):
+    by_name = {entry["Name"]: entry["Value"] for entry in given}
+    if len(by_name) != len(given):
         raise value("No Metric may specify the same dimension name twice.")
-    return found
+    return by_name
 
 
 def read_token(cx: Context, token: str, binding: bytes) -> list[Any]:

@@ -39,8 +39,8 @@ class Rule:
     depth: int = 1
 
 
-def _child(found: list[Any]) -> Rule:
-    state, text = str(found[0]).upper(), str(found[1])
+def _child(parts: list[Any]) -> Rule:
+    state, text = str(parts[0]).upper(), str(parts[1])
     name = text[1:-1] if text[0] in "\"'" else text
     named = arns.parse(name)
     name = name if named is None else named.resource.removeprefix("alarm:")
@@ -48,10 +48,10 @@ def _child(found: list[Any]) -> Rule:
 
 
 def _join(work: Callable[[list[bool]], bool]) -> Callable[[list[Rule]], Rule]:
-    def join(found: list[Rule]) -> Rule:
-        children = frozenset().union(*(rule.children for rule in found))
+    def join(rules: list[Rule]) -> Rule:
+        children = frozenset().union(*(rule.children for rule in rules))
         return Rule(
-            lambda states: work([rule.holds(states) for rule in found]), children, 1 + max(r.depth for r in found)
+            lambda states: work([rule.holds(states) for rule in rules]), children, 1 + max(r.depth for r in rules)
         )
 
     return join

@@ -83,18 +83,18 @@ def words(text: str) -> list[str]:
     return [word.lower() for word in WORDS.findall(text)]
 
 
-def _property(found: list[Any]) -> Holds:
-    designator, match = _plain(found[0]), found[1]
+def _property(parts: list[Any]) -> Holds:
+    designator, match = _plain(parts[0]), parts[1]
     return lambda candidate: any(match(value) for value in candidate.of(designator))
 
 
-def _schema(found: list[str]) -> tuple[str, frozenset[str]]:
-    return found[0], frozenset(found[1:])
+def _schema(parts: list[str]) -> tuple[str, frozenset[str]]:
+    return parts[0], frozenset(parts[1:])
 
 
-def _start(found: list[Any]) -> Holds:
-    schemas = [part for part in found if isinstance(part, tuple)]
-    tests = [part for part in found if not isinstance(part, tuple)]
+def _start(parts: list[Any]) -> Holds:
+    schemas = [part for part in parts if isinstance(part, tuple)]
+    tests = [part for part in parts if not isinstance(part, tuple)]
 
     def holds(candidate: Candidate) -> bool:
         fits = all((candidate.namespace, frozenset(candidate.dimensions)) == schema for schema in schemas)
@@ -106,14 +106,14 @@ def _start(found: list[Any]) -> Holds:
 RULES: dict[str, Callable[[list[Any]], Any]] = {
     "start": _start,
     "schema": _schema,
-    "item": lambda found: _plain(found[0]),
-    "value": lambda found: _matcher(found[0]),
+    "item": lambda parts: _plain(parts[0]),
+    "value": lambda parts: _matcher(parts[0]),
     "either": lambda tests: lambda candidate: any(test(candidate) for test in tests),
     "every": lambda tests: lambda candidate: all(test(candidate) for test in tests),
     "negation": lambda tests: lambda candidate: not tests[0](candidate),
     "also": lambda tests: tests[0],
     "property": _property,
-    "anywhere": lambda found: lambda candidate: any(found[0](text) for text in candidate.everything()),
+    "anywhere": lambda parts: lambda candidate: any(parts[0](text) for text in candidate.everything()),
 }
 
 

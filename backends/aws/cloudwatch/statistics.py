@@ -88,8 +88,8 @@ def _extended(name: str) -> Callable[[Weighted, float], float | None] | None:
         return _trimmed("TM", 25, 75)
     short = _SHORT.fullmatch(name)
     if short is None:
-        found = _RANGE.fullmatch(name)
-        return None if found is None else _ranged(*found.groups())
+        matched = _RANGE.fullmatch(name)
+        return None if matched is None else _ranged(*matched.groups())
     kind, share = short[1], float(short[2])
     if share > 100:
         return None

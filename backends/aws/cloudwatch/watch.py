@@ -30,9 +30,9 @@ LOOK_S = 60
 def watch(kernel: Kernel) -> None:
     """Evaluate what is due. One alarm that cannot be evaluated does not keep the others from it."""
     slots: dict[tuple[str, str, str], float] = kernel.state.setdefault("cloudwatch_slots", {})
-    found = kernel.db.read_blocking(lambda tx: ALARMS.everywhere(kernel.context("", "", tx=tx)))
-    states = {(alarm.account, alarm.region, alarm.key): alarm.status for alarm in found}
-    for alarm in found:
+    alarms = kernel.db.read_blocking(lambda tx: ALARMS.everywhere(kernel.context("", "", tx=tx)))
+    states = {(alarm.account, alarm.region, alarm.key): alarm.status for alarm in alarms}
+    for alarm in alarms:
         cx = kernel.context(alarm.account, alarm.region)
         try:
             if type_of(alarm.body) == COMPOSITE:
@@ -63,8 +63,8 @@ def values_at(cx: Context, body: dict[str, Any], end: float, period: int) -> lis
     start = end - count * period
     if "Metrics" in body:
         returned = next(query for query in body["Metrics"] if query.get("ReturnData", True))
-        found = queries.compute(cx, body["Metrics"], start, end)[returned["Id"]]
-        series = found if isinstance(found, mathematics.Series) else (found or [mathematics.Series({}, period)])[0]
+        result = queries.compute(cx, body["Metrics"], start, end)[returned["Id"]]
+        series = result if isinstance(result, mathematics.Series) else (result or [mathematics.Series({}, period)])[0]
         return [series.points.get(start + step * period) for step in range(count)]
     metric = points.Metric(
         body["Namespace"], body["MetricName"], refusals.dimensions(body["Dimensions"]), body.get("Unit")
@@ -109,7 +109,7 @@ def decide(
 
 
 def _reason_data(body: dict[str, Any], real: list[tuple[float, float]], end: float, period: int) -> str:
-    found = {
+    data = {
         "version": "1.0",
         "queryDate": _stamp(end),
         "period": period,
@@ -118,10 +118,10 @@ def _reason_data(body: dict[str, Any], real: list[tuple[float, float]], end: flo
         "evaluatedDatapoints": [{"timestamp": _stamp(at), "value": value} for at, value in real[::-1]],
     }
     if real:
-        found["startDate"] = _stamp(real[0][0])
+        data["startDate"] = _stamp(real[0][0])
     if "MetricName" in body:
-        found["statistic"] = body.get("Statistic") or body["ExtendedStatistic"]
-    return json.dumps(found)
+        data["statistic"] = body.get("Statistic") or body["ExtendedStatistic"]
+    return json.dumps(data)
 
 
 def _stamp(at: float) -> str:
@@ -146,8 +146,8 @@ def remember_action(cx: Context, event: Event) -> None:
     if "alarm" not in event.detail:
         return
     name, target = event.detail["alarm"], event.detail["target"]
-    found = ALARMS.find(cx, name)
-    body = {"AlarmName": name} if found is None else found.body
+    alarm = ALARMS.find(cx, name)
+    body = {"AlarmName": name} if alarm is None else alarm.body
     data: dict[str, Any] = {"actionState": event.new, "notificationResource": target}
     if event.new == "Failed":
         data["error"] = event.reason

@@ -33,9 +33,9 @@ def mutability(request: dict[str, Any]) -> dict[str, Any]:
     return {MUTABILITY: kind, **({FILTERS: filters} if filters else {})}
 
 
-def _write(cx: Context, found: Document, changed: dict[str, Any], *gone: str) -> None:
-    body = {name: value for name, value in found.body.items() if name not in gone}
-    scope.REPOSITORIES.put(cx, found.key, found.arn, body | changed)
+def _write(cx: Context, row: Document, changed: dict[str, Any], *gone: str) -> None:
+    body = {name: value for name, value in row.body.items() if name not in gone}
+    scope.REPOSITORIES.put(cx, row.key, row.arn, body | changed)
 
 
 def _named(repository: scope.Repository, **more: Any) -> dict[str, Any]:
@@ -45,57 +45,57 @@ def _named(repository: scope.Repository, **more: Any) -> dict[str, Any]:
 @operation("PutImageTagMutability", service="ecr")
 def put_image_tag_mutability(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return whether tags may move from one image to another."""
-    repository, found = scope.find(cx, request)
+    repository, row = scope.find(cx, request)
     changed = mutability(request)
-    _write(cx, found, changed, FILTERS)
+    _write(cx, row, changed, FILTERS)
     return _named(repository, **changed)
 
 
 @operation("PutImageScanningConfiguration", service="ecr")
 def put_image_scanning_configuration(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Keep whether images are scanned on push; nothing scans."""
-    repository, found = scope.find(cx, request)
+    repository, row = scope.find(cx, request)
     changed = {"imageScanningConfiguration": {"scanOnPush": False, **request["imageScanningConfiguration"]}}
-    _write(cx, found, changed)
+    _write(cx, row, changed)
     return _named(repository, **changed)
 
 
 @operation("PutLifecyclePolicy", service="ecr")
 def put_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return which images expire; a loop removes them, on the account's clock."""
-    repository, found = scope.find(cx, request)
+    repository, row = scope.find(cx, request)
     text = request["lifecyclePolicyText"]
     lifecycle.parse(text)
-    _write(cx, found, {"lifecyclePolicyText": text, "lastEvaluatedAt": cx.clock.now()})
+    _write(cx, row, {"lifecyclePolicyText": text, "lastEvaluatedAt": cx.clock.now()})
     return _named(repository, lifecyclePolicyText=text)
 
 
 @operation("GetLifecyclePolicy", service="ecr")
 def get_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the lifecycle policy; LifecyclePolicyNotFoundException."""
-    repository, found = scope.find(cx, request)
-    return _lifecycle(repository, found)
+    repository, row = scope.find(cx, request)
+    return _lifecycle(repository, row)
 
 
 @operation("DeleteLifecyclePolicy", service="ecr")
 def delete_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Take the lifecycle policy away."""
-    repository, found = scope.find(cx, request)
-    answer = _lifecycle(repository, found)
-    _write(cx, found, {}, "lifecyclePolicyText", "lastEvaluatedAt")
+    repository, row = scope.find(cx, request)
+    answer = _lifecycle(repository, row)
+    _write(cx, row, {}, "lifecyclePolicyText", "lastEvaluatedAt")
     return answer
 
 
-def _lifecycle(repository: scope.Repository, found: Document) -> dict[str, Any]:
-    if "lifecyclePolicyText" not in found.body:
+def _lifecycle(repository: scope.Repository, row: Document) -> dict[str, Any]:
+    if "lifecyclePolicyText" not in row.body:
         raise AwsError("LifecyclePolicyNotFoundException", f"Lifecycle policy does not exist for {repository.words}")
-    return _named(repository, **{name: found.body[name] for name in ("lifecyclePolicyText", "lastEvaluatedAt")})
+    return _named(repository, **{name: row.body[name] for name in ("lifecyclePolicyText", "lastEvaluatedAt")})
 
 
 @operation("SetRepositoryPolicy", service="ecr")
 def set_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Keep who may do what with the repository; InvalidParameterException for a document that is no policy."""
-    repository, found = scope.find(cx, request)
+    repository, row = scope.find(cx, request)
     text = request["policyText"]
     try:
         _check_policy(text)
@@ -103,7 +103,7 @@ def set_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any
         raise scope.invalid(
             "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
         ) from error
-    _write(cx, found, {"policyText": text})
+    _write(cx, row, {"policyText": text})
     return _named(repository, policyText=text)
 
 
@@ -120,23 +120,23 @@ def _check_policy(text: str) -> None:
 @operation("GetRepositoryPolicy", service="ecr")
 def get_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the repository's policy; RepositoryPolicyNotFoundException."""
-    repository, found = scope.find(cx, request)
-    return _policy(repository, found)
+    repository, row = scope.find(cx, request)
+    return _policy(repository, row)
 
 
 @operation("DeleteRepositoryPolicy", service="ecr")
 def delete_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Take the repository's policy away."""
-    repository, found = scope.find(cx, request)
-    answer = _policy(repository, found)
-    _write(cx, found, {}, "policyText")
+    repository, row = scope.find(cx, request)
+    answer = _policy(repository, row)
+    _write(cx, row, {}, "policyText")
     return answer
 
 
-def _policy(repository: scope.Repository, found: Document) -> dict[str, Any]:
-    if "policyText" not in found.body:
+def _policy(repository: scope.Repository, row: Document) -> dict[str, Any]:
+    if "policyText" not in row.body:
         raise AwsError("RepositoryPolicyNotFoundException", f"Repository policy does not exist for {repository.words}")
-    return _named(repository, policyText=found.body["policyText"])
+    return _named(repository, policyText=row.body["policyText"])
 
 
 @operation("TagResource", service="ecr")

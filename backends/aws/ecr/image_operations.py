@@ -31,8 +31,8 @@ def list_images(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     tags, wanted = images.tags_of(cx, repository), _wanted(request)
     digests = cx.db.execute(select(ecr_images.c.digest).where(repository.rows(ecr_images))).scalars()
     listed = [[digest, tag] for digest in sorted(digests) for tag in tags.get(digest, [""]) if wanted(bool(tag))]
-    page = [each for each in listed if each > after][: size + 1]
-    answer: dict[str, Any] = {"imageIds": [_identifier(*each) for each in page[:size]]}
+    page = [entry for entry in listed if entry > after][: size + 1]
+    answer: dict[str, Any] = {"imageIds": [_identifier(*entry) for entry in page[:size]]}
     if len(page) > size:
         answer["nextToken"] = paging.token(cx, request, page[size - 1])
     return answer
@@ -66,8 +66,8 @@ def describe_images(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     tags, wanted = images.tags_of(cx, repository), _wanted(request)
     every = cx.db.execute(select(ecr_images.c.digest).where(repository.rows(ecr_images))).scalars()
     digests = [digest for digest in sorted(every) if [digest] > after and wanted(digest in tags)]
-    found = [images.by_digest(cx, repository, digest) for digest in digests[:size]]
-    answer: dict[str, Any] = {"imageDetails": [_detail(cx, repository, row) for row in found if row is not None]}
+    described = [images.by_digest(cx, repository, digest) for digest in digests[:size]]
+    answer: dict[str, Any] = {"imageDetails": [_detail(cx, repository, row) for row in described if row is not None]}
     if len(digests) > size:
         answer["nextToken"] = paging.token(cx, request, [digests[size - 1]])
     return answer
@@ -97,14 +97,14 @@ def _detail(cx: Context, repository: Repository, row: Row[Any]) -> dict[str, Any
 def batch_get_image(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return manifests as they were pushed."""
     repository, _ = scope.find(cx, request)
-    found, failures = [], []
+    shown, failures = [], []
     for identifier in request["imageIds"]:
         row, failure = _look_up(cx, repository, identifier)
         if row is None:
             failures.append(_failed(identifier, failure))
             continue
-        found.append(_image(repository, row, identifier.get("imageTag", "")))
-    return {"images": found, "failures": failures}
+        shown.append(_image(repository, row, identifier.get("imageTag", "")))
+    return {"images": shown, "failures": failures}
 
 
 def _image(repository: Repository, row: Any, tag: str) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def batch_delete_image(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
             failures.append(_failed(identifier, ("ImageReferencedByManifestList", reason)))
             continue
         images.remove(cx, repository, row.digest)
-        gone += [_identifier(row.digest, each) for each in tags or [""]]
+        gone += [_identifier(row.digest, label) for label in tags or [""]]
     return {"imageIds": gone, "failures": failures}
 
 
@@ -209,7 +209,7 @@ def list_image_referrers(cx: Context, request: dict[str, Any]) -> dict[str, Any]
         for row in images.referrers(cx, repository, request["subjectId"]["imageDigest"])
         if [row.digest] > after and (not types or row.artifact_type in types)
     ]
-    found = [
+    shown = [
         {
             "digest": row.digest,
             "mediaType": row.media_type,
@@ -220,7 +220,7 @@ def list_image_referrers(cx: Context, request: dict[str, Any]) -> dict[str, Any]
         }
         for row in rows[:size]
     ]
-    answer: dict[str, Any] = {"referrers": found}
+    answer: dict[str, Any] = {"referrers": shown}
     if len(rows) > size:
         answer["nextToken"] = paging.token(cx, request, [rows[size - 1].digest])
     return answer

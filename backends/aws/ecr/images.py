@@ -36,16 +36,16 @@ PULL_TIME_S = 86_400.0
 
 def by_digest(cx: Context, repository: Repository, digest: str) -> Row[Any] | None:
     """Find an image by its digest."""
-    mine = repository.rows(ecr_images), ecr_images.c.digest == digest
-    return cx.db.execute(select(ecr_images).where(*mine)).first()
+    is_image = repository.rows(ecr_images), ecr_images.c.digest == digest
+    return cx.db.execute(select(ecr_images).where(*is_image)).first()
 
 
 def digest_of_tag(cx: Context, repository: Repository, tag: str) -> str | None:
     """Return the digest that a tag stands for."""
-    found: str | None = cx.db.execute(
+    digest: str | None = cx.db.execute(
         select(ecr_tags.c.digest).where(repository.rows(ecr_tags), ecr_tags.c.tag == tag)
     ).scalar()
-    return found
+    return digest
 
 
 def find(cx: Context, repository: Repository, reference: str) -> Row[Any] | None:
@@ -59,10 +59,10 @@ def tags_of(cx: Context, repository: Repository, digest: str = "") -> dict[str, 
     query = select(ecr_tags.c.digest, ecr_tags.c.tag).where(repository.rows(ecr_tags)).order_by(ecr_tags.c.tag)
     if digest:
         query = query.where(ecr_tags.c.digest == digest)
-    found: dict[str, list[str]] = {}
-    for each, tag in cx.db.execute(query):
-        found.setdefault(each, []).append(tag)
-    return found
+    tags: dict[str, list[str]] = {}
+    for of_digest, tag in cx.db.execute(query):
+        tags.setdefault(of_digest, []).append(tag)
+    return tags
 
 
 def put(cx: Context, repository: Repository, about: Document, manifest: Manifest, tag: str = "") -> bool:
@@ -87,7 +87,7 @@ def is_immutable(body: dict[str, Any], tag: str) -> bool:
     """Return whether a repository lets a tag stand for one image only."""
     kind, _, exclusion = body["imageTagMutability"].partition("_WITH_")
     filters = body.get("imageTagMutabilityExclusionFilters", ())
-    excluded = bool(exclusion) and any(fnmatch.fnmatchcase(tag, each["filter"]) for each in filters)
+    excluded = bool(exclusion) and any(fnmatch.fnmatchcase(tag, rule["filter"]) for rule in filters)
     return bool((kind == "IMMUTABLE") != excluded)
 
 
@@ -111,8 +111,8 @@ def _check_parts(cx: Context, repository: Repository, manifest: Manifest) -> Non
 def _insert(cx: Context, repository: Repository, manifest: Manifest) -> None:
     size = manifest.size
     if manifest.is_list:  # the largest of its images (shape ImageDetail)
-        mine = repository.rows(ecr_images), ecr_images.c.digest.in_(manifest.parts)
-        size = cx.db.execute(select(func.max(ecr_images.c.size)).where(*mine)).scalar() or 0
+        is_part = repository.rows(ecr_images), ecr_images.c.digest.in_(manifest.parts)
+        size = cx.db.execute(select(func.max(ecr_images.c.size)).where(*is_part)).scalar() or 0
     row = {
         **repository.key, "digest": manifest.digest, "media_type": manifest.media_type,
         "artifact_type": manifest.artifact_type, "subject": manifest.subject, "size": size, "pushed": cx.clock.now(),
@@ -133,23 +133,23 @@ def _insert_new(cx: Context, table: Table, rows: list[dict[str, Any]]) -> None:
 
 def pulled(cx: Context, repository: Repository, digest: str) -> None:
     """Write down that an image was pulled."""
-    mine = repository.rows(ecr_images), ecr_images.c.digest == digest
-    cx.db.execute(update(ecr_images).where(*mine).values(pulled=cx.clock.now()))
+    is_image = repository.rows(ecr_images), ecr_images.c.digest == digest
+    cx.db.execute(update(ecr_images).where(*is_image).values(pulled=cx.clock.now()))
 
 
 def holders(cx: Context, repository: Repository, digest: str) -> list[str]:
     """Return the digests of the manifest lists that an image stands in."""
-    mine = repository.rows(ecr_contents), ecr_contents.c.part == digest
-    return list(cx.db.execute(select(ecr_contents.c.digest).where(*mine)).scalars())
+    holds_image = repository.rows(ecr_contents), ecr_contents.c.part == digest
+    return list(cx.db.execute(select(ecr_contents.c.digest).where(*holds_image)).scalars())
 
 
 def remove(cx: Context, repository: Repository, digest: str) -> None:
     """Remove an image and its tags. Layers that no other image has go an hour later (sweep.py)."""
-    mine = repository.rows(ecr_contents), ecr_contents.c.digest == digest
-    parts = select(ecr_contents.c.part).where(*mine)
+    is_image = repository.rows(ecr_contents), ecr_contents.c.digest == digest
+    parts = select(ecr_contents.c.part).where(*is_image)
     freed = repository.rows(ecr_layers), ecr_layers.c.digest.in_(parts)
     cx.db.execute(update(ecr_layers).where(*freed).values(since=time.time()))
-    cx.db.execute(delete(ecr_contents).where(*mine))
+    cx.db.execute(delete(ecr_contents).where(*is_image))
     cx.db.execute(delete(ecr_tags).where(repository.rows(ecr_tags), ecr_tags.c.digest == digest))
     cx.db.execute(delete(ecr_images).where(repository.rows(ecr_images), ecr_images.c.digest == digest))
 
@@ -161,5 +161,5 @@ def remove_tag(cx: Context, repository: Repository, tag: str) -> None:
 
 def referrers(cx: Context, repository: Repository, subject: str) -> list[Row[Any]]:
     """Return the images that say that they are about another one (signatures, bills of materials)."""
-    mine = repository.rows(ecr_images), ecr_images.c.subject == subject
-    return list(cx.db.execute(select(ecr_images).where(*mine).order_by(ecr_images.c.digest)))
+    is_referrer = repository.rows(ecr_images), ecr_images.c.subject == subject
+    return list(cx.db.execute(select(ecr_images).where(*is_referrer).order_by(ecr_images.c.digest)))

@@ -22,7 +22,7 @@ LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 def batch_check_layer_availability(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return which of the layers are there, and a failure for each other one."""
     repository, _ = scope.find(cx, request)
-    found, failures = [], []
+    known, failures = [], []
     for digest in request["layerDigests"]:
         if not manifests.DIGEST.fullmatch(digest):
             reason = "Invalid request parameters: layer digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"
@@ -31,8 +31,8 @@ def batch_check_layer_availability(cx: Context, request: dict[str, Any]) -> dict
         row = layers.find(cx, repository, digest)
         about = {"layerSize": row.size, "mediaType": LAYER_TYPE} if row is not None else {}
         state = "AVAILABLE" if row is not None else "UNAVAILABLE"
-        found.append({"layerDigest": digest, "layerAvailability": state, **about})
-    return {"layers": found, "failures": failures}
+        known.append({"layerDigest": digest, "layerAvailability": state, **about})
+    return {"layers": known, "failures": failures}
 
 
 @operation("InitiateLayerUpload", service="ecr")

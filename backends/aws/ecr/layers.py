@@ -148,16 +148,16 @@ class Layers:
 
 def files(kernel: Kernel) -> Layers:
     """Return the layers' files; opened once per server."""
-    found: Layers | None = kernel.state.get("ecr")
-    if found is None:
-        found = kernel.state["ecr"] = Layers(kernel)
-    return found
+    layers: Layers | None = kernel.state.get("ecr")
+    if layers is None:
+        layers = kernel.state["ecr"] = Layers(kernel)
+    return layers
 
 
 def find(cx: Context, repository: Repository, digest: str) -> Row[Any] | None:
     """Find a layer of a repository."""
-    mine = repository.rows(ecr_layers), ecr_layers.c.digest == digest
-    return cx.db.execute(select(ecr_layers).where(*mine)).first()
+    is_layer = repository.rows(ecr_layers), ecr_layers.c.digest == digest
+    return cx.db.execute(select(ecr_layers).where(*is_layer)).first()
 
 
 def mount(cx: Context, origin: Repository, target: Repository, digest: str) -> bool:
@@ -187,9 +187,9 @@ async def begin(cx: Context, repository: Repository) -> str:
 
 def upload_of(cx: Context, repository: Repository, upload: str) -> bool:
     """Return whether an upload to this repository has begun and not ended."""
-    mine = repository.rows(ecr_uploads), ecr_uploads.c.id == upload
-    found = cx.db.execute(select(ecr_uploads.c.id).where(*mine)).first()
-    return found is not None and files(cx.kernel).upload_path(upload).exists()
+    is_upload = repository.rows(ecr_uploads), ecr_uploads.c.id == upload
+    row = cx.db.execute(select(ecr_uploads.c.id).where(*is_upload)).first()
+    return row is not None and files(cx.kernel).upload_path(upload).exists()
 
 
 async def complete(cx: Context, repository: Repository, upload: str, digest: str) -> tuple[int, bool]:

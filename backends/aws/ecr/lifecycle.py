@@ -68,7 +68,7 @@ def parse(text: str) -> list[Rule]:
     given = document.get("rules") if isinstance(document, dict) else None
     if not isinstance(given, list) or not given:
         raise _refused("object has missing required properties (['rules'])")
-    rules = sorted((_rule(each) for each in given), key=lambda rule: rule.priority)
+    rules = sorted((_rule(entry) for entry in given), key=lambda rule: rule.priority)
     if len({rule.priority for rule in rules}) != len(rules):
         raise _refused("rules have the same rulePriority")
     if any(rule.status == "any" for rule in rules[:-1]):
@@ -90,11 +90,11 @@ def _rule(given: Any) -> Rule:
     if (status == "tagged") != bool(prefixes or patterns) or (prefixes and patterns):
         raise _refused("tagStatus tagged needs tagPrefixList or tagPatternList, and no other has them")
     listed = prefixes or patterns or []
-    if not isinstance(listed, list) or not all(isinstance(each, str) and each for each in listed):
+    if not isinstance(listed, list) or not all(isinstance(item, str) and item for item in listed):
         raise _refused("tagPrefixList and tagPatternList are lists of texts")
-    literal = [each.replace("[", "[[]").replace("?", "[?]") for each in listed]
+    literal = [item.replace("[", "[[]").replace("?", "[?]") for item in listed]
     if prefixes:
-        literal = [each.replace("*", "[*]") + "*" for each in literal]
+        literal = [item.replace("*", "[*]") + "*" for item in literal]
     return Rule(priority, status, tuple(literal), kind, number)
 
 
@@ -114,23 +114,27 @@ def _refused(what: str) -> AwsError:
 
 def expired(rules: list[Rule], there: list[Aged], now: float) -> set[str]:
     """Return the digests of the images that a policy expires."""
-    found: set[str] = set()
+    digests: set[str] = set()
     taken: set[str] = set()
     for rule in rules:
-        mine = sorted((i for i in there if rule.matches(i.tags)), key=lambda i: (i.pushed, i.digest), reverse=True)
-        old = mine[rule.number :] if rule.kind == COUNT else [i for i in mine if i.pushed <= now - rule.number * DAY_S]
-        found |= {image.digest for image in old} - taken
-        taken |= {image.digest for image in mine}
-    return found
+        matching = sorted((i for i in there if rule.matches(i.tags)), key=lambda i: (i.pushed, i.digest), reverse=True)
+        old = (
+            matching[rule.number :]
+            if rule.kind == COUNT
+            else [i for i in matching if i.pushed <= now - rule.number * DAY_S]
+        )
+        digests |= {image.digest for image in old} - taken
+        taken |= {image.digest for image in matching}
+    return digests
 
 
 @every(3.0)
 def expire(kernel: Kernel) -> None:
     """Remove what has expired, repository by repository."""
-    for found in kernel.db.read_blocking(lambda tx: scope.REPOSITORIES.everywhere(kernel.context("", "", tx=tx))):
-        if "lifecyclePolicyText" in found.body:
-            cx = kernel.context(found.account, found.region)
-            repository = scope.Repository(found.account, found.region, found.key)
+    for document in kernel.db.read_blocking(lambda tx: scope.REPOSITORIES.everywhere(kernel.context("", "", tx=tx))):
+        if "lifecyclePolicyText" in document.body:
+            cx = kernel.context(document.account, document.region)
+            repository = scope.Repository(document.account, document.region, document.key)
             if cx.look(partial(_due, repository=repository)):
                 gone = cx.write(partial(_expire, repository=repository))
                 log.info("expired %d images of %s", gone, repository.name)
@@ -143,9 +147,9 @@ def _due(cx: Context, repository: scope.Repository) -> set[str]:
     tags = images.tags_of(cx, repository)
     rows = cx.db.execute(select(ecr_images.c.digest, ecr_images.c.pushed).where(repository.rows(ecr_images)))
     there = [Aged(row.digest, row.pushed, tags.get(row.digest, [])) for row in rows]
-    found = expired(parse(about.body["lifecyclePolicyText"]), there, cx.clock.now())
+    digests = expired(parse(about.body["lifecyclePolicyText"]), there, cx.clock.now())
     parts = select(ecr_contents.c.part).where(repository.rows(ecr_contents))
-    return found - set(cx.db.execute(parts).scalars()) if found else found
+    return digests - set(cx.db.execute(parts).scalars()) if digests else digests
 
 
 def _expire(cx: Context, repository: scope.Repository) -> int:

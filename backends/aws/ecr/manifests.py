@@ -65,13 +65,13 @@ def read(content: bytes, media_type: str = "") -> Manifest:
         raise InvalidManifestError("the manifest is not of schema version 2")
     kind = _kind(document, media_type)
     if kind in LISTS:
-        listed = [_descriptor(each) for each in _list(document, "manifests")]
+        listed = [_descriptor(entry) for entry in _list(document, "manifests")]
         config_type, size = "", 0
     else:
         config = _descriptor(document.get("config"))
         # A layer with `urls` lies elsewhere (Windows' base layers): it is not pushed.
-        listed = [config, *(d for each in _list(document, "layers") if not (d := _descriptor(each)).get("urls"))]
-        config_type, size = str(config.get("mediaType", "")), sum(each["size"] for each in listed)
+        listed = [config, *(d for entry in _list(document, "layers") if not (d := _descriptor(entry)).get("urls"))]
+        config_type, size = str(config.get("mediaType", "")), sum(entry["size"] for entry in listed)
     subject = _descriptor(document["subject"])["digest"] if document.get("subject") is not None else ""
     return Manifest(
         content,
@@ -79,15 +79,15 @@ def read(content: bytes, media_type: str = "") -> Manifest:
         kind,
         str(document.get("artifactType") or config_type),
         subject,
-        tuple(dict.fromkeys(each["digest"] for each in listed)),
+        tuple(dict.fromkeys(entry["digest"] for entry in listed)),
         size,
     )
 
 
 def annotations_of(content: bytes) -> dict[str, Any]:
     """Return the annotations of a manifest that has been read before."""
-    found = orjson.loads(content).get("annotations")
-    return found if isinstance(found, dict) else {}
+    annotations = orjson.loads(content).get("annotations")
+    return annotations if isinstance(annotations, dict) else {}
 
 
 def _kind(document: dict[str, Any], media_type: str) -> str:
@@ -104,10 +104,10 @@ def _kind(document: dict[str, Any], media_type: str) -> str:
 
 
 def _list(document: dict[str, Any], name: str) -> list[Any]:
-    found = document.get(name)
-    if not isinstance(found, list):
+    listed = document.get(name)
+    if not isinstance(listed, list):
         raise InvalidManifestError(f"the manifest has no list of {name}")
-    return found
+    return listed
 
 
 def _descriptor(value: Any) -> dict[str, Any]:

@@ -66,17 +66,17 @@ def describe_repositories(cx: Context, request: dict[str, Any]) -> dict[str, Any
     if "repositoryNames" in request:
         return {"repositories": [shown(cx, scope.existing(cx, name)[1]) for name in request["repositoryNames"]]}
     after, size = paging.requested(cx, request)
-    found = scope.REPOSITORIES.page(cx, after=after[0] if after else None, limit=size + 1)
-    answer: dict[str, Any] = {"repositories": [shown(cx, each) for each in found[:size]]}
-    if len(found) > size:
-        answer["nextToken"] = paging.token(cx, request, [found[size - 1].key])
+    documents = scope.REPOSITORIES.page(cx, after=after[0] if after else None, limit=size + 1)
+    answer: dict[str, Any] = {"repositories": [shown(cx, document) for document in documents[:size]]}
+    if len(documents) > size:
+        answer["nextToken"] = paging.token(cx, request, [documents[size - 1].key])
     return answer
 
 
 @operation("DeleteRepository", service="ecr")
 def delete_repository(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Delete a repository; one that has images only by `force`."""
-    repository, found = scope.find(cx, request)
+    repository, row = scope.find(cx, request)
     images = select(ecr_images.c.digest).where(repository.rows(ecr_images)).limit(1)
     if not request.get("force") and cx.db.execute(images).first() is not None:
         raise AwsError(
@@ -88,15 +88,15 @@ def delete_repository(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         cx.db.execute(delete(table).where(repository.rows(table)))
     blobs, uploads = sweep.forget(cx.transaction, repository)
     cx.transaction.after_commit.append(partial(layers.files(cx.kernel).remove, blobs, uploads))
-    scope.REPOSITORIES.delete(cx, found)
-    return {"repository": shown(cx, found)}
+    scope.REPOSITORIES.delete(cx, row)
+    return {"repository": shown(cx, row)}
 
 
-def shown(cx: Context, found: Document) -> dict[str, Any]:
+def shown(cx: Context, row: Document) -> dict[str, Any]:
     """Return a repository as AWS shows it. Its URI is not kept: it follows the port that the server has today."""
-    repository = scope.Repository(found.account, found.region, found.key)
+    repository = scope.Repository(row.account, row.region, row.key)
     uri = scope.uri_of(cx.kernel, repository)
-    return {**{name: found.body[name] for name in SHOWN if name in found.body}, "repositoryUri": uri}
+    return {**{name: row.body[name] for name in SHOWN if name in row.body}, "repositoryUri": uri}
 
 
 @operation("DescribeRegistry", service="ecr")

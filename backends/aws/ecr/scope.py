@@ -64,13 +64,13 @@ def find(cx: Context, request: dict[str, Any]) -> tuple[Repository, Document]:
 
 def existing(cx: Context, name: str) -> tuple[Repository, Document]:
     """Find a repository of a context's account and region; RepositoryNotFoundException."""
-    found = REPOSITORIES.find(cx, name)
-    if found is None:
+    document = REPOSITORIES.find(cx, name)
+    if document is None:
         raise AwsError(
             "RepositoryNotFoundException",
             f"The repository with name '{name}' does not exist in the registry with id '{cx.account}'",
         )
-    return Repository(found.account, found.region, found.key), found
+    return Repository(document.account, document.region, document.key), document
 
 
 def arn_of(cx: Context, name: str) -> str:

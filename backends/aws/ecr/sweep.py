@@ -91,11 +91,11 @@ def _unused(before: float) -> ColumnElement[bool]:
 def _forget_layers(tx: Transaction, which: ColumnElement[bool]) -> list[str]:
     """Remove rows of layers; give the files that no other row names."""
     gone = set(tx.connection.execute(delete(ecr_layers).where(which).returning(ecr_layers.c.blob)).scalars())
-    found: list[str] = []
+    unnamed: list[str] = []
     for first in range(0, len(gone), BATCH):
         some = sorted(gone)[first : first + BATCH]
-        found += set(some) - _named(tx, some)
-    return found
+        unnamed += set(some) - _named(tx, some)
+    return unnamed
 
 
 def _forget_uploads(tx: Transaction, which: ColumnElement[bool]) -> list[str]:
@@ -110,6 +110,8 @@ def forget(tx: Transaction, repository: Repository) -> tuple[list[str], list[str
 
 def reset(kernel: Kernel, account: str | None) -> None:
     """Forget an account's layers and uploads (None: all) with their files; the kernel forgets the other rows."""
-    mine, theirs = (true() if account is None else table.c.account == account for table in (ecr_layers, ecr_uploads))
-    blobs = kernel.db.write_blocking(lambda tx: _forget_layers(tx, mine))
-    layers.files(kernel).remove(blobs, kernel.db.write_blocking(lambda tx: _forget_uploads(tx, theirs)))
+    of_layers, of_uploads = (
+        true() if account is None else table.c.account == account for table in (ecr_layers, ecr_uploads)
+    )
+    blobs = kernel.db.write_blocking(lambda tx: _forget_layers(tx, of_layers))
+    layers.files(kernel).remove(blobs, kernel.db.write_blocking(lambda tx: _forget_uploads(tx, of_uploads)))

@@ -65,8 +65,8 @@ def delete_account_alias(cx: Context, request: dict[str, Any]) -> dict[str, Any]
 def get_account_summary(cx: Context, _request: dict[str, Any]) -> dict[str, Any]:
     """Count what the account has, beside the quotas."""
     store.seed(cx)
-    mine = (iam_entities.c.account == cx.account) & (iam_entities.c.document != b"")
-    query = select(iam_entities.c.kind, func.count()).where(mine).group_by(iam_entities.c.kind)
+    is_own = (iam_entities.c.account == cx.account) & (iam_entities.c.document != b"")
+    query = select(iam_entities.c.kind, func.count()).where(is_own).group_by(iam_entities.c.kind)
     counts: dict[str, int] = {row[0]: row[1] for row in cx.db.execute(query)}
     nouns = {"Users": USER, "Groups": GROUP, "Roles": ROLE, "Policies": POLICY, "InstanceProfiles": PROFILE}
     return {"SummaryMap": {name: counts.get(kind.word, 0) for name, kind in nouns.items()} | QUOTAS}

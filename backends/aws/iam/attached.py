@@ -53,8 +53,8 @@ def list_attached_policies(cx: Context, request: dict[str, Any]) -> dict[str, An
     """List the attached policies under a path, by ARN."""
     _, entity = store.owner(cx, request)
     prefix = request.get("PathPrefix", "/")
-    found = [arn for arn in entity["attached"] if arn.partition(":policy")[2].startswith(prefix)]
-    return store.page(request, "AttachedPolicies", shown(found))
+    arns = [arn for arn in entity["attached"] if arn.partition(":policy")[2].startswith(prefix)]
+    return store.page(request, "AttachedPolicies", shown(arns))
 
 
 def shown(policies: list[str]) -> list[dict[str, str]]:

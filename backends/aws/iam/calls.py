@@ -57,10 +57,10 @@ class Recorder:
 
 def of(kernel: Kernel) -> Recorder:
     """Return the server's recorder."""
-    found = kernel.state.get("iam_calls")
-    if found is None:
-        found = kernel.state["iam_calls"] = Recorder()
-    recorder: Recorder = found
+    kept = kernel.state.get("iam_calls")
+    if kept is None:
+        kept = kernel.state["iam_calls"] = Recorder()
+    recorder: Recorder = kept
     return recorder
 
 
@@ -161,8 +161,8 @@ def recorded(tx: Transaction, account: str, resource: str) -> list[dict[str, Any
     kind, _, name = resource.partition("/")
     query = select(iam_calls).where(iam_calls.c.account == account).order_by(iam_calls.c.action, iam_calls.c.resource)
     rows = [dict(row._mapping) for row in tx.connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's documented name
-    mine = f":{kind}/"
-    return [row for row in rows if mine in row["principal"] and row["principal"].rpartition("/")[2] == name]
+    kind_part = f":{kind}/"
+    return [row for row in rows if kind_part in row["principal"] and row["principal"].rpartition("/")[2] == name]
 
 
 def least_policy(calls: Iterable[dict[str, Any]]) -> str:
@@ -171,15 +171,19 @@ def least_policy(calls: Iterable[dict[str, Any]]) -> str:
     for call in calls:
         resources.setdefault(call["action"], set()).add(call["resource"])
     actions: dict[tuple[str, ...], list[str]] = {}
-    for action, found in sorted(resources.items()):
-        actions.setdefault(tuple(sorted(found)), []).append(action)
+    for action, names_of_resources in sorted(resources.items()):
+        actions.setdefault(tuple(sorted(names_of_resources)), []).append(action)
     statements = [
-        {"Effect": "Allow", "Action": names, "Resource": "*" if found == ("*",) else list(found)}
-        for found, names in actions.items()
+        {
+            "Effect": "Allow",
+            "Action": names,
+            "Resource": "*" if names_of_resources == ("*",) else list(names_of_resources),
+        }
+        for names_of_resources, names in actions.items()
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
 
 
 def literal(resource: str) -> str:
     """Write a resource as the pattern that matches it alone: an object's key may hold `*`, `?` and `$`."""
-    return "".join(f"${{{each}}}" if each in "*?$" else each for each in resource)
+    return "".join(f"${{{character}}}" if character in "*?$" else character for character in resource)

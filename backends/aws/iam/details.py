@@ -20,8 +20,8 @@ LISTS = {"User": "UserDetailList", "Group": "GroupDetailList", "Role": "RoleDeta
 def get_account_authorization_details(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List users, groups, roles and managed policies with all that they say, in pages; of AWS's policies those in use."""
     wanted = request.get("Filter") or ["User", "Group", "Role", "LocalManagedPolicy", "AWSManagedPolicy"]
-    found = [each for kind in wanted for each in _details(cx, kind)]
-    page = store.page(request, "found", found)
+    details = [entity for kind in wanted for entity in _details(cx, kind)]
+    page = store.page(request, "found", details)
     answer: dict[str, Any] = {name: [] for name in (*LISTS.values(), "Policies")}
     for member, detail in page.pop("found"):
         answer[member].append(detail)
@@ -58,7 +58,7 @@ def _detail(cx: Context, kind: Kind, entity: dict[str, Any]) -> dict[str, Any]:
 
 def _policy(cx: Context, policy: dict[str, Any]) -> dict[str, Any]:
     versions = [
-        managed.version_shown(policy, each) | {"Document": store.encoded(each["document"])}
-        for each in reversed(policy["versions"])
+        managed.version_shown(policy, version) | {"Document": store.encoded(version["document"])}
+        for version in reversed(policy["versions"])
     ]
     return managed.shown(cx, policy) | {"PolicyVersionList": versions}

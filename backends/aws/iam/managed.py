@@ -26,13 +26,13 @@ def aws_managed() -> dict[str, dict[str, Any]]:
     """Return AWS's managed policies by ARN. Moto's data, some 40 ms to read, so on first use; regenerated there from AWS."""
     from moto.iam import aws_managed_policies
 
-    found = {}
+    policies = {}
     for name, given in json.loads(aws_managed_policies.aws_managed_policies_data).items():
         path = given["Path"]
         arn = f"arn:aws:iam::aws:policy{path}{name}"
         created, updated = (datetime.fromisoformat(given[key]).timestamp() for key in ("CreateDate", "UpdateDate"))
         version = given["DefaultVersionId"]
-        found[arn] = {
+        policies[arn] = {
             "PolicyName": name,
             "PolicyId": keys.unique_id(POLICY.id_prefix, arn),
             "Arn": arn,
@@ -43,17 +43,17 @@ def aws_managed() -> dict[str, dict[str, Any]]:
             "UpdateDate": updated,
             "versions": [{"VersionId": version, "document": json.dumps(given["Document"]), "CreateDate": updated}],
         }
-    return found
+    return policies
 
 
 def find(cx: Context, arn: str, *, lock: bool = False) -> dict[str, Any] | None:
     """Read a managed policy by ARN, or None; `lock` it before it is changed. InvalidInput (400) for what is no policy's ARN."""
-    found = arns.parse(arn)
-    if found is None or found.service != "iam" or not found.resource.startswith("policy/"):
+    named = arns.parse(arn)
+    if named is None or named.service != "iam" or not named.resource.startswith("policy/"):
         raise errors.AwsError("InvalidInput", f"ARN {arn} is not valid.")
-    if found.account == AWS:
-        return aws_managed().get(str(found._replace(partition="aws")))
-    policy = store.peek(cx, POLICY, found.resource.rpartition("/")[2], lock=lock)
+    if named.account == AWS:
+        return aws_managed().get(str(named._replace(partition="aws")))
+    policy = store.peek(cx, POLICY, named.resource.rpartition("/")[2], lock=lock)
     return policy if policy is not None and policy["Arn"] == arn else None
 
 
@@ -72,9 +72,9 @@ def document(policy: dict[str, Any]) -> str:
 
 def version_of(policy: dict[str, Any], version: str) -> dict[str, Any]:
     """Find a version; NoSuchEntity (404) when there is none."""
-    for each in policy["versions"]:
-        if each["VersionId"] == version:
-            return dict(each)
+    for entry in policy["versions"]:
+        if entry["VersionId"] == version:
+            return dict(entry)
     raise store.missing(f"Policy {policy['Arn']} version {version} does not exist or is not attachable.")
 
 
@@ -124,9 +124,9 @@ def get_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def list_policies(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List managed policies: the account's first, then AWS's, each by name."""
     scope, prefix = request.get("Scope", "All"), request.get("PathPrefix", "/")
-    found = [] if scope == "AWS" else store.all_of(cx, POLICY, prefix)
+    policies = [] if scope == "AWS" else store.all_of(cx, POLICY, prefix)
     if scope != "Local":
-        found += [policy for policy in aws_managed().values() if policy["Path"].startswith(prefix)]
+        policies += [policy for policy in aws_managed().values() if policy["Path"].startswith(prefix)]
     attached: dict[str, int] = {}
     bounding: dict[str, int] = {}
     for kind in OWNERS:
@@ -138,7 +138,7 @@ def list_policies(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
                 bounding[arn] = bounding.get(arn, 0) + 1
     used = bounding if request.get("PolicyUsageFilter") == "PermissionsBoundary" else attached
     if request.get("OnlyAttached") or "PolicyUsageFilter" in request:
-        found = [policy for policy in found if policy["Arn"] in used]
+        policies = [policy for policy in policies if policy["Arn"] in used]
     listed = [
         store.untagged(
             store.shown(
@@ -147,7 +147,7 @@ def list_policies(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
                 PermissionsBoundaryUsageCount=bounding.get(policy["Arn"], 0),
             )
         )
-        for policy in found
+        for policy in policies
     ]
     return store.page(request, "Policies", listed)
 
@@ -202,7 +202,7 @@ def get_policy_version(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def list_policy_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List a policy's versions, the newest first."""
     policy = get(cx, request["PolicyArn"])
-    return store.page(request, "Versions", [version_shown(policy, each) for each in reversed(policy["versions"])])
+    return store.page(request, "Versions", [version_shown(policy, version) for version in reversed(policy["versions"])])
 
 
 @operation("SetDefaultPolicyVersion", service="iam")
@@ -221,7 +221,7 @@ def delete_policy_version(cx: Context, request: dict[str, Any]) -> dict[str, Any
     version_of(policy, request["VersionId"])
     if policy["DefaultVersionId"] == request["VersionId"]:
         raise errors.AwsError("DeleteConflict", "Cannot delete the default version of a policy.", status=409)
-    policy["versions"] = [each for each in policy["versions"] if each["VersionId"] != request["VersionId"]]
+    policy["versions"] = [version for version in policy["versions"] if version["VersionId"] != request["VersionId"]]
     store.write(cx, POLICY, policy)
     return {}
 

@@ -158,10 +158,10 @@ def _check_trust(text: str) -> None:
 
 def ensure_named(cx: Context, arn: str) -> None:
     """Make a role that a request names by its ARN, where the setting lets any pass; never one that was deleted."""
-    found = arns.parse(arn)
-    if found is None or found.account != cx.account or cx.settings.roles != "any":
+    named = arns.parse(arn)
+    if named is None or named.account != cx.account or cx.settings.roles != "any":
         return
-    path, _, name = found.resource.removeprefix("role").rpartition("/")
+    path, _, name = named.resource.removeprefix("role").rpartition("/")
     store.ensure_role(cx, name, f"{path}/", Description=MADE_BY_USE)
 
 

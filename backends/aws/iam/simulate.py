@@ -67,15 +67,15 @@ def _keys(sources: tuple[Source, ...]) -> list[str]:
 
 def _grants(cx: Context, arn: str) -> Grants:
     """Read what an ARN has. InvalidInput (400) for what is no principal's, NoSuchEntity (404) for one that is not there."""
-    found = arns.parse(arn)
-    kind = next((k for k in OWNERS if found is not None and found.resource.startswith(f"{k.arn_path}/")), None)
-    if found is None or found.service != "iam" or kind is None or found.account != cx.account:
+    named = arns.parse(arn)
+    kind = next((k for k in OWNERS if named is not None and named.resource.startswith(f"{k.arn_path}/")), None)
+    if named is None or named.service != "iam" or kind is None or named.account != cx.account:
         raise errors.AwsError(
             "InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name."
         )
     if kind is store.ROLE:
         roles.ensure_named(cx, arn)
-    entity = store.get(cx, kind, found.resource.rpartition("/")[2])
+    entity = store.get(cx, kind, named.resource.rpartition("/")[2])
     return principals.of_entity(cx, kind, entity)
 
 
@@ -102,13 +102,13 @@ def _simulate(
     context = {e["ContextKeyName"]: e.get("ContextKeyValues", []) for e in entries}
     resource = [_parse(request["ResourcePolicy"], Kind.RESOURCE)] if "ResourcePolicy" in request else []
     owner = request.get("ResourceOwner", "").split(":")[4:5]
-    found = arns.parse(caller)
+    named = arns.parse(caller)
     results = []
     for action in request["ActionNames"]:
         if ":" not in action:
             raise errors.AwsError("InvalidInput", f"Invalid Input Action: {action} is not a valid action")
         for arn in request.get("ResourceArns", ["*"]):
-            question = Question(action, arn, caller, found.account if found is not None else "", context)
+            question = Question(action, arn, caller, named.account if named is not None else "", context)
             verdict = policies.evaluate(
                 question,
                 identity=[source.policy for source in identity],

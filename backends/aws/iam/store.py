@@ -86,8 +86,8 @@ OWNERS = (ROLE, USER, GROUP)
 def new(cx: Context, kind: Kind, request: Entity, **more: Any) -> Entity:
     """Make (and not yet keep) an entity. EntityAlreadyExists (409) for a taken name, whose case does not count."""
     name, path = request[kind.name_member], request.get("Path", "/")
-    mine = _of(cx, kind) & (func.lower(iam_entities.c.name) == name.lower())
-    if find(cx, kind, name) or cx.db.execute(select(iam_entities.c.name).where(mine)).first() is not None:
+    is_namesake = _of(cx, kind) & (func.lower(iam_entities.c.name) == name.lower())
+    if find(cx, kind, name) or cx.db.execute(select(iam_entities.c.name).where(is_namesake)).first() is not None:
         message = f"{kind.word.capitalize()} with name {name} already exists."
         raise errors.AwsError("EntityAlreadyExists", message, status=409)
     return _made(cx, kind, name, path, {**({"Tags": request["Tags"]} if request.get("Tags") else {}), **more})
@@ -135,8 +135,8 @@ def find(cx: Context, kind: Kind, name: str) -> Entity | None:
 
 def peek(cx: Context, kind: Kind, name: str, *, lock: bool = False) -> Entity | None:
     """Read an entity as it is now, seeding nothing. SQLite needs no lock: it has one writer."""
-    found = (_LOCK if lock else _READ).row(cx.transaction, {"account": cx.account, "kind": kind.word, "name": name})
-    return dict(orjson.loads(found[0])) if found is not None and found[0] else None
+    row = (_LOCK if lock else _READ).row(cx.transaction, {"account": cx.account, "kind": kind.word, "name": name})
+    return dict(orjson.loads(row[0])) if row is not None and row[0] else None
 
 
 def get(cx: Context, kind: Kind, name: str) -> Entity:
@@ -179,8 +179,8 @@ def remove(cx: Context, kind: Kind, name: str) -> None:
     if kind is ROLE:
         _put(cx, {"account": cx.account, "kind": kind.word, "name": name, "created": cx.clock.now(), "document": b""})
         return
-    mine = (iam_entities.c.account == cx.account) & (iam_entities.c.kind == kind.word)
-    cx.db.execute(delete(iam_entities).where(mine, iam_entities.c.name == name))
+    is_kind = (iam_entities.c.account == cx.account) & (iam_entities.c.kind == kind.word)
+    cx.db.execute(delete(iam_entities).where(is_kind, iam_entities.c.name == name))
 
 
 def _row(cx: Context, kind: Kind, entity: Entity) -> dict[str, Any]:
@@ -200,8 +200,10 @@ def seed(cx: Context) -> None:
 
 def ensure_role(cx: Context, name: str, path: str, **more: Any) -> None:
     """Make a role that SageMaker may assume, unless one of that name is there or was deleted by somebody."""
-    mine = (iam_entities.c.account == cx.account) & (iam_entities.c.kind == ROLE.word) & (iam_entities.c.name == name)
-    if cx.db.execute(select(iam_entities.c.name).where(mine)).first() is None:
+    is_role = (
+        (iam_entities.c.account == cx.account) & (iam_entities.c.kind == ROLE.word) & (iam_entities.c.name == name)
+    )
+    if cx.db.execute(select(iam_entities.c.name).where(is_role)).first() is None:
         more = {"MaxSessionDuration": 3600, "trust": TRUST, "attached": list(FULL_ACCESS), "ours": True, **more}
         more["inline"] = {"LocalMaker": BESIDE}
         logstore.insert_absent(cx, iam_entities, _row(cx, ROLE, _made(cx, ROLE, name, path, more)))

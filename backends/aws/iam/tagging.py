@@ -26,11 +26,11 @@ def _tagged(cx: Context, request: dict[str, Any]) -> tuple[Kind, dict[str, Any]]
 def tag(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Add or replace tags, whose keys ignore case. LimitExceeded (409) past fifty."""
     kind, entity = _tagged(cx, request)
-    given = {each["Key"].lower(): each for each in request["Tags"]}
+    given = {entry["Key"].lower(): entry for entry in request["Tags"]}
     if len(given) != len(request["Tags"]):
         message = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
         raise errors.AwsError("InvalidInput", message)
-    tags = {each["Key"].lower(): each for each in entity.get("Tags", ())} | given
+    tags = {entry["Key"].lower(): entry for entry in entity.get("Tags", ())} | given
     if len(tags) > MOST:
         raise store.limit(f"TagsPer{kind.noun}", MOST)
     store.write(cx, kind, entity | {"Tags": list(tags.values())})
@@ -52,4 +52,4 @@ def untag(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def list_tags(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List tags by key, in pages."""
     _, entity = _tagged(cx, request)
-    return store.page(request, "Tags", sorted(entity.get("Tags", ()), key=lambda each: each["Key"]))
+    return store.page(request, "Tags", sorted(entity.get("Tags", ()), key=lambda entry: entry["Key"]))

@@ -72,8 +72,8 @@ def delete_user(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         "delete policies": user["inline"],
         "remove users from group": user["groups"],
     }
-    for what, found in hanging.items():
-        if found:
+    for what, present in hanging.items():
+        if present:
             raise store.conflict(what)
     store.remove(cx, USER, user["UserName"])
     return {}
@@ -125,8 +125,8 @@ def delete_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         "detach all policies": group["attached"],
         "delete policies": group["inline"],
     }
-    for what, found in hanging.items():
-        if found:
+    for what, present in hanging.items():
+        if present:
             raise store.conflict(what)
     store.remove(cx, GROUP, group["GroupName"])
     return {}

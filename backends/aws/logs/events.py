@@ -99,25 +99,25 @@ async def filter_log_events(cx: Context, request: dict[str, Any]) -> dict[str, A
 def _found(cx: Context, request: dict[str, Any], compiled: pattern.Pattern) -> dict[str, Any]:
     query = _of_group(cx, request)
     size, mark = request.get("limit", MAX_EVENTS), _read_token(request.get("nextToken"))
-    found: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     for _ in range(SCANNED // MAX_EVENTS):
         page = query if mark is None else query.where(_beyond(mark[1], mark[2], forward=True))
         rows = cx.db.execute(page.limit(MAX_EVENTS)).all()
         for row in rows:
             if compiled.match(row.message) is None:
                 continue
-            if len(found) == size:
-                return _page(found, mark)
-            found.append(_shown_event(row) | {"logStreamName": row.stream, "eventId": f"{row.id:056d}"})
+            if len(events) == size:
+                return _page(events, mark)
+            events.append(_shown_event(row) | {"logStreamName": row.stream, "eventId": f"{row.id:056d}"})
             mark = ("f", row.timestamp_ms, row.id)
         if len(rows) < MAX_EVENTS:
-            return _page(found, None)
+            return _page(events, None)
         mark = ("f", rows[-1].timestamp_ms, rows[-1].id)
-    return _page(found, mark)
+    return _page(events, mark)
 
 
-def _page(found: list[dict[str, Any]], mark: tuple[str, int, int] | None) -> dict[str, Any]:
-    answer: dict[str, Any] = {"events": found, "searchedLogStreams": []}
+def _page(events: list[dict[str, Any]], mark: tuple[str, int, int] | None) -> dict[str, Any]:
+    answer: dict[str, Any] = {"events": events, "searchedLogStreams": []}
     return answer if mark is None else answer | {"nextToken": _write_token("f", mark[1:])}
 
 
@@ -136,12 +136,12 @@ def _of_group(cx: Context, request: dict[str, Any]) -> Select[Any]:
 
 
 def _between(request: dict[str, Any]) -> list[ColumnElement[bool]]:
-    found = []
+    conditions = []
     if "startTime" in request:
-        found.append(log_events.c.timestamp_ms >= request["startTime"])
+        conditions.append(log_events.c.timestamp_ms >= request["startTime"])
     if "endTime" in request:
-        found.append(log_events.c.timestamp_ms < request["endTime"])
-    return found
+        conditions.append(log_events.c.timestamp_ms < request["endTime"])
+    return conditions
 
 
 def _beyond(at_ms: int, row_id: int, *, forward: bool) -> ColumnElement[bool]:

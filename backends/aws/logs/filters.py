@@ -108,19 +108,19 @@ def describe_metric_filters(cx: Context, request: dict[str, Any]) -> dict[str, A
         raise scope.invalid("metricName and metricNamespace must be specified together.")  # Unverified: wording
     metric = (request.get("metricNamespace"), request.get("metricName"))
 
-    def makes_it(found: Document) -> bool:
-        made = [(e["metricNamespace"], e["metricName"]) for e in found.body["shown"]["metricTransformations"]]
+    def makes_it(document: Document) -> bool:
+        made = [(e["metricNamespace"], e["metricName"]) for e in document.body["shown"]["metricTransformations"]]
         return metric == (None, None) or metric in made
 
-    found, token = _listed(cx, METRIC_FILTERS, request)
-    return {"metricFilters": [entry.body["shown"] for entry in found if makes_it(entry)]} | token
+    documents, token = _listed(cx, METRIC_FILTERS, request)
+    return {"metricFilters": [entry.body["shown"] for entry in documents if makes_it(entry)]} | token
 
 
 @operation("DescribeSubscriptionFilters", service="logs")
 def describe_subscription_filters(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List a group's subscription filters."""
-    found, token = _listed(cx, SUBSCRIPTIONS, request)
-    return {"subscriptionFilters": [entry.body["shown"] for entry in found]} | token
+    documents, token = _listed(cx, SUBSCRIPTIONS, request)
+    return {"subscriptionFilters": [entry.body["shown"] for entry in documents]} | token
 
 
 def _listed(cx: Context, kind: Documents, request: dict[str, Any]) -> tuple[list[Document], dict[str, str]]:
@@ -128,8 +128,8 @@ def _listed(cx: Context, kind: Documents, request: dict[str, Any]) -> tuple[list
     if "logGroupName" in request:
         prefix = key_of(scope.existing_group(cx, request), request.get("filterNamePrefix", ""))
     size = request.get("limit", PAGE)
-    found = kind.page(cx, prefix, request.get("nextToken"), size + 1)
-    return found[:size], ({"nextToken": found[size - 1].key} if len(found) > size else {})
+    documents = kind.page(cx, prefix, request.get("nextToken"), size + 1)
+    return documents[:size], ({"nextToken": documents[size - 1].key} if len(documents) > size else {})
 
 
 @operation("DeleteMetricFilter", service="logs")
@@ -146,10 +146,10 @@ def delete_subscription_filter(cx: Context, request: dict[str, Any]) -> dict[str
 
 def _delete(cx: Context, kind: Documents, request: dict[str, Any], what: str) -> dict[str, Any]:
     group = scope.existing_group(cx, request)
-    found = kind.find(cx, key_of(group, request["filterName"]))
-    if found is None:
+    document = kind.find(cx, key_of(group, request["filterName"]))
+    if document is None:
         raise scope.missing(f"The specified {what} filter does not exist.")
-    kind.delete(cx, found)
+    kind.delete(cx, document)
     followed = FOLLOWED.find(cx, group)
     if followed is not None and not (of_group(cx, METRIC_FILTERS, group) or of_group(cx, SUBSCRIPTIONS, group)):
         FOLLOWED.delete(cx, followed)
@@ -158,8 +158,8 @@ def _delete(cx: Context, kind: Documents, request: dict[str, Any], what: str) ->
 
 def delete_all(cx: Context, group: str) -> None:
     """Delete what hangs on a group that is deleted."""
-    for found in (*of_group(cx, METRIC_FILTERS, group), *of_group(cx, SUBSCRIPTIONS, group)):
-        METRIC_FILTERS.delete(cx, found)
+    for document in (*of_group(cx, METRIC_FILTERS, group), *of_group(cx, SUBSCRIPTIONS, group)):
+        METRIC_FILTERS.delete(cx, document)
     followed = FOLLOWED.find(cx, group)
     if followed is not None:
         FOLLOWED.delete(cx, followed)
@@ -169,9 +169,9 @@ def rewind(cx: Context) -> None:
     """Follow deletions of the newest events: SQLite gives their row ids to the next ones, which must be seen too."""
     newest = cx.db.execute(select(func.max(log_events.c.id))).scalar() or 0
     for kind in (FOLLOWED, METRIC_FILTERS, SUBSCRIPTIONS):
-        for found in kind.everywhere(cx):
-            if found.body["after"] > newest:
-                kind.change(cx, found, found.body | {"after": newest})
+        for document in kind.everywhere(cx):
+            if document.body["after"] > newest:
+                kind.change(cx, document, document.body | {"after": newest})
 
 
 def of_group(cx: Context, kind: Documents, group: str) -> list[Document]:
@@ -190,9 +190,9 @@ def test_metric_filter(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     del cx
     compiled = pattern.compile_pattern(request["filterPattern"])
     matches = [
-        {"eventNumber": number, "eventMessage": message, "extractedValues": found}
+        {"eventNumber": number, "eventMessage": message, "extractedValues": extracted}
         for number, message in enumerate(request["logEventMessages"], 1)
-        if (found := compiled.match(message)) is not None
+        if (extracted := compiled.match(message)) is not None
     ]
     return {"matches": matches}
 
@@ -203,8 +203,8 @@ def value_of(name: str, message: str, extracted: dict[str, str]) -> str | None:
         return name
     if not name.startswith(("$.", "$[")):
         return extracted.get(name)
-    found = pattern.select(pattern.read_json(message), name)
-    return pattern.as_text(found[0]) if found and not isinstance(found[0], dict | list) else None
+    values = pattern.select(pattern.read_json(message), name)
+    return pattern.as_text(values[0]) if values and not isinstance(values[0], dict | list) else None
 
 
 def packed(document: dict[str, Any]) -> bytes:

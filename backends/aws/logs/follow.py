@@ -44,8 +44,8 @@ SETTLED_MS = 2000
 @every(1.0)
 def follow(kernel: Kernel) -> None:
     """Take every followed group as far as there are events; one that is there already costs nothing but this look."""
-    found, newest = kernel.db.read_blocking(partial(_look, kernel))
-    for followed in found:
+    groups, newest = kernel.db.read_blocking(partial(_look, kernel))
+    for followed in groups:
         cx = kernel.context(followed.account, followed.region)
         try:
             while followed.body["after"] < newest and cx.write(partial(_step, key=followed.key, newest=newest)):
@@ -56,13 +56,13 @@ def follow(kernel: Kernel) -> None:
 
 def _look(kernel: Kernel, tx: Transaction) -> tuple[list[Document], int]:
     """Return the followed groups, and the id of the newest event that no other can come before any more."""
-    found = FOLLOWED.everywhere(kernel.context("", "", tx=tx))
-    if not found:
-        return found, 0
+    groups = FOLLOWED.everywhere(kernel.context("", "", tx=tx))
+    if not groups:
+        return groups, 0
     query = select(log_events.c.id).order_by(log_events.c.id.desc()).limit(1)
     if tx.connection.dialect.name == "postgresql":
         query = query.where(log_events.c.ingestion_ms < time.time() * 1000 - SETTLED_MS)
-    return found, tx.connection.execute(query).scalar() or 0
+    return groups, tx.connection.execute(query).scalar() or 0
 
 
 def _step(cx: Context, key: str, newest: int) -> bool:
@@ -71,10 +71,10 @@ def _step(cx: Context, key: str, newest: int) -> bool:
     if followed is None:
         return False
     rows = _new(cx, key, followed.body["after"], newest)
-    for found in filters.of_group(cx, METRIC_FILTERS, key):
-        _count(cx, found, [row for row in rows if row.id > found.body["after"]])
-    for found in filters.of_group(cx, SUBSCRIPTIONS, key):
-        _deliver(cx, found, [row for row in rows if row.id > found.body["after"]])
+    for document in filters.of_group(cx, METRIC_FILTERS, key):
+        _count(cx, document, [row for row in rows if row.id > document.body["after"]])
+    for document in filters.of_group(cx, SUBSCRIPTIONS, key):
+        _deliver(cx, document, [row for row in rows if row.id > document.body["after"]])
     more = len(rows) == BATCH
     FOLLOWED.change(cx, followed, {"after": rows[-1].id if more else newest})
     return more
@@ -88,12 +88,12 @@ def _new(cx: Context, group: str, after: int, newest: int) -> Sequence[Any]:
     return cx.db.execute(query.order_by(log_events.c.id).limit(BATCH)).all()
 
 
-def _count(cx: Context, found: Document, rows: Sequence[Any]) -> None:
+def _count(cx: Context, document: Document, rows: Sequence[Any]) -> None:
     """Put the metrics of a metric filter."""
-    compiled = pattern.compile_pattern(found.body["shown"]["filterPattern"])
+    compiled = pattern.compile_pattern(document.body["shown"]["filterPattern"])
     oldest_ms = cx.clock.now() * 1000 - TWO_WEEKS_MS
     fresh = [row for row in rows if row.timestamp_ms > oldest_ms]  # CloudWatch takes no older ones
-    for entry in found.body["shown"]["metricTransformations"]:
+    for entry in document.body["shown"]["metricTransformations"]:
         counted: dict[tuple[int, tuple[tuple[str, str], ...]], Counter[float]] = defaultdict(Counter)
         for row in fresh:
             made = _made(entry, row.message, compiled.match(row.message))
@@ -137,9 +137,9 @@ def _put(cx: Context, entry: dict[str, Any], counted: dict[Any, Counter[float]])
             log.warning("metric %s of a log filter is refused: %s", entry["metricName"], error)
 
 
-def _deliver(cx: Context, found: Document, rows: Sequence[Any]) -> None:
+def _deliver(cx: Context, subscription: Document, rows: Sequence[Any]) -> None:
     """Send what matches to the subscriber: one message for each stream."""
-    shown = found.body["shown"]
+    shown = subscription.body["shown"]
     compiled = pattern.compile_pattern(shown["filterPattern"])
     by_stream: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:

@@ -185,17 +185,17 @@ def forget_expired(kernel: Kernel) -> None:
 
 def _expired(cx: Context, name: str, before_ms: int) -> bool:
     oldest = select(func.min(log_streams.c.first_event_ms)).where(scope.streams_of(cx, name))
-    found = cx.db.execute(oldest).scalar()
-    return found is not None and found < before_ms
+    first = cx.db.execute(oldest).scalar()
+    return first is not None and first < before_ms
 
 
 def _expire(cx: Context, name: str, before_ms: int) -> None:
     """Delete, and write the streams' first times anew, which is where the next look sees that nothing is left to do."""
     ids = select(log_streams.c.id).where(scope.streams_of(cx, name), log_streams.c.first_event_ms < before_ms)
     for stream_id in cx.db.execute(ids).scalars().all():
-        mine = log_events.c.stream_id == stream_id
-        cx.db.execute(delete(log_events).where(mine, log_events.c.timestamp_ms < before_ms))
-        first = cx.db.execute(select(func.min(log_events.c.timestamp_ms)).where(mine)).scalar()
+        of_stream = log_events.c.stream_id == stream_id
+        cx.db.execute(delete(log_events).where(of_stream, log_events.c.timestamp_ms < before_ms))
+        first = cx.db.execute(select(func.min(log_events.c.timestamp_ms)).where(of_stream)).scalar()
         cx.db.execute(update(log_streams).where(log_streams.c.id == stream_id).values(first_event_ms=first))
     filters.rewind(cx)
 
@@ -213,5 +213,5 @@ def after_reset(kernel: Kernel, account: str | None) -> None:
 
 
 def _forget_tags(tx: Transaction, account: str) -> None:
-    mine = tag_rows.c.arn.like(f"arn:%:logs:%:{account}:log-group:%")
-    tx.connection.execute(delete(tag_rows).where(mine))
+    is_own = tag_rows.c.arn.like(f"arn:%:logs:%:{account}:log-group:%")
+    tx.connection.execute(delete(tag_rows).where(is_own))

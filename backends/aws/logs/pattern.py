@@ -84,12 +84,12 @@ def _terms(text: str) -> Callable[[str], Extracted | None]:
     wanted: dict[str, list[str]] = {"": [], "-": [], "?": []}
     place = 0
     while place < len(text):
-        found = TERM.match(text, place)
-        if found is None:
+        matched = TERM.match(text, place)
+        if matched is None:
             raise scope.invalid("Invalid filter pattern")
-        sign, quoted, word = found.groups()
+        sign, quoted, word = matched.groups()
         wanted[sign].append(word if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
-        place = found.end()
+        place = matched.end()
         place += len(text[place:]) - len(text[place:].lstrip())
     # The guide: `?` is ignored where other terms stand beside it.
     optional = [] if wanted[""] or wanted["-"] else wanted["?"]
@@ -118,10 +118,10 @@ def _structured(text: str) -> Pattern:
     if text.count("(") > MAX_DEPTH or text.count("||") + text.count("&&") > MAX_DEPTH:
         raise scope.invalid("Invalid filter pattern")
     try:
-        found: Pattern = _parser().parse(text, start="json" if text[0] == "{" else "fields")
+        parsed: Pattern = _parser().parse(text, start="json" if text[0] == "{" else "fields")
     except LarkError as error:
         raise scope.invalid("Invalid filter pattern") from error
-    return found
+    return parsed
 
 
 def select(document: Any, selector: str) -> list[Any]:
@@ -192,8 +192,8 @@ def _number(operator: str, left: float, right: float) -> bool:
     }[operator]
 
 
-def _value(found: list[Any]) -> tuple[str, bool]:
-    text = str(found[0])
+def _value(tokens: list[Any]) -> tuple[str, bool]:
+    text = str(tokens[0])
     return (re.sub(r"\\(.)", r"\1", text[1:-1]), True) if text[0] == '"' else (text, False)
 
 
@@ -205,9 +205,9 @@ class Test:
     names: tuple[str, ...] = ()
 
 
-def _compare(found: list[Any]) -> Test:
-    selector, (literal, quoted) = str(found[0]), found[2]
-    test = _tester(str(found[1]), literal, quoted=quoted)
+def _compare(tokens: list[Any]) -> Test:
+    selector, (literal, quoted) = str(tokens[0]), tokens[2]
+    test = _tester(str(tokens[1]), literal, quoted=quoted)
     # What is an object or an array is no value: such an event does not have the format of the pattern.
     return Test(
         lambda document: any(test(as_text(v)) for v in select(document, selector) if not isinstance(v, dict | list)),
@@ -215,34 +215,36 @@ def _compare(found: list[Any]) -> Test:
     )
 
 
-def _compare_field(found: list[Any]) -> Test:
-    name, (literal, quoted) = str(found[0]), found[2]
-    test = _tester(str(found[1]), literal, quoted=quoted)
+def _compare_field(tokens: list[Any]) -> Test:
+    name, (literal, quoted) = str(tokens[0]), tokens[2]
+    test = _tester(str(tokens[1]), literal, quoted=quoted)
     return Test(lambda fields: name in fields and test(fields[name]), (name,))
 
 
-def _constant(found: list[Any]) -> Test:
-    selector, wanted = str(found[0]), {"NULL": None, "TRUE": True, "FALSE": False}[str(found[1])]
+def _constant(tokens: list[Any]) -> Test:
+    selector, wanted = str(tokens[0]), {"NULL": None, "TRUE": True, "FALSE": False}[str(tokens[1])]
     return Test(lambda document: any(value is wanted for value in select(document, selector)), (selector,))
 
 
 def _presence(*, wanted: bool) -> Callable[[list[Any]], Test]:
-    def presence(found: list[Any]) -> Test:
-        selector = str(found[0])
+    def presence(tokens: list[Any]) -> Test:
+        selector = str(tokens[0])
         return Test(lambda document: bool(select(document, selector)) == wanted, (selector,))
 
     return presence
 
 
 def _join(work: Callable[[list[bool]], bool]) -> Callable[[list[Test]], Test]:
-    def join(found: list[Test]) -> Test:
-        return Test(lambda value: work([test.holds(value) for test in found]), tuple(n for t in found for n in t.names))
+    def join(tokens: list[Test]) -> Test:
+        return Test(
+            lambda value: work([test.holds(value) for test in tokens]), tuple(n for t in tokens for n in t.names)
+        )
 
     return join
 
 
-def _json(found: list[Test]) -> Pattern:
-    test = found[0]
+def _json(tokens: list[Test]) -> Pattern:
+    test = tokens[0]
 
     def match(message: str) -> Extracted | None:
         document = read_json(message)
@@ -253,12 +255,12 @@ def _json(found: list[Test]) -> Pattern:
     return Pattern(match)
 
 
-def _fields(found: list[Any]) -> Pattern:
+def _fields(tokens: list[Any]) -> Pattern:
     """Build a pattern of fields; each is a name, a Test, "" (unnamed) or "..." (any number of them, once)."""
-    if found.count("...") > 1:
+    if tokens.count("...") > 1:
         raise scope.invalid("Invalid filter pattern")
-    tests = [field for field in found if isinstance(field, Test)]
-    names = [field.names[0] if isinstance(field, Test) else field for field in found]
+    tests = [field for field in tokens if isinstance(field, Test)]
+    names = [field.names[0] if isinstance(field, Test) else field for field in tokens]
     gap = names.index("...") if "..." in names else None
 
     def match(message: str) -> Extracted | None:
@@ -276,7 +278,7 @@ def _fields(found: list[Any]) -> Pattern:
 
 
 def _split(message: str) -> list[list[str | None]]:
-    return [[found[1], found[2], found[3]] for found in FIELD.finditer(message)]
+    return [[matched[1], matched[2], matched[3]] for matched in FIELD.finditer(message)]
 
 
 RULES: dict[str, Callable[[list[Any]], Any]] = {
@@ -291,8 +293,8 @@ RULES: dict[str, Callable[[list[Any]], Any]] = {
     "json": _json,
     "unnamed": lambda _found: "",
     "ellipsis": lambda _found: "...",
-    "plain": lambda found: str(found[0]),
-    "tested": lambda found: found[0],
+    "plain": lambda tokens: str(tokens[0]),
+    "tested": lambda tokens: tokens[0],
     "fields": _fields,
 }
 """What each rule of the grammar becomes."""

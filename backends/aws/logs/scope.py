@@ -25,8 +25,8 @@ def groups_of(cx: Context) -> ColumnElement[bool]:
 
 def streams_of(cx: Context, group: str) -> ColumnElement[bool]:
     """Return the condition of the streams of one of the caller's groups."""
-    mine = (log_streams.c.account == cx.account) & (log_streams.c.region == cx.region)
-    return and_(mine, log_streams.c.group_name == group)
+    is_own = (log_streams.c.account == cx.account) & (log_streams.c.region == cx.region)
+    return and_(is_own, log_streams.c.group_name == group)
 
 
 def group(cx: Context, name: str) -> Any:
@@ -51,10 +51,10 @@ def existing_group(cx: Context, request: dict[str, Any]) -> str:
 
 def existing_stream(cx: Context, request: dict[str, Any]) -> Any:
     """Read the stream that a request names; ResourceNotFoundException when there is none."""
-    found = stream(cx, existing_group(cx, request), request["logStreamName"])
-    if found is None:
+    row = stream(cx, existing_group(cx, request), request["logStreamName"])
+    if row is None:
         raise missing("The specified log stream does not exist.")
-    return found
+    return row
 
 
 def number(digits: str) -> int:

@@ -43,8 +43,8 @@ def _pool(kernel: Kernel) -> ThreadPoolExecutor:
     pool = kernel.state.get("moto")
     if pool is None:
         pool = kernel.state["moto"] = ThreadPoolExecutor(1, thread_name_prefix="moto")
-    found: ThreadPoolExecutor = pool
-    return found
+    made: ThreadPoolExecutor = pool
+    return made
 
 
 def _answer(kernel: Kernel, request: MotoRequest) -> Answer:
@@ -185,14 +185,14 @@ def _request_of(cx: Context, detail: dict[str, Any]) -> MotoRequest:
 
 def _with_blobs(parameters: dict[str, Any], blobs: dict[str, str]) -> dict[str, Any]:
     """Put bytes, which an event cannot hold, to their places: `{"Record.Data": <base64>}`."""
-    found = json.loads(json.dumps(parameters))
+    copied = json.loads(json.dumps(parameters))
     for place, text in blobs.items():
         *parents, last = place.split(".")
-        inner = found
+        inner = copied
         for name in parents:
             inner = inner.setdefault(name, {})
         inner[last] = base64.b64decode(text)
-    return dict(found)
+    return dict(copied)
 
 
 def _do_pending(kernel: Kernel) -> None:
@@ -232,12 +232,12 @@ def long_poll(request: MotoRequest) -> tuple[MotoRequest, int | None]:
     if recording.operation_of(request) != POLL:
         return request, 0
     form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    found = (WAIT_FORM if form else WAIT_JSON).search(request.body)
-    wait_s = None if found is None else int(found[1])
+    matched = (WAIT_FORM if form else WAIT_JSON).search(request.body)
+    wait_s = None if matched is None else int(matched[1])
     if wait_s is not None and wait_s > LONGEST_WAIT_S:
         return request, 0  # moto refuses it
-    body = request.body if found is None else request.body[: found.start(1)] + b"0" + request.body[found.end(1) :]
-    if found is None:
+    body = request.body if matched is None else request.body[: matched.start(1)] + b"0" + request.body[matched.end(1) :]
+    if matched is None:
         body = body + b"&WaitTimeSeconds=0" if form else body.rstrip()[:-1] + b', "WaitTimeSeconds": 0}'
     return MotoRequest(request.method, request.path, request.query, request.headers, body, request.account), wait_s
 
@@ -254,8 +254,8 @@ def _queue_wait_s(kernel: Kernel, request: MotoRequest) -> int:
     region = request.headers.get("authorization", "").partition("Credential=")[2].split("/")[2:3]
     named = QUEUE.search(unquote(request.body.decode("latin-1")))
     queues = sqs_backends[request.account][region[0] if region else DEFAULT_REGION].queues
-    found = queues.get(named[1]) if named is not None else None
-    return 0 if found is None else int(vars(found).get("receive_message_wait_time_seconds") or 0)
+    queue = queues.get(named[1]) if named is not None else None
+    return 0 if queue is None else int(vars(queue).get("receive_message_wait_time_seconds") or 0)
 
 
 def has_messages(answer: Answer) -> bool:

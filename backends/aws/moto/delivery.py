@@ -82,8 +82,8 @@ def policy_of(receiver: str, send: SendAs) -> str:
     if status >= 400:
         return ""
     if named.service == "sns":
-        found = TOPIC_POLICY.search(content.decode(errors="replace"))
-        return unescape(found[1]) if found is not None else ""
+        matched = TOPIC_POLICY.search(content.decode(errors="replace"))
+        return unescape(matched[1]) if matched is not None else ""
     answer = json.loads(content or b"{}")
     found_in = answer.get("Attributes") or {} if named.service == "sqs" else answer
     text = str(found_in.get(POLICIES[named.service]) or "")

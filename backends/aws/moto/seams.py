@@ -130,10 +130,10 @@ def put_keys_back(account: str, kept: bytes) -> None:
     """Restore the material of a replayed KMS key."""
     from cryptography.hazmat.primitives import serialization
 
-    found = orjson.loads(kept)
-    key = _kms(account, found["region"]).keys[found["id"]]
-    key.key_material = base64.b64decode(found["material"])
-    key.private_key.private_key = serialization.load_pem_private_key(found["private"].encode(), None)
+    entry = orjson.loads(kept)
+    key = _kms(account, entry["region"]).keys[entry["id"]]
+    key.key_material = base64.b64decode(entry["material"])
+    key.private_key.private_key = serialization.load_pem_private_key(entry["private"].encode(), None)
 
 
 def _key_of(arn: str) -> tuple[str, str]:
@@ -149,8 +149,8 @@ def _kms(account: str, region: str) -> Any:
 
 def roles_in(request: MotoRequest) -> list[tuple[str, str]]:
     """Return the (path, name) of the account's roles that a request names."""
-    found = {match[2].decode() for match in ROLE.finditer(request.body) if match[1].decode() == request.account}
-    return [(f"/{path}{slash}", name) for path, slash, name in (text.rpartition("/") for text in sorted(found))]
+    paths = {match[2].decode() for match in ROLE.finditer(request.body) if match[1].decode() == request.account}
+    return [(f"/{path}{slash}", name) for path, slash, name in (text.rpartition("/") for text in sorted(paths))]
 
 
 def know_role(account: str, path: str, name: str) -> None:

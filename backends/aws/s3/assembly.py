@@ -79,8 +79,8 @@ class Part:
 def upload_of(cx: Context, request: dict[str, Any], action: str = "s3:PutObject") -> Upload:
     """Find the upload that a request names; NoSuchUpload unless bucket and key are its own."""
     bucket = access.bucket_of(cx, request, action).name
-    mine = uploads.c.upload_id == request["UploadId"]
-    row = cx.db.execute(select(uploads).where(mine)).first()
+    is_upload = uploads.c.upload_id == request["UploadId"]
+    row = cx.db.execute(select(uploads).where(is_upload)).first()
     if row is None or (row.bucket, row.key) != (bucket, request["Key"]):
         raise failures.no_such_upload(request["UploadId"])
     return upload_from(row)
@@ -107,12 +107,12 @@ def upload_from(row: Any) -> Upload:
 def parts_of(cx: Context, upload_id: str, after: int = 0, limit: int | None = None) -> list[Part]:
     """List an upload's parts by number."""
     query = select(parts).where(parts.c.upload_id == upload_id, parts.c.number > after).order_by(parts.c.number)
-    found = []
+    listed = []
     for row in cx.db.execute(query.limit(limit)):
         info = orjson.loads(row.info)
         nonce = info.pop("Nonce", "")
-        found.append(Part(row.number, row.size, row.etag, row.modified, row.blob, info, nonce))
-    return found
+        listed.append(Part(row.number, row.size, row.etag, row.modified, row.blob, info, nonce))
+    return listed
 
 
 def part_marker(request: dict[str, Any]) -> int:

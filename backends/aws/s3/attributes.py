@@ -59,6 +59,6 @@ def _parts(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _part(stored: StoredObject, number: int, size: int) -> dict[str, Any]:
-    found = checksums.part_members(stored.info, number)
-    found.pop("ChecksumType", None)
-    return {"PartNumber": number, "Size": size, **found}
+    members = checksums.part_members(stored.info, number)
+    members.pop("ChecksumType", None)
+    return {"PartNumber": number, "Size": size, **members}

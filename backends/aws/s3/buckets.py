@@ -125,11 +125,11 @@ def list_buckets(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if "ContinuationToken" in request:
         query = query.where(buckets.c.name > read_token(request["ContinuationToken"]))
     rows = cx.db.execute(query.order_by(buckets.c.name).limit(limit + 1)).all()
-    found = [
+    shown = [
         {"Name": r.name, "CreationDate": r.created, "BucketArn": f"arn:aws:s3:::{r.name}", "BucketRegion": r.region}
         for r in rows[:limit]
     ]
-    answer: dict[str, Any] = {"Buckets": found, "Owner": access.owner(cx.account)}
+    answer: dict[str, Any] = {"Buckets": shown, "Owner": access.owner(cx.account)}
     if prefix:
         answer["Prefix"] = prefix
     if len(rows) > limit:

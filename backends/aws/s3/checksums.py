@@ -162,8 +162,8 @@ def spelled(digest: Digest) -> str:
 
 def members(info: dict[str, Any]) -> dict[str, str]:
     """Return the response members of an object's stored checksums."""
-    found = {f"Checksum{name}": value for name, value in info.get("Checksums", {}).items()}
-    return {**found, "ChecksumType": info.get("ChecksumType", "FULL_OBJECT")} if found else {}
+    values = {f"Checksum{name}": value for name, value in info.get("Checksums", {}).items()}
+    return {**values, "ChecksumType": info.get("ChecksumType", "FULL_OBJECT")} if values else {}
 
 
 def part_members(info: dict[str, Any], number: int) -> dict[str, str]:
@@ -171,8 +171,8 @@ def part_members(info: dict[str, Any], number: int) -> dict[str, str]:
     kept = info.get("PartChecksums")
     if kept is None:
         return members(info) if "Parts" not in info and number == 1 else {}
-    found = {f"Checksum{name}": values[number - 1] for name, values in kept.items()}
-    return {**found, "ChecksumType": info.get("ChecksumType", "COMPOSITE")}
+    shown = {f"Checksum{name}": values[number - 1] for name, values in kept.items()}
+    return {**shown, "ChecksumType": info.get("ChecksumType", "COMPOSITE")}
 
 
 def composite(algorithm: str, parts: list[str]) -> str:

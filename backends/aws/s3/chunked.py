@@ -47,14 +47,14 @@ class _Reader:
             if len(self._rest) > LINE_BYTES:
                 raise failures.incomplete_body()
             await self.more()
-        found, self._rest = self._rest[:end], self._rest[end + 2 :]
-        return found
+        line, self._rest = self._rest[:end], self._rest[end + 2 :]
+        return line
 
     async def some(self, most: int) -> bytes:
         if not self._rest:
             await self.more()
-        found, self._rest = self._rest[:most], self._rest[most:]
-        return found
+        block, self._rest = self._rest[:most], self._rest[most:]
+        return block
 
 
 async def decode(source: AsyncIterator[bytes], declared: int | None, trailers: dict[str, str]) -> AsyncIterator[bytes]:

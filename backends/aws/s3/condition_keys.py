@@ -39,21 +39,21 @@ OF_EXISTING_TAGS = {
 
 def of(cx: Context, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of an action on what a request names."""
-    found: dict[str, Any] = {
+    keys: dict[str, Any] = {
         key: str(request[name]) for key, name in MEMBERS.items() if isinstance(request.get(name), str | int)
     }
     if isinstance(request.get("CreateBucketConfiguration"), dict):
-        found["s3:locationconstraint"] = request["CreateBucketConfiguration"].get("LocationConstraint", "")
+        keys["s3:locationconstraint"] = request["CreateBucketConfiguration"].get("LocationConstraint", "")
     if isinstance(request.get("CopySource"), str):
         path, _, _ = request["CopySource"].partition("?versionId=")
-        found["s3:x-amz-copy-source"] = unquote(path).removeprefix("/")
+        keys["s3:x-amz-copy-source"] = unquote(path).removeprefix("/")
     for name, value in _request_tags(request).items():
-        found[f"s3:RequestObjectTag/{name}"] = value
-        found.setdefault("s3:RequestObjectTagKeys", []).append(name)
+        keys[f"s3:RequestObjectTag/{name}"] = value
+        keys.setdefault("s3:RequestObjectTagKeys", []).append(name)
     bucket, key = request.get("Bucket"), request.get("Key")
     if bucket is not None and key is not None:
-        found |= of_existing(cx, action, bucket, key, request.get("VersionId"))
-    return found
+        keys |= of_existing(cx, action, bucket, key, request.get("VersionId"))
+    return keys
 
 
 def of_existing(cx: Context, action: str, bucket: str, key: str, version_id: str | None) -> dict[str, Any]:

@@ -83,14 +83,14 @@ def byte_range(stored: StoredObject, request: dict[str, Any]) -> tuple[int, int]
         if "Range" in request:
             raise failures.invalid_request("Cannot specify both Range header and partNumber query parameter")
         return _part(stored, request["PartNumber"])
-    found = RANGE.fullmatch(request.get("Range", "").strip())
-    if found is None or not (found[1] or found[2]):
+    matched = RANGE.fullmatch(request.get("Range", "").strip())
+    if matched is None or not (matched[1] or matched[2]):
         return None
-    if not found[1]:
-        first, after = max(0, stored.size - int(found[2])), stored.size
+    if not matched[1]:
+        first, after = max(0, stored.size - int(matched[2])), stored.size
     else:
-        first, after = int(found[1]), min(stored.size, int(found[2]) + 1) if found[2] else stored.size
-        if found[2] and int(found[2]) < first:
+        first, after = int(matched[1]), min(stored.size, int(matched[2]) + 1) if matched[2] else stored.size
+        if matched[2] and int(matched[2]) < first:
             return None
     if first >= stored.size:
         raise failures.invalid_range(request["Range"], stored.size)

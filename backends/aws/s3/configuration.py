@@ -88,11 +88,11 @@ def delete_bucket_encryption(cx: Context, request: dict[str, Any]) -> dict[str, 
 def get_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the public access block: all of it, as on every bucket since April 2023, unless it was changed."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketPublicAccessBlock")
-    found = bucket.settings.get(public_access.PUBLIC_ACCESS, dict.fromkeys(public_access.BLOCKS, True))
-    if not found:
+    blocks = bucket.settings.get(public_access.PUBLIC_ACCESS, dict.fromkeys(public_access.BLOCKS, True))
+    if not blocks:
         text = "The public access block configuration was not found"
         raise missing(bucket.name, "NoSuchPublicAccessBlockConfiguration", text)
-    return {public_access.PUBLIC_ACCESS: found}
+    return {public_access.PUBLIC_ACCESS: blocks}
 
 
 @operation("PutPublicAccessBlock", service="s3")
@@ -116,11 +116,11 @@ def delete_public_access_block(cx: Context, request: dict[str, Any]) -> dict[str
 def get_bucket_ownership_controls(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return the default of every bucket since April 2023: ACLs are off."""
     bucket = access.bucket_of(cx, request, "s3:GetBucketOwnershipControls")
-    found = bucket.settings.get("OwnershipControls", ENFORCED)
-    if not found:
+    controls = bucket.settings.get("OwnershipControls", ENFORCED)
+    if not controls:
         text = "The bucket ownership controls were not found"
         raise missing(bucket.name, "OwnershipControlsNotFoundError", text)
-    return {"OwnershipControls": found}
+    return {"OwnershipControls": controls}
 
 
 @operation("PutBucketOwnershipControls", service="s3")
@@ -149,8 +149,8 @@ def get_bucket_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def put_bucket_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Replace a bucket's tags."""
     bucket = access.bucket_of(cx, request, "s3:PutBucketTagging")
-    found = tags.checked([(tag["Key"], tag["Value"]) for tag in request["Tagging"]["TagSet"]], tags.MOST_BUCKET_TAGS)
-    cx.objects.configure(cx, bucket.name, "Tagging", found)
+    checked = tags.checked([(tag["Key"], tag["Value"]) for tag in request["Tagging"]["TagSet"]], tags.MOST_BUCKET_TAGS)
+    cx.objects.configure(cx, bucket.name, "Tagging", checked)
     return {}
 
 

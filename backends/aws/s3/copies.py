@@ -177,8 +177,8 @@ def rewrite(
             content = Content(writer.size, writer.md5.hexdigest(), blob=writer.finish())
         finally:
             writer.abandon()
-    found = {algorithm: checksums.check(checksums.RequestedChecksum(algorithm, None, None), digest, {})}
-    return Received(content, found, [nonce] if nonce else [])
+    verified = {algorithm: checksums.check(checksums.RequestedChecksum(algorithm, None, None), digest, {})}
+    return Received(content, verified, [nonce] if nonce else [])
 
 
 def _read(cx: Context, origin: Origin, span: tuple[int, int]) -> Iterator[bytes]:
@@ -197,13 +197,13 @@ def source_span(stored: StoredObject, text: str | None) -> tuple[int, int]:
     """Read x-amz-copy-source-range; the whole object without one. Raises InvalidArgument, InvalidRange."""
     if text is None:
         return 0, stored.size
-    found = SOURCE_RANGE.fullmatch(text)
-    if found is None or int(found[2]) < int(found[1]):
+    matched = SOURCE_RANGE.fullmatch(text)
+    if matched is None or int(matched[2]) < int(matched[1]):
         message = "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
         raise failures.invalid_argument(
             f"{message}zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", text
         )
-    if int(found[2]) >= stored.size:
+    if int(matched[2]) >= stored.size:
         message = f"Range specified is not valid for source object of size: {stored.size}"
         raise failures.invalid_argument(message, "x-amz-copy-source-range", text)
-    return int(found[1]), int(found[2]) + 1
+    return int(matched[1]), int(matched[2]) + 1

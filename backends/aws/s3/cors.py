@@ -105,11 +105,11 @@ def answer_headers(bucket: Bucket, origin: str, method: str) -> dict[str, str]:
 
 
 def _fits(rule: dict[str, Any], origin: str, method: str) -> bool:
-    return method in rule["AllowedMethods"] and any(_matches(each, origin) for each in rule["AllowedOrigins"])
+    return method in rule["AllowedMethods"] and any(_matches(pattern, origin) for pattern in rule["AllowedOrigins"])
 
 
 def _allows_header(rule: dict[str, Any], name: str) -> bool:
-    return any(_matches(each.lower(), name) for each in rule.get("AllowedHeaders", []))
+    return any(_matches(pattern.lower(), name) for pattern in rule.get("AllowedHeaders", []))
 
 
 def _matches(pattern: str, text: str) -> bool:
@@ -122,15 +122,15 @@ def _matches(pattern: str, text: str) -> bool:
 
 def _headers(rule: dict[str, Any], origin: str) -> dict[str, str]:
     anybody = "*" in rule["AllowedOrigins"]
-    found = {
+    headers = {
         "Access-Control-Allow-Origin": "*" if anybody else origin,
         "Access-Control-Allow-Methods": ", ".join(rule["AllowedMethods"]),
         "Vary": VARY,
     }
     if not anybody:
-        found["Access-Control-Allow-Credentials"] = "true"
+        headers["Access-Control-Allow-Credentials"] = "true"
     if rule.get("ExposeHeaders"):
-        found["Access-Control-Expose-Headers"] = ", ".join(rule["ExposeHeaders"])
+        headers["Access-Control-Expose-Headers"] = ", ".join(rule["ExposeHeaders"])
     if "MaxAgeSeconds" in rule:
-        found["Access-Control-Max-Age"] = str(rule["MaxAgeSeconds"])
-    return found
+        headers["Access-Control-Max-Age"] = str(rule["MaxAgeSeconds"])
+    return headers

@@ -55,16 +55,16 @@ def of_request(bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:
 def default_of(bucket: Bucket) -> dict[str, Any]:
     """Return a bucket's default encryption, in an object's members; nothing for that of a new bucket."""
     rules = bucket.settings.get(SETTING, {}).get("Rules", [])
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for rule in rules[:1]:
         default = rule.get("ApplyServerSideEncryptionByDefault", {})
         if "SSEAlgorithm" in default:
-            found["ServerSideEncryption"] = default["SSEAlgorithm"]
+            members["ServerSideEncryption"] = default["SSEAlgorithm"]
         if "KMSMasterKeyID" in default:
-            found["SSEKMSKeyId"] = default["KMSMasterKeyID"]
+            members["SSEKMSKeyId"] = default["KMSMasterKeyID"]
         if rule.get("BucketKeyEnabled") and default.get("SSEAlgorithm") in KMS:
-            found["BucketKeyEnabled"] = True
-    return found
+            members["BucketKeyEnabled"] = True
+    return members
 
 
 def key_arn(bucket: Bucket, key: str | None) -> str:
@@ -81,9 +81,9 @@ def members(info: dict[str, Any]) -> dict[str, Any]:
     """Return the response members about an object's encryption."""
     if "Customer" in info:
         return {"SSECustomerAlgorithm": DEFAULT, "SSECustomerKeyMD5": info["Customer"]["KeyMD5"]}
-    found = {name: info[name] for name in MEMBERS if name in info}
-    found.setdefault("ServerSideEncryption", DEFAULT)
-    return found
+    shown = {name: info[name] for name in MEMBERS if name in info}
+    shown.setdefault("ServerSideEncryption", DEFAULT)
+    return shown
 
 
 def check_configuration(document: dict[str, Any]) -> None:

@@ -38,11 +38,11 @@ def info_of(bucket: Bucket, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metadata(given: dict[str, str]) -> dict[str, str]:
-    found = {name.lower(): _ascii(_decoded(value)) for name, value in given.items()}
-    if sum(len(name) + len(value) for name, value in found.items()) > METADATA_BYTES:
+    metadata = {name.lower(): _ascii(_decoded(value)) for name, value in given.items()}
+    if sum(len(name) + len(value) for name, value in metadata.items()) > METADATA_BYTES:
         text = "Your metadata headers exceed the maximum allowed metadata size"
         raise AwsError("MetadataTooLarge", text, 400, {"MaxSizeAllowed": METADATA_BYTES})
-    return found
+    return metadata
 
 
 def _decoded(value: str) -> bytes:
@@ -67,7 +67,7 @@ def _ascii(raw: bytes) -> str:
 def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
     """Return the members that GetObject and HeadObject share."""
     info = stored.info
-    found = {
+    shown = {
         "AcceptRanges": "bytes",
         "LastModified": stored.modified,
         "ETag": f'"{stored.etag}"',
@@ -75,15 +75,15 @@ def members(stored: StoredObject, request: dict[str, Any]) -> dict[str, Any]:
         **{name: request[requested] for requested, name in OVERRIDES.items() if requested in request},
         **encryption.members(info),
     }
-    found.setdefault("ContentType", DEFAULT_TYPE)
+    shown.setdefault("ContentType", DEFAULT_TYPE)
     for name in ("Metadata", "StorageClass"):
         if name in info:
-            found[name] = info[name]
+            shown[name] = info[name]
     if stored.tags:
-        found["TagCount"] = len(stored.tags)
+        shown["TagCount"] = len(stored.tags)
     if "PartNumber" in request and "Parts" in info:
-        found["PartsCount"] = len(info["Parts"])
+        shown["PartsCount"] = len(info["Parts"])
     if "ChecksumMode" in request and "Range" not in request:
         part = request.get("PartNumber")
-        found |= checksums.members(info) if part is None else checksums.part_members(info, part)
-    return found
+        shown |= checksums.members(info) if part is None else checksums.part_members(info, part)
+    return shown

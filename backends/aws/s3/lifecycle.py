@@ -63,8 +63,8 @@ def expire(kernel: Kernel) -> None:
     columns = configured.with_only_columns(
         buckets.c.name, buckets.c.account, buckets.c.region, buckets.c.created, buckets.c.settings
     )
-    found = kernel.db.read_blocking(lambda tx: tx.connection.execute(columns).all())
-    for bucket in map(bucket_from, found):
+    rows = kernel.db.read_blocking(lambda tx: tx.connection.execute(columns).all())
+    for bucket in map(bucket_from, rows):
         if SETTING not in bucket.settings:
             continue
         now = kernel.clocks.now(bucket.account)
@@ -117,8 +117,8 @@ class Walk:
             batch = query if after is None else query.where(objects.c.key > after)
             rows = self._cx.look(lambda inside, batch=batch: inside.db.execute(batch.limit(BATCH)).all())  # type: ignore[misc]
             if len(rows) == BATCH and rows[0].key == rows[-1].key:  # more versions of one key than a batch holds
-                one = query.where(objects.c.key == rows[0].key)
-                rows = self._cx.look(lambda inside, one=one: inside.db.execute(one).all())  # type: ignore[misc]
+                of_key = query.where(objects.c.key == rows[0].key)
+                rows = self._cx.look(lambda inside, of_key=of_key: inside.db.execute(of_key).all())  # type: ignore[misc]
             elif len(rows) == BATCH:
                 rows = [row for row in rows if row.key != rows[-1].key]
             grouped: dict[str, list[StoredObject]] = {}

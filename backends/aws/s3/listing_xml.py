@@ -34,17 +34,17 @@ def document(answer: dict[str, Any], spell: Callable[[str], str], owner: str | N
     for name, value in answer.items():
         if name == "Contents":
             end = "</Contents>" if owner is None else f"<Owner><ID>{access.owner(owner)['ID']}</ID></Owner></Contents>"
-            out += [_content(found, spell, end) for found in value]
+            out += [_content(summary, spell, end) for summary in value]
         elif name == "CommonPrefixes":
-            out += [f"<CommonPrefixes><Prefix>{_text(spell(each))}</Prefix></CommonPrefixes>" for each in value]
+            out += [f"<CommonPrefixes><Prefix>{_text(spell(text))}</Prefix></CommonPrefixes>" for text in value]
         else:
             out.append(f"<{name}>{_text(value)}</{name}>")
     out.append("</ListBucketResult>")
     return "".join(out).encode()
 
 
-def _content(found: Summary, spell: Callable[[str], str], end: str) -> str:
-    key, size, etag, modified, document = found
+def _content(summary: Summary, spell: Callable[[str], str], end: str) -> str:
+    key, size, etag, modified, document = summary
     info, moment = orjson.loads(document), f"{modified:.3f}"
     about = _about(info.get("StorageClass", "STANDARD"), info.get("ChecksumType"), *info.get("Checksums", ()))
     return (

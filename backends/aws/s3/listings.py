@@ -27,13 +27,13 @@ BATCH = 128
 class Page:
     """One page of a listing. `end` is the last key or common prefix on it, where the next page goes on."""
 
-    found: list[Summary] = field(default_factory=list)
+    summaries: list[Summary] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     truncated: bool = False
     end: str = ""
 
     def __len__(self) -> int:
-        return len(self.found) + len(self.prefixes)
+        return len(self.summaries) + len(self.prefixes)
 
 
 def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Page:
@@ -43,8 +43,8 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
         return page
     if not delimiter:
         rows = cx.objects.summaries(cx, bucket, prefix, after, limit + 1)
-        page.found, page.truncated = list(rows[:limit]), len(rows) > limit
-        page.end = page.found[-1][0] if rows else ""
+        page.summaries, page.truncated = list(rows[:limit]), len(rows) > limit
+        page.end = page.summaries[-1][0] if rows else ""
         return page
     start, included = after, False
     rolled = rolled_up(after, prefix, delimiter)
@@ -64,7 +64,7 @@ def walk(cx: Context, bucket: str, prefix: str, delimiter: str, after: str, limi
                 page.truncated = True
                 return page
             if skipped is None:
-                page.found.append(row)
+                page.summaries.append(row)
             else:
                 page.prefixes.append(skipped)
             page.end = skipped or key
@@ -161,8 +161,8 @@ def _common(request: dict[str, Any], page: Page, limit: int, spell: Callable[[st
         answer["Delimiter"] = spell(request["Delimiter"])
     if "EncodingType" in request:
         answer["EncodingType"] = request["EncodingType"]
-    if page.found:
-        answer["Contents"] = page.found
+    if page.summaries:
+        answer["Contents"] = page.summaries
     if page.prefixes:
         answer["CommonPrefixes"] = page.prefixes
     return answer

@@ -135,8 +135,8 @@ def _record_part(cx: Context, request: dict[str, Any], received: Received) -> fl
     """Name a part's bytes, if the upload still goes on; give the time."""
     upload_id = assembly.upload_of(cx, request).upload_id
     cx.objects.lock_bucket(cx, request["Bucket"])
-    mine = (parts.c.upload_id == upload_id) & (parts.c.number == request["PartNumber"])
-    before = cx.db.execute(delete(parts).where(mine).returning(parts.c.blob)).scalar()
+    is_part = (parts.c.upload_id == upload_id) & (parts.c.number == request["PartNumber"])
+    before = cx.db.execute(delete(parts).where(is_part).returning(parts.c.blob)).scalar()
     if before is not None:
         cx.objects.discard(cx, [before])
     modified = cx.clock.now()

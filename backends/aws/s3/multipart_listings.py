@@ -23,8 +23,8 @@ def list_parts(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List an upload's parts by number, a page at a time."""
     upload = assembly.upload_of(cx, request, "s3:ListMultipartUploadParts")
     limit, marker = min(request.get("MaxParts", MOST), MOST), assembly.part_marker(request)
-    found = assembly.parts_of(cx, upload.upload_id, marker, limit + 1)
-    page = found[:limit]
+    listed = assembly.parts_of(cx, upload.upload_id, marker, limit + 1)
+    page = listed[:limit]
     answer: dict[str, Any] = {
         "Bucket": upload.bucket,
         "Key": upload.key,
@@ -32,7 +32,7 @@ def list_parts(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         "PartNumberMarker": marker,
         "NextPartNumberMarker": page[-1].number if page else 0,
         "MaxParts": limit,
-        "IsTruncated": len(found) > limit,
+        "IsTruncated": len(listed) > limit,
         "Initiator": access.owner(upload.account),
         "Owner": access.owner(upload.account),
         "StorageClass": upload.info.get("StorageClass", "STANDARD"),

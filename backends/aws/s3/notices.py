@@ -37,9 +37,9 @@ def wanted(bucket: Bucket, event: Event) -> Iterator[tuple[str, str, str]]:
     """Yield (service, destination ARN, message) for everybody that a bucket's configuration wants to tell of an event."""
     document = bucket.settings.get(SETTING, {})
     for kind, (arn, service) in KINDS.items():
-        for each in document.get(kind, []):
-            if matches(each["Events"], event.new) and fits(each, event.detail["key"]):
-                yield service, each[arn], json.dumps({"Records": [_record(bucket, event, each["Id"])]})
+        for entry in document.get(kind, []):
+            if matches(entry["Events"], event.new) and fits(entry, event.detail["key"]):
+                yield service, entry[arn], json.dumps({"Records": [_record(bucket, event, entry["Id"])]})
     if BRIDGE in document:
         yield "events", "", json.dumps(_bridge_entry(bucket, event))
 
@@ -52,8 +52,8 @@ def matches(events: list[str], what: str) -> bool:
 def filters(configuration: dict[str, Any]) -> tuple[str, str]:
     """Return a configuration's prefix and suffix."""
     rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
-    found = {rule["Name"].lower(): rule.get("Value", "") for rule in rules}
-    return found.get("prefix", ""), found.get("suffix", "")
+    by_name = {rule["Name"].lower(): rule.get("Value", "") for rule in rules}
+    return by_name.get("prefix", ""), by_name.get("suffix", "")
 
 
 def fits(configuration: dict[str, Any], key: str) -> bool:

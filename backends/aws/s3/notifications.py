@@ -40,16 +40,16 @@ async def put_bucket_notification_configuration(cx: Context, request: dict[str, 
     unchecked = bool(request.get("SkipDestinationValidation"))
     if not unchecked:
         for kind, (arn, service) in KINDS.items():
-            for each in document.get(kind, []):
-                await _check_destination(cx, bucket, service, each[arn], arn)
+            for entry in document.get(kind, []):
+                await _check_destination(cx, bucket, service, entry[arn], arn)
 
     def configure(inside: Context) -> None:
         within = access.bucket_of(inside, request, "s3:PutBucketNotification")
         inside.objects.configure(inside, within.name, SETTING, document or None)
         test = notices.test_message(within.name, inside.request_id)
         for kind, (arn, service) in KINDS.items():
-            for each in document.get(kind, []) if service != "lambda" and not unchecked else ():
-                _call(inside, within, service, each[arn], test)
+            for entry in document.get(kind, []) if service != "lambda" and not unchecked else ():
+                _call(inside, within, service, entry[arn], test)
 
     await cx.transact(configure)
     return {}
@@ -57,27 +57,27 @@ async def put_bucket_notification_configuration(cx: Context, request: dict[str, 
 
 def _checked(bucket: Bucket, document: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration with an id everywhere; raise what S3 says about a wrong one."""
-    found: dict[str, Any] = {BRIDGE: {}} if BRIDGE in document else {}
+    checked: dict[str, Any] = {BRIDGE: {}} if BRIDGE in document else {}
     everything = []
     for kind, (arn, service) in KINDS.items():
-        for each in document.get(kind, []):
-            parts = each[arn].split(":")
+        for entry in document.get(kind, []):
+            parts = entry[arn].split(":")
             if len(parts) < 6 or parts[2] != service:
-                raise failures.invalid_argument("The ARN could not be parsed", arn, each[arn])
+                raise failures.invalid_argument("The ARN could not be parsed", arn, entry[arn])
             if parts[3] != bucket.region:
                 text = "The notification destination service region is not valid for the bucket location constraint"
-                raise failures.invalid_argument(text, arn, each[arn])
-            for event in each["Events"]:
+                raise failures.invalid_argument(text, arn, entry[arn])
+            for event in entry["Events"]:
                 if not event.startswith(SENT):
                     raise failures.invalid_argument(
                         "A specified event is not supported for notifications.", "Event", event
                     )
-            _check_filter(each)
-            named = {**each, "Id": each.get("Id") or str(uuid.uuid4())}
-            found.setdefault(kind, []).append(named)
+            _check_filter(entry)
+            named = {**entry, "Id": entry.get("Id") or str(uuid.uuid4())}
+            checked.setdefault(kind, []).append(named)
             everything.append(named)
     _check_overlaps(everything)
-    return found
+    return checked
 
 
 def _check_filter(configuration: dict[str, Any]) -> None:
@@ -92,12 +92,12 @@ def _check_filter(configuration: dict[str, Any]) -> None:
 
 
 def _check_overlaps(configurations: list[dict[str, Any]]) -> None:
-    for number, one in enumerate(configurations):
+    for number, entry in enumerate(configurations):
         for other in configurations[:number]:
-            pairs = zip(notices.filters(one), notices.filters(other), strict=True)
+            pairs = zip(notices.filters(entry), notices.filters(other), strict=True)
             (prefix, other_prefix), (suffix, other_suffix) = pairs
             if (
-                any(_same(a, b) for a in one["Events"] for b in other["Events"])
+                any(_same(a, b) for a in entry["Events"] for b in other["Events"])
                 and (prefix.startswith(other_prefix) or other_prefix.startswith(prefix))
                 and (suffix.endswith(other_suffix) or other_suffix.endswith(suffix))
             ):
@@ -107,8 +107,8 @@ def _check_overlaps(configurations: list[dict[str, Any]]) -> None:
                 )
 
 
-def _same(one: str, other: str) -> bool:
-    return one == other or (one.rpartition(":")[0] == other.rpartition(":")[0] and "*" in one[-1] + other[-1])
+def _same(event: str, other: str) -> bool:
+    return event == other or (event.rpartition(":")[0] == other.rpartition(":")[0] and "*" in event[-1] + other[-1])
 
 
 async def _check_destination(cx: Context, bucket: Bucket, service: str, arn: str, name: str) -> None:

@@ -195,10 +195,10 @@ def delete_objects(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deleted(entry: dict[str, Any], removed: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {name: entry[name] for name in ("Key", "VersionId") if name in entry}
+    shown: dict[str, Any] = {name: entry[name] for name in ("Key", "VersionId") if name in entry}
     if "DeleteMarker" in removed:
-        found |= {"DeleteMarker": True, "DeleteMarkerVersionId": removed["VersionId"]}
-    return found
+        shown |= {"DeleteMarker": True, "DeleteMarkerVersionId": removed["VersionId"]}
+    return shown
 
 
 def _conditions(entry: dict[str, Any]) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def delete_bucket_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]
 
 
 def _text(bucket: Bucket) -> str:
-    found = bucket.settings.get(access.POLICY)
-    if found is None:
+    text = bucket.settings.get(access.POLICY)
+    if text is None:
         raise missing(bucket.name, "NoSuchBucketPolicy", "The bucket policy does not exist")
-    return str(found)
+    return str(text)

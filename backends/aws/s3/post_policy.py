@@ -80,7 +80,7 @@ def _conditions(given: Any) -> list[tuple[str, str, str]]:
     """Return a condition as (operator, field in lower case, value); an object may hold several equalities."""
     if isinstance(given, dict) and given and all(isinstance(value, str) for value in given.values()):
         return [("eq", name.lower(), value) for name, value in given.items()]
-    if isinstance(given, list) and len(given) == 3 and all(isinstance(each, str) for each in given):
+    if isinstance(given, list) and len(given) == 3 and all(isinstance(part, str) for part in given):
         operator, name, value = given
         if operator.lower() in {"eq", "starts-with"} and name.startswith("$"):
             return [(operator.lower(), name[1:].lower(), value)]
@@ -106,7 +106,7 @@ def _holds(operator: str, name: str, wanted: str, value: str) -> bool:
     if operator == "eq":
         return value == wanted
     if name == "content-type" and "," in value:  # a list is allowed here, and each of it must begin so
-        return all(each.strip().startswith(wanted) for each in value.split(","))
+        return all(part.strip().startswith(wanted) for part in value.split(","))
     return value.startswith(wanted)
 
 

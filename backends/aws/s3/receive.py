@@ -70,10 +70,10 @@ class _Intake:
         if self.digest is None:
             return {}
         requested = self.requested or checksums.RequestedChecksum(algorithm or "", None, None)
-        found = {requested.algorithm: checksums.check(requested, self.digest, self.trailers)}
+        verified = {requested.algorithm: checksums.check(requested, self.digest, self.trailers)}
         if self.second_digest is not None:
-            found[self.second] = checksums.spelled(self.second_digest)
-        return found
+            verified[self.second] = checksums.spelled(self.second_digest)
+        return verified
 
 
 async def receive(
@@ -97,20 +97,20 @@ async def receive(
         data = b"".join(chunks)
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         intake.update(data)
-        found = intake.verify(request, etag, algorithm)
+        verified = intake.verify(request, etag, algorithm)
         if cipher is not None:
             data = cipher.update(data)
             etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        return Received(Content(size, etag, inline=data), found, nonces)
+        return Received(Content(size, etag, inline=data), verified, nonces)
     writer = cx.objects.blobs.writer()
     loop = asyncio.get_running_loop()
     try:
         md5 = await _pump(writer, intake, chunks, cipher, ended=ended)
-        found = intake.verify(request, md5, algorithm)
+        verified = intake.verify(request, md5, algorithm)
         blob = await loop.run_in_executor(None, writer.finish)
     finally:
         writer.abandon()
-    return Received(Content(writer.size, writer.md5.hexdigest(), blob=blob), found, nonces)
+    return Received(Content(writer.size, writer.md5.hexdigest(), blob=blob), verified, nonces)
 
 
 async def keep(cx: Context, content: Content, record: Callable[[Context], T]) -> T:

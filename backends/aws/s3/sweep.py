@@ -54,10 +54,10 @@ def remove_orphans(kernel: Kernel, before: float) -> int:
 
 
 def _named(tx: Transaction, blobs: list[str]) -> set[str]:
-    found: set[str] = set()
+    named: set[str] = set()
     for column in (objects.c.blob, parts.c.blob, garbage.c.blob):
-        found |= set(tx.connection.execute(select(column).where(column.in_(blobs))).scalars())
-    return found
+        named |= set(tx.connection.execute(select(column).where(column.in_(blobs))).scalars())
+    return named
 
 
 @every(20)
@@ -78,16 +78,16 @@ def reset(kernel: Kernel, account: str | None) -> None:
 
 
 def _forget(tx: Transaction, account: str | None) -> list[str]:
-    mine = select(buckets.c.name)
+    is_own = select(buckets.c.name)
     if account is not None:
-        mine = mine.where(buckets.c.account == account)
-    theirs = select(uploads.c.upload_id).where(uploads.c.bucket.in_(mine))
+        is_own = is_own.where(buckets.c.account == account)
+    theirs = select(uploads.c.upload_id).where(uploads.c.bucket.in_(is_own))
     gone = [
         *tx.connection.execute(delete(parts).where(parts.c.upload_id.in_(theirs)).returning(parts.c.blob)).scalars(),
-        *tx.connection.execute(delete(objects).where(objects.c.bucket.in_(mine)).returning(objects.c.blob)).scalars(),
+        *tx.connection.execute(delete(objects).where(objects.c.bucket.in_(is_own)).returning(objects.c.blob)).scalars(),
     ]
-    tx.connection.execute(delete(uploads).where(uploads.c.bucket.in_(mine)))
-    tx.connection.execute(delete(buckets).where(buckets.c.name.in_(mine)))
+    tx.connection.execute(delete(uploads).where(uploads.c.bucket.in_(is_own)))
+    tx.connection.execute(delete(buckets).where(buckets.c.name.in_(is_own)))
     if account is None:
         gone += tx.connection.execute(delete(garbage).returning(garbage.c.blob)).scalars()
     return [blob for blob in gone if blob is not None]

@@ -19,8 +19,8 @@ MOST_TAGS, MOST_BUCKET_TAGS = 10, 50
 def get_object_tagging(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return an object's tags."""
     bucket, stored = access.object_of(cx, request, "s3:GetObjectTagging")
-    found = [{"Key": key, "Value": value} for key, value in stored.tags.items()]
-    return {"TagSet": found, **access.version_member(bucket, stored)}
+    shown = [{"Key": key, "Value": value} for key, value in stored.tags.items()]
+    return {"TagSet": shown, **access.version_member(bucket, stored)}
 
 
 @operation("PutObjectTagging", service="s3")
@@ -62,8 +62,8 @@ def checked(pairs: list[tuple[str, str]], most: int = MOST_TAGS) -> dict[str, st
     if len(pairs) > most:
         what = "Object" if most == MOST_TAGS else "Bucket"
         raise AwsError("BadRequest", f"{what} tags cannot be greater than {most}", 400)
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    tags = dict(pairs)
+    if len(tags) < len(pairs):
         raise AwsError("InvalidTag", "Cannot provide multiple Tags with the same key", 400)
     for key, value in pairs:
         if not 1 <= len(key) <= 128:
@@ -72,4 +72,4 @@ def checked(pairs: list[tuple[str, str]], most: int = MOST_TAGS) -> dict[str, st
             raise AwsError("InvalidTag", "System tags cannot be added/updated by requester", 400, {"TagKey": key})
         if len(value) > 256:
             raise AwsError("InvalidTag", "The TagValue you have provided is invalid", 400, {"TagValue": value})
-    return found
+    return tags

@@ -48,7 +48,7 @@ def list_object_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]
     if version_marker and not key_marker:
         text = "A version-id marker cannot be specified without a key marker."
         raise failures.invalid_argument(text, "version-id-marker", version_marker)
-    found, prefixes, truncated = _page(cx, bucket.name, request, limit)
+    versions, prefixes, truncated = _page(cx, bucket.name, request, limit)
     spell = speller(request)
     answer: dict[str, Any] = {
         "Name": bucket.name,
@@ -63,41 +63,45 @@ def list_object_versions(cx: Context, request: dict[str, Any]) -> dict[str, Any]
     if "EncodingType" in request:
         answer["EncodingType"] = request["EncodingType"]
     for name, is_marker in (("Versions", False), ("DeleteMarkers", True)):
-        kept = [_entry(each, spell(each.key), bucket.account) for each in found if each.is_delete_marker == is_marker]
+        kept = [
+            _entry(version, spell(version.key), bucket.account)
+            for version in versions
+            if version.is_delete_marker == is_marker
+        ]
         if kept:
             answer[name] = kept
     if prefixes:
         answer["CommonPrefixes"] = [{"Prefix": spell(prefix)} for prefix in prefixes]
     if truncated:
-        answer |= _next(found, prefixes, spell)
+        answer |= _next(versions, prefixes, spell)
     return answer
 
 
-def _next(found: list[StoredObject], prefixes: list[str], spell: Any) -> dict[str, str]:
+def _next(versions: list[StoredObject], prefixes: list[str], spell: Any) -> dict[str, str]:
     """Return where the next page goes on: behind the last version, or behind a common prefix that came after it."""
-    if prefixes and (not found or prefixes[-1] > found[-1].key):
+    if prefixes and (not versions or prefixes[-1] > versions[-1].key):
         return {"NextKeyMarker": spell(prefixes[-1])}
-    return {"NextKeyMarker": spell(found[-1].key), "NextVersionIdMarker": found[-1].version_id}
+    return {"NextKeyMarker": spell(versions[-1].key), "NextVersionIdMarker": versions[-1].version_id}
 
 
 def _page(cx: Context, bucket: str, request: dict[str, Any], limit: int) -> tuple[list[StoredObject], list[str], bool]:
     """Return versions, common prefixes, and whether there is more."""
     prefix, delimiter, marker = request.get("Prefix", ""), request.get("Delimiter", ""), request.get("KeyMarker", "")
-    found: list[StoredObject] = []
+    versions: list[StoredObject] = []
     prefixes: list[str] = []
     if limit == 0:
-        return found, prefixes, False
+        return versions, prefixes, False
     for row in _rows(cx, bucket, prefix, delimiter, marker, request.get("VersionIdMarker", ""), limit):
         rolled = rolled_up(row.key, prefix, delimiter)
         if rolled is not None and rolled in prefixes[-1:]:
             continue
-        if len(found) + len(prefixes) == limit:
-            return found, prefixes, True
+        if len(versions) + len(prefixes) == limit:
+            return versions, prefixes, True
         if rolled is None:
-            found.append(row)
+            versions.append(row)
         else:
             prefixes.append(rolled)
-    return found, prefixes, False
+    return versions, prefixes, False
 
 
 def _rows(
@@ -142,22 +146,22 @@ def _after(cx: Context, bucket: str, marker: str, version: str) -> list[Any]:
     return [or_(objects.c.key > marker, and_(objects.c.key == marker, older))]
 
 
-def _entry(each: StoredObject, key: str, account: str) -> dict[str, Any]:
+def _entry(version: StoredObject, key: str, account: str) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "Key": key,
-        "VersionId": each.version_id,
-        "IsLatest": each.is_latest,
-        "LastModified": each.modified,
+        "VersionId": version.version_id,
+        "IsLatest": version.is_latest,
+        "LastModified": version.modified,
         "Owner": access.owner(account),
     }
-    if each.is_delete_marker:
+    if version.is_delete_marker:
         return entry
     entry |= {
-        "ETag": f'"{each.etag}"',
-        "Size": each.size,
-        "StorageClass": each.info.get("StorageClass", "STANDARD"),
+        "ETag": f'"{version.etag}"',
+        "Size": version.size,
+        "StorageClass": version.info.get("StorageClass", "STANDARD"),
     }
-    kept = each.info.get("Checksums")
+    kept = version.info.get("Checksums")
     if kept:
-        entry |= {"ChecksumAlgorithm": list(kept), "ChecksumType": each.info.get("ChecksumType", "FULL_OBJECT")}
+        entry |= {"ChecksumAlgorithm": list(kept), "ChecksumType": version.info.get("ChecksumType", "FULL_OBJECT")}
     return entry

@@ -151,7 +151,7 @@ Summary = tuple[str, int, str, float, bytes]
 class Removed(NamedTuple):
     """What a deletion did: the version that went, or the delete marker that came (`null` in a suspended bucket)."""
 
-    found: bool
+    existed: bool
     version_id: str = NULL
     is_delete_marker: bool = False
 
