@@ -122,8 +122,8 @@ class Admission:
             for waiting in list(self._waiting.values())
             if self._is_beside(waiting) and not waiting.paused and self._children_of(waiting.beside) < self.places
         ]
-        while (found := self._next()) is not None:
-            waiting, gpus = found
+        while (fitting := self._next()) is not None:
+            waiting, gpus = fitting
             allotment = Allotment(waiting.account, waiting.request.hosts, gpus)
             self.hold(waiting.job, allotment)
             self._turn += 1
