@@ -53,7 +53,7 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
         account,
     )
     try:
-        status, headers, content = await _ask(kernel, sent)
+        status, headers, content = await _send(kernel, sent)
     except Exception as error:  # moto's own failures: nobody gets its traceback
         if errors.is_disk_full(error):  # it could not be recorded
             raise errors.disk_full() from error
@@ -108,7 +108,7 @@ def _query(request: HttpRequest, identity: Identity) -> str:
     return query
 
 
-async def _ask(kernel: Kernel, sent: MotoRequest) -> Answer:
+async def _send(kernel: Kernel, sent: MotoRequest) -> Answer:
     """Ask moto; a long poll waits here, and not on moto's only thread, where nobody could send what it waits for."""
     from backends.aws.moto import adapter
 

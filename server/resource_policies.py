@@ -67,20 +67,20 @@ async def account_of(kernel: Kernel, request: HttpRequest, identity: Identity, *
     foreign = list(other_accounts.named(request, identity, lenient=lenient))
     if not foreign:
         return identity.account
-    asked = read.read(identity.signing_name, request)
-    target = _target(asked, request, identity)
+    requested = read.read(identity.signing_name, request)
+    target = _target(requested, request, identity)
     if target is None or not all(_is_target(name, text, target) for name, text in foreign):
         raise other_accounts.denied(foreign[0][1], denial.code(identity.signing_name, request))
-    await _judge(kernel, request, identity, asked, target)
+    await _judge(kernel, request, identity, requested, target)
     return target.account
 
 
-def _target(asked: ServiceRequest, request: HttpRequest, identity: Identity) -> Arn | None:
+def _target(requested: ServiceRequest, request: HttpRequest, identity: Identity) -> Arn | None:
     """Return the one resource that a request is about, where its service's policies can open it; None else."""
-    given, service = asked.input, identity.signing_name
-    if asked.operation not in OPENED.get(service, ()) or NEVER & given.keys():
+    given, service = requested.input, identity.signing_name
+    if requested.operation not in OPENED.get(service, ()) or NEVER & given.keys():
         return None
-    if not (_is_plain_path(request, asked) if service == "lambda" else _is_plain(request)):
+    if not (_is_plain_path(request, requested) if service == "lambda" else _is_plain(request)):
         return None
     text: Any = _queue_arn(given, identity.region) if service == "sqs" else given.get(MEMBERS[service])
     named = arns.parse(text) if isinstance(text, str) else None
@@ -101,14 +101,14 @@ def _is_plain(request: HttpRequest) -> bool:
     return "x-amz-target" in request.headers and request.path in {"", "/"}
 
 
-def _is_plain_path(request: HttpRequest, asked: ServiceRequest) -> bool:
+def _is_plain_path(request: HttpRequest, requested: ServiceRequest) -> bool:
     """Return whether a function is named by its ARN, whole and without a version, in the path and nowhere else."""
-    name = str(asked.input.get("FunctionName", ""))
+    name = str(requested.input.get("FunctionName", ""))
     path = unquote(request.raw_path.decode("latin-1"))
     is_whole = name.count(":") == 6 and "%" not in name and "/" not in name
     return (
         is_whole
-        and path == f"{FUNCTIONS}{name}{TAILS[asked.operation]}"
+        and path == f"{FUNCTIONS}{name}{TAILS[requested.operation]}"
         and not request.query_string
         and "x-amz-target" not in request.headers
         and not request.headers.get("content-type", "").startswith(FORM)
@@ -146,7 +146,9 @@ def _is_target(name: str, text: str, target: Arn) -> bool:
     return text == target.account
 
 
-async def _judge(kernel: Kernel, request: HttpRequest, identity: Identity, asked: ServiceRequest, target: Arn) -> None:
+async def _judge(
+    kernel: Kernel, request: HttpRequest, identity: Identity, requested: ServiceRequest, target: Arn
+) -> None:
     """Raise AccessDenied unless the resource's own policy lets the caller in; what the caller's own says is judged before."""
     from backends.aws.moto import adapter
 
@@ -165,7 +167,7 @@ async def _judge(kernel: Kernel, request: HttpRequest, identity: Identity, asked
         "aws:PrincipalArn": role_of(principal) or principal,
         "aws:RequestedRegion": identity.region,
     }
-    action = f"{target.service}:{ACTIONS.get(asked.operation, asked.operation)}"
+    action = f"{target.service}:{ACTIONS.get(requested.operation, requested.operation)}"
     question = Question(action, str(target), principal, identity.account, context)
     verdict = policies.evaluate(question, identity=[ALL], resource=[policy], owner=target.account)
     if not verdict.allowed:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 LOCAL_BASE = "localmaker/base:bookworm"
-ASK_S = 20
+TIMEOUT_S = 20
 SERVER_IMAGE = "localmaker/server:suite"
 BUILD_S = 600
 PIP = ("PIP_FIND_LINKS", "PIP_TRUSTED_HOST", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
@@ -35,7 +35,7 @@ def docker_reason() -> str:
             ["docker", "version", "--format", "{{.Server.Version}}"],
             capture_output=True,
             text=True,
-            timeout=ASK_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -49,7 +49,7 @@ def has_image(reference: str) -> bool:
     if docker_reason():
         return False
     requested = subprocess.run(
-        ["docker", "image", "inspect", reference], capture_output=True, timeout=ASK_S, check=False
+        ["docker", "image", "inspect", reference], capture_output=True, timeout=TIMEOUT_S, check=False
     )
     return requested.returncode == 0
 

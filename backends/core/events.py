@@ -127,7 +127,7 @@ _BY_ID = (deliveries.c.event_id == bindparam("event")) & (deliveries.c.subscribe
 
 
 class Deliverer:
-    """Hands events to their listeners, on the event loop, one transaction each."""
+    """Delivers events to their listeners, on the event loop, one transaction each."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel

@@ -182,7 +182,7 @@ async def _answer_one(kernel: Kernel, row: Any, notified: asyncio.Event) -> None
     """Ask the container, store its answer or its failure, and take the row away."""
     cx = kernel.context(row.account, row.region)
     kept = orjson.loads(row.request)
-    answer = await _patiently(row, lambda: _ask(cx, row, kept))
+    answer = await _patiently(row, lambda: _invoke(cx, row, kept))
     if answer is not None:
         outcome = await _patiently(row, lambda: cx.read(lambda inside: outcomes.placed(inside, row, kept, answer)))
         stored = None
@@ -206,7 +206,7 @@ async def _patiently(row: Any, step: Callable[[], Awaitable[T]]) -> T:
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-async def _ask(cx: Context, row: Any, kept: dict[str, Any]) -> Outcome | None:
+async def _invoke(cx: Context, row: Any, kept: dict[str, Any]) -> Outcome | None:
     """Return what becomes an object; None when there is nobody to ask. AwsError when the container cannot be reached."""
     if cx.clock.now() > row.expires:
         return outcomes.failed(kept, "The request expired before it was processed.", outcomes.EXPIRED)

@@ -173,7 +173,7 @@ def publish(cx: Context, endpoint_arn: str, topic: str, message: dict[str, Any])
 
 
 def publish_test(cx: Context, endpoint_arn: str, config: dict[str, Any] | None) -> None:
-    """Tell each topic of an endpoint's AsyncInferenceConfig that there is one, as CreateEndpoint and UpdateEndpoint do."""
+    """Notify each topic of an endpoint's AsyncInferenceConfig that there is one, as CreateEndpoint and UpdateEndpoint do."""
     topics = (config or {}).get("OutputConfig", {}).get("NotificationConfig", {})
     for topic in {topics[name] for name in ("SuccessTopic", "ErrorTopic") if name in topics}:
         publish(cx, endpoint_arn, topic, TEST)

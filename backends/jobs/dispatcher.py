@@ -141,7 +141,7 @@ class Dispatcher:
         ]
 
     def close(self) -> None:
-        """Tell every driver that the server stops, and wait STOP_S for all of them together; jobs run on."""
+        """Notify every driver that the server stops, and wait STOP_S for all of them together; jobs run on."""
         self._closed.set()
         self._wake.set()
         self._lookers.shutdown(wait=False, cancel_futures=True)

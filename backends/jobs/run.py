@@ -118,6 +118,6 @@ class Run:
         self._notified.set()
 
     def close(self) -> None:
-        """Tell the driver that the server stops."""
+        """Notify the driver that the server stops."""
         self._stopping.set()
         self._notified.set()

@@ -86,7 +86,7 @@ class Batcher:
         return [[piece[place] for piece in pieces] for place in range(len(batch))]
 
     async def _run_singly(self, batch: list[_Waiting], error: Exception) -> None:
-        """Give an error to the request that caused it, and the others their answers."""
+        """Answer with an error the request that caused it, and the others their answers."""
         loop = asyncio.get_running_loop()
         for feeds, future in batch:
             outcome: list[np.ndarray] | Exception = error

@@ -206,8 +206,8 @@ class HandlerPredictor:
 
     def _answer(self, request: Request) -> Reply:
         content_type = request.headers.get("content-type") or request.content_type or arrays.JSON
-        asked = request.headers.get("accept", "")
-        accept = (request.accept if asked in ("", "*/*") else asked) or arrays.JSON
+        requested = request.headers.get("accept", "")
+        accept = (request.accept if requested in ("", "*/*") else requested) or arrays.JSON
         body = _body(request.body, content_type, "replace" if self._defaults.flask else "strict")
         if self._transforms:
             answer = self._call("transform_fn", request, self._model, body, content_type, accept)
@@ -279,7 +279,7 @@ def _code_directory(model: Path) -> Path:
     import boto3
 
     bucket, _, key = submitted.removeprefix("s3://").partition("/")
-    # Under /opt/ml there is always room and leave to write; the model directory itself may be read-only.
+    # Under /opt/ml there is always space and leave to write; the model directory itself may be read-only.
     target = Path(tempfile.mkdtemp(prefix="code-"))
     archive = target / "sourcedir.tar.gz"
     boto3.client("s3", endpoint_url=os.environ.get("S3_ENDPOINT_URL")).download_file(bucket, key, str(archive))

@@ -15,7 +15,7 @@ from typing import Any
 from sagemaker_training import environment, errors, logging_config, process
 
 KEPT_LINES = 40
-_ROOM = 700
+_LONGEST = 700
 """Characters for the script's own words; the command comes after them."""
 _KILLED = (-9, 137)
 
@@ -52,4 +52,4 @@ def failure_text(lines: list[str]) -> str:
     """Return the last traceback, from its end backwards where it is long: the failure file keeps 1,024 characters."""
     starts = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
     text = "".join(lines[starts[-1] :] if starts else lines).strip()
-    return text if len(text) <= _ROOM else f"... {text[-_ROOM:]}"
+    return text if len(text) <= _LONGEST else f"... {text[-_LONGEST:]}"

@@ -171,7 +171,7 @@ def _check_channels(tree: OptMl) -> None:
 
 
 def _check_labels(matrices: dict[str, Any], objective: str) -> None:
-    """Say it as the library used to; newer ones complain of a base_score that the user never set."""
+    """Raise what the library used to; newer ones complain of a base_score that the user never set."""
     if objective not in ("binary:logistic", "reg:logistic"):
         return
     for matrix in matrices.values():

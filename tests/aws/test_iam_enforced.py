@@ -305,7 +305,7 @@ def test_an_owner_passes_on_what_he_has(enforced: LiveServer, iam: Any, account:
     assert "no session policy allows" in refused(theirs.list_endpoints)[1]
 
 
-ASK = """
+SCRIPT = """
 import os, urllib.error, urllib.request
 scope = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/20261123/us-east-1/sagemaker/aws4_request"
 headers = {"Content-Type": "application/x-amz-json-1.1", "Authorization": scope + ", SignedHeaders=host, Signature=0"}
@@ -324,7 +324,7 @@ def test_a_job_has_what_its_role_has(enforced: LiveServer, iam: Any, account: st
     role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
     iam.put_role_policy(RoleName="job", PolicyName="p", PolicyDocument=allow(
         ["sagemaker:ListModels", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]))  # fmt: skip
-    name = site.start(ASK, RoleArn=role)
+    name = site.start(SCRIPT, RoleArn=role)
     assert site.ended(name)["TrainingJobStatus"] == "Completed"
     *_, listed, denied = site.lines(name)
     assert listed == "ListModels 200"

@@ -70,11 +70,11 @@ def test_every_operation_is_asked_about(tmp_path: Path) -> None:
         kernel.open()
         await kernel.start()
         try:
-            return await ask_all(kernel)
+            return await send_all(kernel)
         finally:
             await kernel.stop()
 
-    async def ask_all(kernel: Kernel) -> dict[tuple[str, str], HttpResponse]:
+    async def send_all(kernel: Kernel) -> dict[tuple[str, str], HttpResponse]:
         cx, user = kernel.context(ACCOUNT, "us-east-1"), {"UserName": "nobody"}
         await cx.transact(lambda inside: users.create_user(inside, user))
         made = await cx.transact(lambda inside: access_keys.create_access_key(inside, user))

@@ -34,7 +34,7 @@ class Three:
         return rows[:, 0].astype(np.float32)
 
 
-def ask(body: bytes, kind: str = "text/csv", accept: str = "*/*", scorer: Three | None = None) -> Reply:
+def send(body: bytes, kind: str = "text/csv", accept: str = "*/*", scorer: Three | None = None) -> Reply:
     reply = XGBoostPredictor(scorer or Three()).invoke(
         Request(body, kind.partition(";")[0].lower(), "", {}, {"content-type": kind, "accept": accept})
     )
@@ -44,7 +44,7 @@ def ask(body: bytes, kind: str = "text/csv", accept: str = "*/*", scorer: Three 
 
 def status(*arguments: str | bytes) -> int:
     try:
-        return ask(*arguments).status  # type: ignore[arg-type]
+        return send(*arguments).status  # type: ignore[arg-type]
     except RequestError as error:
         return error.status
 
@@ -83,7 +83,7 @@ def test_each_bad_body_gets_its_status(body: bytes, kind: str, code: int) -> Non
 )  # fmt: skip
 def test_answers_by_release(monkeypatch: pytest.MonkeyPatch, tag: str, accept: str, body: bytes) -> None:
     monkeypatch.setenv("LOCALMAKER_IMAGE_TAG", tag)
-    assert ask(b"0.5,1,2\n0.25,1,2", accept=accept).body == body
+    assert send(b"0.5,1,2\n0.25,1,2", accept=accept).body == body
 
 
 def test_accept_is_refused_or_defaulted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,13 +91,13 @@ def test_accept_is_refused_or_defaulted(monkeypatch: pytest.MonkeyPatch) -> None
     assert status(b"1,2,3", "csv", "text/csv, application/json") == 406
     assert status(b"1,2,3", "csv", "application/jsonlines") == 500
     monkeypatch.setenv("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json")
-    assert json.loads(bytes(ask(b"1,2,3").body))  # type: ignore[arg-type]
+    assert json.loads(bytes(send(b"1,2,3").body))  # type: ignore[arg-type]
 
 
 def test_several_classes_are_columns_of_a_line() -> None:
     scorer = Three()
     scorer.objective = "multi:softprob"
-    assert ask(b"0.5,0.25,0.25\n0,1,0", scorer=scorer).body == b"0.5,0.25,0.25\n0.0,1.0,0.0\n"
+    assert send(b"0.5,0.25,0.25\n0,1,0", scorer=scorer).body == b"0.5,0.25,0.25\n0.0,1.0,0.0\n"
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_selected_content(monkeypatch: pytest.MonkeyPatch, objective: str, keys:
     monkeypatch.setenv("SAGEMAKER_INFERENCE_OUTPUT", keys)
     scorer = Three()
     scorer.objective = objective
-    assert ask(b"0.75,0.125,0.125", scorer=scorer).body == line
-    answer = ask(b"0.75,0.125,0.125", accept="application/x-recordio-protobuf", scorer=scorer)
+    assert send(b"0.75,0.125,0.125", scorer=scorer).body == line
+    answer = send(b"0.75,0.125,0.125", accept="application/x-recordio-protobuf", scorer=scorer)
     assert len(list(recordio.frames(bytes(answer.body)))) == 1  # type: ignore[arg-type]
 
 

@@ -28,7 +28,7 @@ def predictor(defaults: handlers.Defaults, directory: Path, **own: Any) -> handl
     return handlers.HandlerPredictor(directory, defaults, types.SimpleNamespace(**own))  # type: ignore[arg-type]
 
 
-def ask(
+def send(
     served: handlers.HandlerPredictor, body: bytes = b"[1]", kind: str = "application/json", accept: str = ""
 ) -> Reply:
     headers = {"content-type": kind, "accept": accept}
@@ -37,7 +37,7 @@ def ask(
 
 def refused(served: handlers.HandlerPredictor, *arguments: Any) -> tuple[int, str]:
     with pytest.raises(RequestError) as caught:
-        ask(served, *arguments)
+        send(served, *arguments)
     return caught.value.status, str(caught.value)
 
 
@@ -59,7 +59,7 @@ def test_an_error_with_a_status_has_it_and_any_other_is_500_with_its_trace(tmp_p
     status, text = refused(predictor(DEFAULTS, tmp_path, predict_fn=fail(KeyError("k"))))
     assert (status, text.splitlines()[0]) == (500, "'k'")
     with pytest.raises(KeyError):
-        ask(predictor(FLASK, tmp_path, predict_fn=fail(KeyError("k"))))
+        send(predictor(FLASK, tmp_path, predict_fn=fail(KeyError("k"))))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_format_that_the_defaults_do_not_know_is_500_in_both_images(
 
 def test_what_is_not_utf_8(tmp_path: Path) -> None:
     echo = {"input_fn": lambda body, _: body, "output_fn": lambda prediction, _: prediction}
-    assert ask(predictor(FLASK, tmp_path, **echo), b"\xff1", "text/csv").body == "\ufffd1".encode()
+    assert send(predictor(FLASK, tmp_path, **echo), b"\xff1", "text/csv").body == "\ufffd1".encode()
     assert refused(predictor(DEFAULTS, tmp_path, **echo), b"\xff1", "text/csv")[0] == 500
 
 
@@ -90,7 +90,7 @@ def test_transform_fn_excludes_the_other_three(defaults: handlers.Defaults, sent
     def transform_fn(_model: Any, _body: Any, _kind: str, _accept: str) -> tuple[str, str]:
         return "whole", "text/plain"
 
-    answer = ask(predictor(defaults, tmp_path, transform_fn=transform_fn))
+    answer = send(predictor(defaults, tmp_path, transform_fn=transform_fn))
     assert (answer.body, answer.content_type) == (b"whole", "text/plain")
     with pytest.raises(ValueError, match=sentence):
         predictor(defaults, tmp_path, transform_fn=transform_fn, output_fn=lambda *_: b"")
@@ -111,7 +111,7 @@ def test_scikit_learn_knows_transform_fn_since_1_2_1(
     )
     served = scikit_learn.create(tmp_path)
     assert isinstance(served, handlers.HandlerPredictor)
-    assert ask(served, b"[3]").body == answer
+    assert send(served, b"[3]").body == answer
 
 
 def test_a_script_without_model_fn_is_refused_as_by_scikit_learns_image(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_context_is_told_by_the_number_of_parameters(tmp_path: Path) -> None
         predict_fn=lambda data, _model, extra: [len(data), extra.get_request_header(0, "Accept")],
     )
     assert seen == ["pre", "model True", "warm m"]
-    assert json.loads(ask(served, b"[1, 2]", accept="application/json").body) == [2, "application/json"]  # type: ignore[arg-type]
+    assert json.loads(send(served, b"[1, 2]", accept="application/json").body) == [2, "application/json"]  # type: ignore[arg-type]
 
 
 TORCH = """

@@ -156,13 +156,13 @@ def test_concurrent_requests_each_get_their_own_rows(
     big = np.random.default_rng(0).standard_normal((1024, 1024)).astype(np.float32) / 32
     with job.served(python("inference"), "inference") as server:
 
-        def ask(x: np.ndarray) -> np.ndarray:
+        def send(x: np.ndarray) -> np.ndarray:
             raw = f"application/octet-stream; shape={x.shape[0]},{width}"
             out = server.invoke(x.tobytes(), raw, "application/octet-stream")
             return np.frombuffer(out, np.float32).reshape(x.shape)
 
         with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(ask, requests))
+            answers = list(pool.map(send, requests))
         text = server.log.read_text()
     for x, answer in zip(requests, answers, strict=True):
         expected = x + x.sum(axis=0) if name == "summed" else x @ np.linalg.matrix_power(big, 6)

@@ -18,7 +18,7 @@ import pytest
 from containers.toolkit.serving import RequestError
 from containers.xgboost import legacy, scorers
 from containers.xgboost.predictor import check_width
-from tests.containers.test_as_the_images import Three, ask
+from tests.containers.test_as_the_images import Three, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,10 +129,10 @@ def test_a_pickled_model_counts_the_columns(kind: str, columns: int, sentence: s
 
 def test_only_a_pickled_model_refuses_too_few_columns() -> None:
     scorer = Three()
-    assert ask(b"1", scorer=scorer).status == 200
+    assert send(b"1", scorer=scorer).status == 200
     scorer.pickled = True
     with pytest.raises(RequestError, match="is not consistent"):
-        ask(b"1", scorer=scorer)
+        send(b"1", scorer=scorer)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_keys_ignore_case_and_all_of_them_must_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("resource", "asked_for", "expected"),
+    ("resource", "requested_arn", "expected"),
     [
         ("*", "*", True),
         ("arn:aws:s3:::b/*", "arn:aws:s3:::b/a/b/c", True),
@@ -148,8 +148,8 @@ def test_keys_ignore_case_and_all_of_them_must_hold() -> None:
         ("arn:aws:s3:::b/${$}{x}", "arn:aws:s3:::b/${x}", True),
     ],
 )
-def test_resources_and_variables(resource: str, asked_for: str, expected: bool) -> None:
-    question = requested("s3:GetObject", asked_for, aws__username="johndoe")
+def test_resources_and_variables(resource: str, requested_arn: str, expected: bool) -> None:
+    question = requested("s3:GetObject", requested_arn, aws__username="johndoe")
     assert (decide([parse(document(allow("*", resource)))], question) is Decision.ALLOW) is expected
     turned = {"Effect": "Allow", "Action": "*", "NotResource": resource}
     assert (decide([parse(document(turned))], question) is Decision.ALLOW) is not expected

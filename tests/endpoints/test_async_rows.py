@@ -64,7 +64,7 @@ def due(kernel: Kernel, *requested: tuple[str, dict[int, tuple[str, Any]]]) -> l
     return asyncio.run(main())
 
 
-def test_an_endpoint_takes_what_it_has_room_for_whatever_waits_for_others(kernel: Kernel) -> None:
+def test_an_endpoint_takes_what_it_has_capacity_for_whatever_waits_for_others(kernel: Kernel) -> None:
     accept(kernel, "stuck", 1500)
     accept(kernel, "quick", 3)
     serve(kernel, "quick")
@@ -83,7 +83,7 @@ def test_an_expired_request_without_a_place_is_counted_and_logged(kernel: Kernel
     cx = kernel.context(ACCOUNT, REGION)
     (row,) = cx.look(lambda inside: list(inside.db.execute(select(async_invocations))))
     kept: dict[str, Any] = {"failure": "s3://no-such-bucket/f", "headers": {}, "input": "s3://b/k", "id": "mine"}
-    answer = asyncio.run(asynchronous._ask(cx, row, kept))
+    answer = asyncio.run(asynchronous._invoke(cx, row, kept))
     assert answer is not None
     outcome = cx.look(lambda inside: outcomes.placed(inside, row, kept, answer))
     assert (outcome.place, outcome.failure) == (None, "The request expired before it was processed.")

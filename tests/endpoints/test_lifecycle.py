@@ -32,11 +32,11 @@ class Load:
         self._served = served
         self._stop = threading.Event()
         self._answered = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._send) for _ in range(threads)]
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         site = self._served.site
         client = site.live.client("sagemaker-runtime", site.account)
         while not self._stop.is_set():

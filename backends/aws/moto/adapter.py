@@ -127,18 +127,18 @@ def is_delivery_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -
 
 def resource_policy(kernel: Kernel, arn: str) -> Future[str]:
     """Return the text of a resource's policy; empty where there is none."""
-    return _pool(kernel).submit(lambda: delivery.policy_of(arn, _asker(kernel)))
+    return _pool(kernel).submit(lambda: delivery.policy_of(arn, _sender(kernel)))
 
 
 def _is_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -> bool:
-    return delivery.is_allowed(sender, receiver, _asker(kernel))
+    return delivery.is_allowed(sender, receiver, _sender(kernel))
 
 
-def _asker(kernel: Kernel) -> Callable[[str, dict[str, Any]], Answer]:
-    def ask_as(account: str, detail: dict[str, Any]) -> Answer:
+def _sender(kernel: Kernel) -> Callable[[str, dict[str, Any]], Answer]:
+    def send_as(account: str, detail: dict[str, Any]) -> Answer:
         return _answer(kernel, _request_of(kernel.context(account, detail["region"]), detail))
 
-    return ask_as
+    return send_as
 
 
 @on("AwsCall", name="aws.moto.door.take_call")

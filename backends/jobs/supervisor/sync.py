@@ -102,7 +102,7 @@ class Mirror:
                 file.write("".join(lines))
 
     def _leave_out(self, limit_bytes: int) -> None:
-        """Say once that not everything is uploaded: files of several names, say, are several objects of the whole size."""
+        """Log once that not everything is uploaded: files of several names, say, are several objects of the whole size."""
         if self._note is not None:
             self._note(
                 f"LocalMaker: checkpoints that take more than the volume's {limit_bytes >> 30} GB are not uploaded."
