@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
+import re
+import tokenize
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -211,3 +214,61 @@ def test_every_noun_is_the_models_and_its_states_are_too(kernel: Kernel) -> None
         shown = model.operation(f"Describe{noun}").output_shape
         allowed = set(shown.members[declared.status_member].enum)
         assert declared.machine.states <= allowed, f"{noun} has states that AWS does not know"
+
+
+# Words that a reader would have to learn, where the field has its own. AWS's and Python's own names stay.
+OUT_OF_NAMES = re.compile(
+    r"(?:^|_)(?:ask|asks|asked|asker|bells?|doorbell|rings?|rung|rooms?|doors?|floors?|house|drawers?|take_up|let_go)(?:_|$)"
+)
+OUT_OF_TEXTS = re.compile(
+    r"\b(?:bells?|doorbell|rings|rooms?|doors?|floors?|drawers?|lets? go|letting go|takes? up|nobody made)\b",
+    re.IGNORECASE,
+)
+OUT_OF_BEGINNINGS = re.compile(r"(?:Gives?|Tells?|Says?|Hands?)\b")
+OUT_OF_VALUES = {"found", "mine"}  # which row, whose subscription? The noun says it.
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests", "bench", "docs", "examples"])
+def test_names_comments_and_docstrings_use_the_words_of_the_field(package: str) -> None:
+    """A principal sends a request, a queue is notified, a component stands in a layer; a docstring returns, it does not give or tell."""
+    own = package in {"api_specs", "backends", "server"}
+    sources_of = [path for path in sources(package) if "modules" not in path.parts and path.name != "probes.py"]
+    out = [
+        f"{path.relative_to(ROOT)}:{line}: {word}"
+        for path in sources_of
+        for line, word in words_out(path.read_text(encoding="utf-8"), values=own)
+    ]
+    assert out == [], "say it in the field's own words, which a reader knows already"
+
+
+def words_out(text: str, *, values: bool) -> Iterator[tuple[int, str]]:
+    """Yield the line and the word of everything that is said in words that are out; `values` looks at names of values too."""
+    previous = ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield from ((token.start[0], hit[0]) for hit in OUT_OF_TEXTS.finditer(token.string))
+        elif token.type == tokenize.NAME:
+            name = CAMEL.sub("_", token.string).lower()
+            is_pythons = previous == "." and name == "floor"
+            is_sentence = name.startswith("test_")
+            if (OUT_OF_NAMES.search(name) and not (is_pythons or is_sentence)) or (values and name in OUT_OF_VALUES):
+                yield token.start[0], token.string
+        previous = token.string
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        docstring = ast.get_docstring(node) or ""
+        line = getattr(node, "lineno", 1)
+        hits = [*OUT_OF_TEXTS.finditer(docstring), *filter(None, [OUT_OF_BEGINNINGS.match(docstring)])]
+        yield from ((line, hit[0]) for hit in hits)
+
+
+def test_words_that_are_out_are_seen() -> None:
+    names = "class Asker: ...\ndef take_up(asked, found): return self._bell, keyring, math.floor"
+    assert [word for _, word in words_out(names, values=True)] == ["Asker", "take_up", "asked", "found", "_bell"]
+    texts = (
+        'def f():\n    """Give the room."""  # a bell, let go; never asked\ndef g(): """Return whether it found one."""'
+    )
+    assert [word for _, word in words_out(texts, values=True)] == ["bell", "let go", "room", "Give"]
+    assert list(words_out('TEXT = "a door"  # a string is data', values=True)) == []
