@@ -70,7 +70,7 @@ class Context:
         return self.kernel.settings
 
     def call(self, operation: str, request: dict[str, Any], service: str = "sagemaker") -> dict[str, Any]:
-        """Call another component's operation in this transaction, with the same checks as from outside."""
+        """Call another component's operation in this transaction, with the model's checks but no policy's (`Kernel.call`)."""
         return self.kernel.call(self, service, operation, request)
 
     def inside(self, tx: Transaction) -> Context:

@@ -137,7 +137,10 @@ class Kernel:
                     del self._keys[name]
 
     def call(self, cx: Context, service: str, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer an operation in process, in the caller's transaction, after the same checks as from outside."""
+        """Answer an operation in process, in the caller's transaction, after the model's checks; policies are not evaluated.
+
+        NotImplemented (501) for an operation that nobody answers, and for an `async` one.
+        """
         operation = self.operations.get((service, name))
         if operation is None or operation.waits:
             raise errors.not_implemented(f"{service}:{name}")

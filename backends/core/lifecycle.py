@@ -1,4 +1,4 @@
-"""`Machine` and `transition`: the only way a status changes."""
+"""`Machine` and `transition`: how the status of a resource changes after it was inserted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def machine(**moves: set[str]) -> Machine:
 def transition(cx: Context, resource: Resource, row: Row, to: str, reason: str = "", **changes: Any) -> Row:
     """Move a row to another status, with other members changed alongside (None removes one), and write the event.
 
-    Raise ConflictException when the table does not allow the move, or somebody else changed the row in between.
+    Of times only LastModifiedTime is stamped, where the document has one; of a reason, FailureReason (1,024 characters) is
+    kept where the status is Failed, and the event has all of it. Raise ConflictException when the table does not allow the
+    move, or somebody else changed the row in between.
     """
     assert resource.machine is not None
     if not resource.machine.allows(row.status, to):

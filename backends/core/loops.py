@@ -1,4 +1,4 @@
-"""`@every(seconds)`: short background work of a component. One query, one action; no sleep inside; time from `cx.clock`."""
+"""`@every(seconds)`: background work of a component, in a thread while the server runs. A tick is short and does not sleep."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Loop:
 
 
 def every(period_s: float) -> Callable[[Tick], Tick]:
-    """Mark `def tick(kernel)` to run every `period_s` seconds of real time, in a thread, under the lease."""
+    """Mark `def tick(kernel)` to run in a thread, `period_s` real seconds after its last end. Only the lease's holder runs loops."""
 
     def mark(tick: Tick) -> Tick:
         tick.__dict__["loops"] = (Loop(f"{tick.__module__}.{tick.__name__}", period_s, tick),)
@@ -36,7 +36,7 @@ def every(period_s: float) -> Callable[[Tick], Tick]:
 
 
 async def run(kernel: Kernel, loop: Loop) -> None:
-    """Run one loop until cancelled; a tick that fails is logged and comes again."""
+    """Run one loop until cancelled, the first tick after a period. A tick that fails is logged and comes again."""
     while True:
         await asyncio.sleep(loop.period_s)
         try:

@@ -22,7 +22,7 @@ def head() -> str:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Run what is missing, in one transaction: whoever is killed meanwhile finds the schema as it was."""
+    """Run the migrations up to `revision`, none where the newest has run, in one transaction: see `migrations/env.py`."""
     if _revision(engine) == head():
         return
     from alembic import command

@@ -34,7 +34,7 @@ class Instance:
 
 @dataclass(slots=True)
 class Variant:
-    """One production variant and its share of the traffic. `timeout_s` is what a container has to answer."""
+    """One production variant: its weight among the variants' (its share of the traffic), and the instances that serve it."""
 
     name: str
     weight: float

@@ -1,8 +1,9 @@
 """The command lines that put a process into a sandbox: bubblewrap, `unshare`, or nothing but a directory of its own.
 
-In bubblewrap a job sees the machine's programs read-only and of /etc what programs need, nothing of its users' files; it
+In bubblewrap a job sees the machine's programs and /sys read-only, of /etc what programs need, nothing of its users' files; it
 has no capability and can get none. A server that runs as root sets the sandbox up as root and starts the job as a user of
-the job's own (see `identity`); an ordinary user's server does it in a user namespace, in which the job is user 1000.
+the job's own (see `identity`). An ordinary user's server, and root's where there are no such users, does it in a user
+namespace, in which the job is user 1000 and outside of which it is the server's user.
 `unshare` and `plain` take away what they can: `weaknesses` says what is left.
 """
 
