@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import and_, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from backends.core import tags
+from backends.core import tags, upsert
 from backends.core.tables import resources
 
 if TYPE_CHECKING:
@@ -43,12 +42,12 @@ class Documents:
 
     def find(self, cx: Context, key: str) -> Document | None:
         """Read one by its key, or None."""
-        row = cx.db.execute(select(resources).where(self._mine(cx), resources.c.key == key)).first()
+        row = cx.db.execute(select(resources).where(self._own(cx), resources.c.key == key)).first()
         return None if row is None else _document(row)
 
     def page(self, cx: Context, prefix: str = "", after: str | None = None, limit: int = -1) -> list[Document]:
         """Read those whose keys begin with a text, in the order of keys; `after`: from the next key on."""
-        query = select(resources).where(self._mine(cx), begins(resources.c.key, prefix)).order_by(resources.c.key)
+        query = select(resources).where(self._own(cx), begins(resources.c.key, prefix)).order_by(resources.c.key)
         if after is not None:
             query = query.where(resources.c.key > after)
         return [_document(row) for row in cx.db.execute(query if limit < 0 else query.limit(limit))]
@@ -76,7 +75,7 @@ class Documents:
         cx.db.execute(delete(resources).where(resources.c.id == document.id))
         tags.remove_all(cx, document.arn)
 
-    def _mine(self, cx: Context) -> ColumnElement[bool]:
+    def _own(self, cx: Context) -> ColumnElement[bool]:
         table = resources.c
         return and_(table.kind == self.kind, table.account == cx.account, table.region == cx.region)
 
@@ -85,8 +84,7 @@ def insert_or_update(
     cx: Context, table: Table, key: Mapping[str, Any], written: Mapping[str, Any], fresh: Mapping[str, Any]
 ) -> None:
     """Insert a row of `key`, `written` and `fresh`, or put `written` into the one that is there (its version grows)."""
-    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(**key, **written, **fresh)
+    statement = upsert.insert(cx.db, table).values(**key, **written, **fresh)
     again = {**written, "version": table.c.version + 1} if "version" in fresh else dict(written)
     cx.db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=again))
 

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from backends.core import upsert
 from backends.core.tables import log_events, log_groups, log_streams
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ OVERHEAD_BYTES = 26
 
 def insert_absent(cx: Context, table: Table, row: Mapping[str, Any]) -> None:
     """Insert a row unless one of its key is there, be it another transaction's that commits meanwhile (PostgreSQL)."""
-    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
-    cx.db.execute(dialect.insert(table).on_conflict_do_nothing(), row)
+    cx.db.execute(upsert.insert(cx.db, table).on_conflict_do_nothing(), row)
 
 
 def ensure_group(cx: Context, group: str) -> None:

@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.aws.ecr.tables import ecr_contents, ecr_images, ecr_layers, ecr_tags
+from backends.core import upsert
 from backends.core.documents import insert_or_update
 from backends.core.errors import AwsError
 
@@ -126,9 +126,8 @@ def _insert(cx: Context, repository: Repository, manifest: Manifest) -> None:
 
 def _insert_new(cx: Context, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows, but for those that another push of the same image has made meanwhile (PostgreSQL)."""
-    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
     if rows:
-        cx.db.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+        cx.db.execute(upsert.insert(cx.db, table).on_conflict_do_nothing(), rows)
 
 
 def pulled(cx: Context, repository: Repository, digest: str) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.aws.iam import principals, store
 from backends.aws.iam.tables import iam_calls
+from backends.core import upsert
 from backends.core.loops import every
 from backends.core.objects import role_access
 from backends.core.tables import issued_keys
@@ -143,9 +143,8 @@ def _write(
     used_keys: dict[str, bytes],
     used_roles: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    dialect = postgresql if kernel.db.engine.dialect.name == "postgresql" else sqlite
     for row in rows:
-        added = dialect.insert(iam_calls).values(row)
+        added = upsert.insert(tx.connection, iam_calls).values(row)
         tx.connection.execute(added.on_conflict_do_update(index_elements=NAMES, set_={"denied": row["denied"]}))
     for access_key, text in used_keys.items():
         tx.connection.execute(update(issued_keys).where(issued_keys.c.access_key == access_key), {"used": text})

@@ -11,11 +11,10 @@ from urllib.parse import quote
 
 import orjson
 from sqlalchemy import bindparam, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.aws.iam.tables import iam_entities
 from backends.core import arn as arns
-from backends.core import errors, keys, logstore
+from backends.core import errors, keys, logstore, upsert
 from backends.core import policy as policies
 from backends.core.keys import SEEDED_ROLE
 from backends.core.prepared import Prepared
@@ -168,8 +167,7 @@ def write(cx: Context, kind: Kind, entity: Entity) -> None:
 
 
 def _put(cx: Context, row: dict[str, Any]) -> None:
-    dialect = postgresql if cx.db.dialect.name == "postgresql" else sqlite
-    added = dialect.insert(iam_entities).values(row)
+    added = upsert.insert(cx.db, iam_entities).values(row)
     changed = {name: row[name] for name in ("created", "document")}
     cx.db.execute(added.on_conflict_do_update(index_elements=["account", "kind", "name"], set_=changed))
 
