@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.keys import Key
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 log = logging.getLogger("localmaker.iam")
 NO_POLICY = {"NoSuchBucket", "NoSuchBucketPolicy"}

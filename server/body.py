@@ -12,8 +12,7 @@ from backends.core.errors import AwsError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.gateway import Receive, Scope, Send
-    from server.types import HttpRequest, HttpResponse
+    from server.types import HttpRequest, HttpResponse, Receive, Scope, Send
 
 
 DRAIN_FACTOR = 32

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backends.core.settings import Settings
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 OWN_SITES = frozenset({"none", "same-origin"})
 PRESIGNED = re.compile(rb"(?:^|&)(?:X-Amz-)?Signature=")

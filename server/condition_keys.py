@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backends.aws.iam.principals import Grants
     from backends.core.context import Context
     from server.actions import AuthorizationRequest, ServiceRequest
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 
 def of_exchange(exchange: Exchange, cx: Context) -> dict[str, Any]:

@@ -7,11 +7,8 @@ the console. Handlers know nothing of HTTP: they take the parsed request and giv
 from __future__ import annotations
 
 import logging
-import random
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -30,75 +27,21 @@ from server import (
     waiters,
 )
 from server.authentication import single
+from server.exchange import Exchange, request_of
 from server.listener import hosts
-from server.protocol import protocol_of
 from server.s3 import authentication as s3_authentication
 from server.s3 import cors, forms
 from server.s3 import requests as s3_requests
-from server.types import HttpRequest, HttpResponse
+from server.types import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Callable
 
-    from botocore.model import OperationModel
-
-    from backends.core.context import Context
     from backends.core.kernel import Kernel
-
-    Scope = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+    from server.types import App, HttpRequest, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 OURS = ("/_localmaker", "/_localstack")  # no bucket name begins with an underscore
-
-
-def new_request_id() -> str:
-    """Make a request id, a random UUID, which nobody need be unable to guess; `uuid` takes eight times as long."""
-    digits = f"{random.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request on its way through the steps; each step fills in what the next ones read."""
-
-    kernel: Kernel
-    request: HttpRequest
-    scope: Scope
-    receive: Receive
-    request_id: str = field(default_factory=new_request_id)
-    identity: identify.Identity | None = None
-    service: str = ""
-    operation: OperationModel | None = None
-    input: dict[str, Any] = field(default_factory=dict)
-    output: Any = b""
-    response: HttpResponse | None = None
-    foreign: bool = False
-    """A browser sends it for a page of another origin."""
-
-    @property
-    def protocol(self) -> Any:
-        """The module that reads and writes this service's bytes."""
-        return protocol_of(model.load_service(self.service), self.request)
-
-    def context(self) -> Context:
-        """Make the context that the handler acts in."""
-        assert self.identity is not None
-        return self.kernel.context(
-            self.identity.account, self.identity.region, caller=self.identity.caller, request_id=self.request_id,
-            headers=self._told() if self.service == "s3" else None,
-        )  # fmt: skip
-
-    def _told(self) -> dict[str, str]:
-        """Return the headers, and what bucket policies ask beside them, under names that no header can have."""
-        client = self.scope.get("client")
-        return {
-            **self.request.headers,
-            ":scheme": self.scope.get("scheme", "http"),
-            ":client": client[0] if client else "",
-        }
 
 
 async def identify_caller(exchange: Exchange) -> None:
@@ -326,23 +269,3 @@ class Gateway:
 def _is_key(scope: Scope) -> bool:
     """Return whether a path of ours is an object's key: at AWS's names there is nothing of ours, but buckets are."""
     return hosts.aws_host(request_of(scope).host) is not None
-
-
-def request_of(scope: Scope) -> HttpRequest:
-    """Read an ASGI scope. Header names are lower-case; a repeated header of AWS's is joined, as signatures read it."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    if len(headers) != len(scope["headers"]):
-        for name in [name for name in headers if name.startswith("x-amz-")]:
-            values = [
-                value.decode("latin-1").strip() for key, value in scope["headers"] if key == name.encode("latin-1")
-            ]
-            headers[name] = ",".join(values)
-    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-    return HttpRequest(
-        scope.get("method", "GET"),  # a WebSocket has none
-        unquote(raw_path.decode("latin-1"), errors="surrogateescape"),
-        raw_path,
-        scope["query_string"],
-        headers,
-        host=headers.get("host", ""),
-    )

@@ -18,7 +18,7 @@ from server.listener import hosts
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
-    from server.types import HttpRequest
+    from server.types import Credentials, HttpRequest
 
 ACCOUNT_DIGITS = 12
 
@@ -45,7 +45,7 @@ def identify(kernel: Kernel, request: HttpRequest) -> Identity:
     return identify_signer(kernel, request, credentials.of(request))
 
 
-def identify_signer(kernel: Kernel, request: HttpRequest, signer: credentials.Credentials) -> Identity:
+def identify_signer(kernel: Kernel, request: HttpRequest, signer: Credentials) -> Identity:
     """Return whose a signer's key is; a region that the signature does not name is read from the request's host."""
     key, region, name = signer.key, signer.region, signer.signing_name
     if not region:

@@ -1,16 +1,58 @@
-"""The HTTP vocabulary every part of the server speaks: one request, one response."""
+"""The vocabulary that every part of the server speaks: ASGI's names, one request, who signed it, one response."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from botocore.model import OperationModel
 
-    from server.authentication.credentials import Credentials
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who signed, and how. `version` is 4, 2, or 0 where nobody did.
+
+    `scope` (Version 4 alone) is day/region/service/aws4_request; `date` the X-Amz-Date of a query or form; `ends` when a
+    presigned URL of Version 2 ends (epoch seconds); `signed` the names of the signed headers.
+    """
+
+    version: int = 0
+    key: str = ""
+    scope: str = ""
+    signature: str = ""
+    algorithm: str = ""
+    signed: str = ""
+    date: str = ""
+    token: str = ""
+    ends: str = ""
+    presigned: bool = False
+
+    @property
+    def region(self) -> str:
+        """The scope's region; empty where there is none."""
+        return _place(self.scope)[0]
+
+    @property
+    def signing_name(self) -> str:
+        """The service that it is signed for; Version 2 is S3's alone."""
+        return "s3" if self.version == 2 else _place(self.scope)[1]
+
+
+@lru_cache(1024)
+def _place(scope: str) -> tuple[str, str]:
+    parts = scope.split("/")
+    return (parts[1], parts[2]) if len(parts) == 4 else ("", "")
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from backends.core.context import Context
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 FEATURES = re.compile(r"(?:^| )m/([A-Za-z0-9+,-]*)")
 WAITER = "B"

@@ -15,7 +15,7 @@ from server.authentication.keyring import find
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
-    from server.gateway import Exchange
+    from server.exchange import Exchange
     from server.types import HttpRequest
 
 OPEN = ("/health", "/init", "/ca.pem")

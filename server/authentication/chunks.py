@@ -16,7 +16,7 @@ from server.authentication import canonical, failures
 
 if TYPE_CHECKING:
     from backends.core.keys import Key
-    from server.gateway import Receive
+    from server.types import Receive
 
 SIZE = re.compile(r"[0-9A-Fa-f]{1,16}")
 LINE_END = b"\r\n"

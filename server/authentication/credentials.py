@@ -6,45 +6,16 @@ requests (AWS signature version 2)". Nothing is verified here; doubled or mixed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
+
+from server.types import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from server.types import HttpRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who signed, and how. `version` is 4, 2, or 0 where nobody did.
-
-    `scope` (Version 4 alone) is day/region/service/aws4_request; `date` the X-Amz-Date of a query or form; `ends` when a
-    presigned URL of Version 2 ends (epoch seconds); `signed` the names of the signed headers.
-    """
-
-    version: int = 0
-    key: str = ""
-    scope: str = ""
-    signature: str = ""
-    algorithm: str = ""
-    signed: str = ""
-    date: str = ""
-    token: str = ""
-    ends: str = ""
-    presigned: bool = False
-
-    @property
-    def region(self) -> str:
-        """The scope's region; empty where there is none."""
-        return _place(self.scope)[0]
-
-    @property
-    def signing_name(self) -> str:
-        """The service that it is signed for; Version 2 is S3's alone."""
-        return "s3" if self.version == 2 else _place(self.scope)[1]
 
 
 NOBODY = Credentials()
@@ -118,9 +89,3 @@ def query_of(request: HttpRequest) -> dict[str, str]:
 def _split(credential: str) -> tuple[str, str]:
     parts = credential.rsplit("/", 4)  # a key never holds a slash, but be forgiving about what stands before the date
     return parts[0], "/".join(parts[1:])
-
-
-@lru_cache(1024)
-def _place(scope: str) -> tuple[str, str]:
-    parts = scope.split("/")
-    return (parts[1], parts[2]) if len(parts) == 4 else ("", "")

@@ -16,8 +16,9 @@ from server import identify
 from server.authentication import canonical, credentials, failures, keyring, single
 
 if TYPE_CHECKING:
+    from server.exchange import Exchange
     from server.form import Form
-    from server.gateway import Exchange
+    from server.types import Credentials
 
 V4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
 V2 = ("awsaccesskeyid", "signature")
@@ -43,7 +44,7 @@ def authenticate(exchange: Exchange, form: Form) -> None:
         _verify(exchange, signer, fields)
 
 
-def _verify(exchange: Exchange, signer: credentials.Credentials, fields: dict[str, str]) -> None:
+def _verify(exchange: Exchange, signer: Credentials, fields: dict[str, str]) -> None:
     """Raise S3's error unless the key signed the form's policy for S3."""
     known = keyring.find(exchange.kernel, signer.key)
     if known is None:

@@ -18,7 +18,7 @@ from server.listener import hosts
 
 if TYPE_CHECKING:
     from backends.core.keys import Key
-    from server.gateway import Exchange
+    from server.exchange import Exchange
     from server.types import HttpRequest
 
 SKEW = timedelta(minutes=15)

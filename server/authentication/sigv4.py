@@ -22,7 +22,7 @@ from server.listener import hosts
 if TYPE_CHECKING:
     from backends.core.errors import AwsError
     from backends.core.keys import Key
-    from server.gateway import Exchange
+    from server.exchange import Exchange
     from server.types import HttpRequest
 
 SKEW_S = 15 * 60

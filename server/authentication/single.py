@@ -13,7 +13,7 @@ from backends.core.errors import AwsError
 from server.authentication import failures
 
 if TYPE_CHECKING:
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 HEADERS = {
     b"authorization", b"date", b"host", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256", b"x-amz-target",

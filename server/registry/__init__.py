@@ -20,7 +20,7 @@ from server.registry.replies import RegistryError, Visit, refused, reply
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from server.gateway import Exchange
+    from server.exchange import Exchange
     from server.types import HttpRequest, HttpResponse
 
     Route = Callable[[Visit, str], Awaitable[HttpResponse]]

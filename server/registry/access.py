@@ -21,7 +21,7 @@ from server.registry.replies import RegistryError, Visit
 if TYPE_CHECKING:
     from backends.aws.ecr.tokens import Token
     from backends.core.kernel import Kernel
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
 

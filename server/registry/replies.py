@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backends.aws.ecr.scope import Repository
     from backends.core.context import Context
     from backends.core.errors import AwsError
-    from server.gateway import Exchange
+    from server.exchange import Exchange
     from server.types import HttpRequest
 
 VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")

@@ -10,7 +10,7 @@ from server import authentication
 from server.s3 import requests
 
 if TYPE_CHECKING:
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 
 async def authenticate(exchange: Exchange) -> None:

@@ -13,7 +13,7 @@ from server.s3 import requests
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
-    from server.gateway import Exchange
+    from server.exchange import Exchange
 
 
 async def refuse_foreign(exchange: Exchange) -> None:

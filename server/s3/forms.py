@@ -17,8 +17,8 @@ from server.types import HttpRequest, HttpResponse
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from server.exchange import Exchange
     from server.form import Form
-    from server.gateway import Exchange
 
 
 NOT_HEADERS = {"key", "policy", "signature", "awsaccesskeyid", "success_action_status", "success_action_redirect",

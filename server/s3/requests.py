@@ -12,7 +12,7 @@ from server import route
 
 if TYPE_CHECKING:
     from backends.core.objects import Bucket
-    from server.gateway import Exchange
+    from server.exchange import Exchange
     from server.types import HttpRequest
 
 

@@ -33,7 +33,7 @@ from backends.core.keys import Key
 from backends.core.settings import Settings
 from server.authentication import canonical, failures, sigv2, sigv4
 from server.control import credentials, listening
-from server.gateway import Exchange
+from server.exchange import Exchange
 from server.route import OWN
 from server.types import HttpRequest
 from tests.conftest import LiveServer

@@ -10,7 +10,7 @@ import pytest
 
 from server import route
 from server.authentication import credentials
-from server.gateway import request_of
+from server.exchange import request_of
 from server.types import HttpRequest
 from tests.server.test_authentication import ACCESS, client, status_of, strict
 
