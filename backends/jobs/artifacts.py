@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from backends.core import errors
-from backends.core.objects import parse_uri
+from backends.core.objects import parse_uri, role_access
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
@@ -183,6 +183,13 @@ def upload_files(cx: Context, folders: list[tuple[Path, Path]], prefix: str, che
     return any_found
 
 
+def check_may_store(cx: Context, role: str, uri: str, member: str) -> None:
+    """Refuse a request whose role may not store at an S3 URI, which its `member` names. Unverified: AWS's wording."""
+    bucket, key = parse_uri(uri)
+    if not role_access.may(role_access.as_role(cx, role), bucket, "s3:PutObject", key):
+        raise errors.validation(f"The S3 bucket of {member}, {uri}, does not exist or is not this account's.")
+
+
 def key_of(name: str) -> str:
     """Return the key for a file's name, which may be any bytes; a key is text. AwsError for one that is too long."""
     key = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -193,12 +200,17 @@ def key_of(name: str) -> str:
 
 def read_text(path: Path, root: Path, limit: int) -> str:
     """Read the beginning of a text a job left, or nothing when it left none."""
+    return read_bytes(path, root, limit * 4).decode("utf-8", "replace")[:limit]
+
+
+def read_bytes(path: Path, root: Path, limit: int) -> bytes:
+    """Read the beginning of a file a job left, or nothing when it left none."""
     try:
         with _held(path.parent, root) as held:
             file = held.open(path.name)
     except OSError:
-        return ""
+        return b""
     if file is None:
-        return ""
+        return b""
     with file:
-        return file.read(limit * 4).decode("utf-8", "replace")[:limit]
+        return file.read(limit)

@@ -33,7 +33,7 @@ class DataError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One entry of InputDataConfig with its defaults filled in."""
+    """One input with its defaults filled in. `path`: its directory below /opt/ml, without `..` and as no other's."""
 
     name: str
     mode: str
@@ -47,6 +47,7 @@ class Channel:
     attributes: tuple[str, ...]
     groups: tuple[str, ...]
     file_system: dict[str, Any] | None
+    path: str
 
     @property
     def is_sharded(self) -> bool:
@@ -79,6 +80,7 @@ def channel_of(entry: dict[str, Any], default_mode: str) -> Channel:
         tuple(source.get("AttributeNames", ())),
         tuple(source.get("InstanceGroupNames", ())),
         entry["DataSource"].get("FileSystemDataSource"),
+        f"input/data/{entry['ChannelName']}",
     )
 
 

@@ -61,7 +61,7 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class Pipe:
-    """A Pipe-mode channel: FIFO `<opt_ml>/input/data/<channel>_<epoch>` for each epoch (training.md section 5).
+    """A Pipe-mode channel: FIFO `<opt_ml>/<folder>/<channel>_<epoch>` for each epoch (training.md section 5).
 
     `entries` are what a shuffle moves: an object is an entry of one part, a line of an augmented manifest an entry of
     one part per attribute. A part is a file whose bytes are sent, or a literal text. With `RecordIO` each part is one
@@ -74,11 +74,12 @@ class Pipe:
     gzip: bool = False
     record_wrapper: RecordWrapper = "None"
     shuffle_seed: int | None = None
+    folder: str = "input/data"
 
 
 @dataclass(frozen=True)
 class Sync:
-    """Checkpoints: `local` (a directory the job writes) is mirrored into `remote`, a directory of the server's.
+    """`local` (a directory the job writes: checkpoints, say) is mirrored into `remote`, a directory of the server's.
 
     Files that were in `local` at the start count as already there; only what this host put there is ever deleted.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backends.jobs import channels, opt_ml
 from backends.jobs.container_job import ContainerSpec
 from backends.jobs.logs import Destination, compile_metrics
-from backends.jobs.opt_ml import Host
+from backends.jobs.opt_ml import Host, streams_of
 from backends.jobs.verdict import fitted
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 DEFAULT_CHECKPOINTS = "/opt/ml/checkpoints"
+DIRECTORIES = ("input/data", "model", "output/data", "code", "checkpoints")
 # What a container may say itself: our recipes check the user's configuration as the service does.
 OWN_CLASSES = ("ClientError: ", "CapacityError: ")
 
@@ -72,6 +73,23 @@ def container_spec(document: Mapping[str, Any]) -> ContainerSpec:
     )
 
 
+def config_of(spec: TrainingSpec) -> dict[str, Any]:
+    """Return the configuration files of every host, by name."""
+    return {
+        "hyperparameters.json": spec.hyperparameters,
+        "inputdataconfig.json": {channel.name: _channel_config(channel) for channel in spec.channels},
+    }
+
+
+def _channel_config(channel: channels.Channel) -> dict[str, Any]:
+    config: dict[str, Any] = {} if channel.content_type is None else {"ContentType": channel.content_type}
+    return config | {
+        "TrainingInputMode": channel.mode,
+        "S3DistributionType": channel.distribution,
+        "RecordWrapperType": channel.record_wrapper,
+    }
+
+
 def hosts_of(resources: Mapping[str, Any]) -> tuple[Host, ...]:
     """Name the hosts `algo-1`... in the order of the instance groups."""
     groups = resources.get("InstanceGroups") or [
@@ -88,13 +106,11 @@ def hosts_of(resources: Mapping[str, Any]) -> tuple[Host, ...]:
 
 
 def destination_of(row: Row) -> Destination:
-    """Return where the job's lines and metrics go. The streams carry the second of creation, as AWS's do."""
+    """Return where the job's lines and metrics go."""
     document = row.document
-    epoch = int(row.created)
-    streams = {host.name: f"{row.key}/{host.name}-{epoch}" for host in hosts_of(document["ResourceConfig"])}
     return Destination(
         LOG_GROUP,
-        streams,
+        streams_of(row, hosts_of(document["ResourceConfig"])),
         compile_metrics(document["AlgorithmSpecification"].get("MetricDefinitions", [])),
         LOG_GROUP,
         {"TrainingJobName": row.key},
@@ -109,7 +125,7 @@ def output_base(spec: TrainingSpec, name: str) -> str | None:
 def variables(spec: TrainingSpec, name: str, arn: str) -> dict[str, str]:
     """Return the variables of every host: the service's own, then the request's."""
     return {
-        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": opt_ml.SDK_DEFAULTS,
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": f"/opt/ml/input/config/{opt_ml.SDK_DEFAULTS}",
         "TRAINING_JOB_NAME": name,
         "TRAINING_JOB_ARN": arn,
         **spec.environment,

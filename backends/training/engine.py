@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backends.core import errors
 from backends.core.events import on
 from backends.core.lifecycle import transition
-from backends.jobs import artifacts, checkpoints, logs, opt_ml, queue
+from backends.jobs import artifacts, checkpoints, logs, mirrors, opt_ml, queue
 from backends.jobs.container_job import ContainerJob, JobEnded, Layout, drives_containers
 from backends.jobs.verdict import Verdict
 from backends.training import document as documents
@@ -61,7 +61,12 @@ class TrainingJob(ContainerJob):
         """Write /opt/ml of every host, with its channels and the checkpoints of an earlier job."""
         training = self.training
         layout = opt_ml.DirectoryLayout(
-            self.directory, self.spec.hosts, training.channels, training.hyperparameters, runner.network_interface
+            self.directory,
+            self.spec.hosts,
+            training.channels,
+            documents.config_of(training),
+            runner.network_interface,
+            directories=documents.DIRECTORIES,
         )
         hosts, pipes = opt_ml.lay_out(self.as_role, layout, self.check)
         hosts, sync = checkpoints.restore(
@@ -90,8 +95,9 @@ class TrainingJob(ContainerJob):
         """Carry checkpoints over."""
         if self.training.checkpoint_uri is None:
             return
+        hosts = [host.name for host in self.spec.hosts]
         try:
-            checkpoints.carry(self.run, self.as_role, runner, handle, self.training.checkpoint_uri)
+            mirrors.carry(self.run, self.as_role, runner, handle, hosts, [self.training.checkpoint_uri])
         except errors.AwsError as error:  # its bucket is gone, or the role may not write there; Unverified: AWS's words
             raise JobEnded(Verdict.failed(f"ClientError: Checkpoint upload failed:{error.message}")) from error
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from backends.core import errors, events, listing
 from backends.core.lifecycle import transition
-from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
-from backends.jobs import channels, checkpoints
+from backends.jobs import artifacts, channels, checkpoints, opt_ml
 from backends.jobs.logs import compile_metrics
 from backends.training.algorithm_metrics import definitions_of
 from backends.training.status import TRAINING_JOB, with_secondary
@@ -233,7 +232,7 @@ def _check_channel(channel: channels.Channel, groups: set[str]) -> None:
 def _check_local_path(path: str) -> None:
     """Refuse a checkpoint directory that would not stay where it is mounted."""
     try:
-        checkpoints.local_path(path)
+        opt_ml.local_path(path, checkpoints.WHAT)
     except channels.DataError as error:
         raise errors.validation(f"CheckpointConfig.LocalPath: {error}.") from error
 
@@ -244,12 +243,5 @@ def _check_output(cx: Context, request: Mapping[str, Any]) -> None:
     for member, uri in places.items():
         if uri is None:
             continue
-        bucket, prefix = parse_uri(uri)
-        if not role_access.may(
-            role_access.as_role(cx, request["RoleArn"]),
-            bucket,
-            "s3:PutObject",
-            f"{prefix.rstrip('/')}/{request['TrainingJobName']}",
-        ):
-            raise errors.validation(f"The S3 bucket of {member}, {uri}, does not exist or is not this account's.")
+        artifacts.check_may_store(cx, request["RoleArn"], f"{uri.rstrip('/')}/{request['TrainingJobName']}", member)
     _check_local_path(request.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints"))

@@ -186,6 +186,14 @@ def test_a_key_that_is_no_file_name_fails_the_job_as_the_clients_fault(local: Si
     assert str(local.live.data_dir) not in job["FailureReason"]
 
 
+def test_a_pipe_and_a_file_of_one_name_fail_the_job_as_the_clients_fault(local: Site) -> None:
+    data = local.upload({"a": "1"})
+    entries = [channel("train", data, InputMode="Pipe"), channel("train_0", data)]
+    job = local.ended(local.start("print('never')", entries))
+    assert job["FailureReason"].startswith("ClientError: Data download failed:"), job
+    assert "train_0" in job["FailureReason"]
+
+
 def test_pipe_mode_gives_a_key_that_is_no_file_name(local: Site) -> None:
     data = local.upload({"n" * 300: "content"})
     job = local.run(PIPE, [channel("train", data, InputMode="Pipe")])

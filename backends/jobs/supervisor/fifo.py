@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH108, PTH116, PTH118 - pathlib would cost every supervisor 8 ms of its start
+# ruff: noqa: PTH101, PTH108, PTH116 - pathlib would cost every supervisor 8 ms of its start
 """Pipe mode: the FIFOs of one channel, one per epoch, fed by a thread.
 
 `<channel>_0` exists before the job starts; the next one appears when the one before is finished. A reader that closes
@@ -29,15 +29,14 @@ _BLOCK_BYTES = 1 << 20
 def start(pipe: dict[str, Any], opt_ml: str, scratch: str, report: Callable[[str], None]) -> None:
     """Make the first FIFO and start feeding. `report` takes a sentence when the channel cannot be fed on.
 
-    `pipe` is `spec.Pipe` as JSON; `scratch` is a directory of the supervisor's on the same file system. The thread never
+    `pipe` is `spec.Pipe` as JSON; `scratch` is a path of the supervisor's own on the same file system. The thread never
     ends of itself: it dies with the supervisor.
     """
     root = beneath.root(opt_ml)
     try:
-        folder = beneath.make_directories(root, "input/data", 0o777)
+        folder = beneath.make_directories(root, pipe["folder"], 0o777)
     finally:
         os.close(root)
-    scratch = os.path.join(scratch, f"fifo-{pipe['host']}-{pipe['channel']}")
     _make(folder, _name(pipe, 0), scratch)
     threading.Thread(target=_feed, args=(pipe, folder, scratch, report), daemon=True).start()
 

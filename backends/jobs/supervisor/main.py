@@ -93,11 +93,11 @@ class Supervisor:
             return
         from . import fifo
 
-        for pipe in self._job["pipes"]:
+        for number, pipe in enumerate(self._job["pipes"]):
             fifo.start(
                 pipe,
                 self._job["opt_ml"][pipe["host"]],
-                self._directory,
+                self._path(f"fifo-{number}"),
                 lambda text: self._fail("ClientError: Data download failed: " + text),
             )
 

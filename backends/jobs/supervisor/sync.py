@@ -1,9 +1,9 @@
 # ruff: noqa: PTH103, PTH105, PTH108, PTH118, PTH120, PTH123 - pathlib would cost every supervisor 8 ms of its start
-"""Checkpoints: a directory that the job writes is mirrored into one of the server's, and each change is journalled.
+"""A directory that the job writes is mirrored into one of the server's, and each change is journalled.
 
 The server takes the journal from where it stopped and puts or deletes the objects, so nothing is lost while it is
 away. Only files that a mirror has itself put, or that lay in `local` at the start, are ever deleted: several hosts may
-share one destination (training.md section 9). The job may put a link in the place of any name: the directory that is mounted
+share one destination (of checkpoints: training.md section 9). The job may put a link in the place of any name: the directory that is mounted
 into it is held open from before the start, and everything is opened below that.
 """
 
@@ -105,7 +105,7 @@ class Mirror:
         """Log once that not everything is uploaded: files of several names, say, are several objects of the whole size."""
         if self._note is not None:
             self._note(
-                f"LocalMaker: checkpoints that take more than the volume's {limit_bytes >> 30} GB are not uploaded."
+                f"LocalMaker: mirrored files that take more than the volume's {limit_bytes >> 30} GB are not uploaded."
             )
             self._note = None
 
@@ -123,7 +123,7 @@ def read(path: str, since: int) -> Iterator[tuple[str, int, str, int]]:
 
 
 def _place(local: str, mounted: Iterable[str]) -> tuple[int, str]:
-    """Hold what is mounted into the job open: (descriptor, path of the checkpoints below it)."""
+    """Hold what is mounted into the job open: (descriptor, path of the mirrored directory below it)."""
     for above in mounted:
         if local.startswith(f"{above}/"):
             return beneath.root(above), local[len(above) + 1 :]
