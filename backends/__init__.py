@@ -15,6 +15,8 @@ COMPONENTS = (
     "backends.models.operations",
     "backends.training.operations",
     "backends.training.engine",
+    "backends.processing.operations",
+    "backends.processing.engine",
     "backends.endpoints.operations",
     "backends.endpoints.engine",
     "backends.endpoints.invoke",

@@ -96,7 +96,7 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
 
     @app.get("/_localmaker/jobs")
     async def jobs(*, ended: bool = False) -> dict[str, Any]:
-        """List what is being driven: training jobs and endpoints, of all accounts; `ended`: and what ended last."""
+        """List what is being driven: training and processing jobs and endpoints, of all accounts; `ended`: and what ended last."""
         listed: dict[str, Any] = {"jobs": queue.DISPATCHER.of(kernel).overview()}
         return listed | {"ended": await kernel.db.read(ended_jobs.latest)} if ended else listed
 

@@ -173,7 +173,7 @@ def _show_status(running: control.Running, health: dict[str, Any], info: dict[st
 @app.command()
 def logs(
     job: Annotated[
-        str | None, typer.Argument(help="A training job or endpoint; without one, the server's log.")
+        str | None, typer.Argument(help="A training or processing job, or an endpoint; without one, the server's log.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more lines.")] = False,
     account: str = "000000000000",
@@ -203,7 +203,7 @@ def jobs(
     as_json: AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="Also those that ended last.")] = False,
 ) -> None:
-    """Show what runs now: training jobs and endpoints, of all accounts."""
+    """Show what runs now: training and processing jobs and endpoints, of all accounts."""
     running = control.running(settings_of(data_dir))
     if running is None:
         stop_with("No server is running.", 3)

@@ -21,7 +21,7 @@ STOP_S = 20.0
 POLL_S = 0.05
 FOLLOW_S = 0.5
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # `localmaker env` sets proxies
-LOG_GROUPS = ("/aws/sagemaker/TrainingJobs",)
+LOG_GROUPS = ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def server_lines(settings: Settings, *, follow: bool) -> Iterator[str]:
 
 
 def job_lines(server: Running, account: str, name: str, *, follow: bool) -> Iterator[str]:
-    """Yield the lines of a training job or endpoint from CloudWatch Logs."""
+    """Yield the lines of a training job, processing job or endpoint from CloudWatch Logs."""
     import boto3
 
     key, secret = credentials(server, account)

@@ -1,4 +1,4 @@
-"""The training jobs that ended last, and the endpoints that failed, of all accounts: for `localmaker jobs --all`."""
+"""The training and processing jobs that ended last, and the endpoints that failed, of all accounts: for `localmaker jobs --all`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from backends.core.db import Transaction
 
 MOST = 20
+TIMES = {
+    "TrainingJob": ("TrainingStartTime", "TrainingEndTime"),
+    "ProcessingJob": ("ProcessingStartTime", "ProcessingEndTime"),
+}
+"""Kinds of jobs, and the members that tell when one began and ended."""
 ENDED = or_(
-    and_(resources.c.kind == "TrainingJob", resources.c.status.in_(("Completed", "Failed", "Stopped"))),
+    and_(resources.c.kind.in_(TIMES), resources.c.status.in_(("Completed", "Failed", "Stopped"))),
     and_(resources.c.kind == "Endpoint", resources.c.status == "Failed"),
 )
 
@@ -27,13 +32,14 @@ def latest(tx: Transaction) -> list[dict[str, Any]]:
 
 def _shown(row: Any) -> dict[str, Any]:
     document = orjson.loads(row.document)
-    ended = document.get("TrainingEndTime", row.modified)
+    began_member, ended_member = TIMES.get(row.kind, ("", ""))
+    ended = document.get(ended_member, row.modified)
     return {
         "name": row.key,
         "kind": row.kind,
         "arn": row.arn,
         "status": row.status,
         "ended": ended,
-        "seconds": round(ended - document.get("TrainingStartTime", row.created), 1),
+        "seconds": round(ended - document.get(began_member, row.created), 1),
         "reason": document.get("FailureReason", ""),
     }

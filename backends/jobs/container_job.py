@@ -96,6 +96,8 @@ class ContainerJob(ABC):
     """The steps of one job and what they share. State that must survive the server is in `run.state`."""
 
     resource: ClassVar[Resource]
+    download_failed: ClassVar[str] = "ClientError: Data download failed:{}"
+    upload_failed: ClassVar[str] = "ClientError: Artifact upload failed:{}"
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -140,6 +142,10 @@ class ContainerJob(ABC):
     def show(self, cx: Context, row: Row, progress: str) -> Row:  # noqa: ARG002
         """Show how far a job in progress is: `waiting`, `preparing`, `running`, `collecting`, `retrying`."""
         return row
+
+    def review(self, how: Verdict) -> Verdict:
+        """Return the verdict, or another where what the containers left says so; called before anything is collected."""
+        return how
 
     def stopping(self, cx: Context, row: Row) -> None:
         """Show that the service itself stops the job, whose time is up."""
@@ -212,7 +218,7 @@ class ContainerJob(ABC):
             self.before_start(spec)
             place.runner.start(spec)
         except channels.DataError as error:
-            raise JobEnded(Verdict.failed(f"ClientError: Data download failed:{error}")) from error
+            raise JobEnded(Verdict.failed(self.download_failed.format(error))) from error
         except StartError as error:
             raise JobEnded(Verdict.failed(f"{error.code}: {error.message}")) from error
         self.run.save("running")
@@ -318,12 +324,13 @@ class ContainerJob(ABC):
     def record(self, how: Verdict, *, collect: bool = True) -> None:
         """Bring home what there is, write the last status, and clean up."""
         changes: dict[str, Any] = {}
+        how = self.review(how) if collect else how
         if collect and "exit" in self.run.state:
             self._show("collecting")
             try:
                 changes = self.collect(how)
             except errors.AwsError as error:  # its bucket is gone, or the role may not write there
-                how = Verdict.failed(f"ClientError: Artifact upload failed:{error.message}")
+                how = Verdict.failed(self.upload_failed.format(error.message))
 
         def work(cx: Context) -> None:
             row = self.resource.find_arn(cx, self.run.arn)

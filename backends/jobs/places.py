@@ -36,7 +36,11 @@ _MAKING = threading.Lock()
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a job or container asks for. `mode` is `train` or `serve`, the argument of a container without entrypoint."""
+    """What a job or container asks for.
+
+    `mode` is `train` or `serve`, the argument of a container without entrypoint and arguments; empty: it gets none, so
+    that the image's own command runs (a recipe's serves).
+    """
 
     image: str
     mode: str
@@ -181,9 +185,8 @@ def _on_docker(
         except recipes.RecipeError as error:
             reason = str(error)
     if reason is None:
-        command = wanted.command if wanted.entrypoint is not None else (wanted.mode, *wanted.command)
-        if wanted.entrypoint is None and wanted.command:
-            command = wanted.command
+        has_none = wanted.entrypoint is None and not wanted.command
+        command = (wanted.mode,) if has_none and wanted.mode else wanted.command
         return Place(docker_runner, image, wanted.entrypoint, command, recipe.name if recipe is not None else None)
     if must and recipe is None:
         raise StartError(f"The image {wanted.image} can only run in Docker: {reason}")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from api_specs import model
 from backends.jobs.channels import DataError, relative_path
 from backends.jobs.logs import compile_metrics, values_in
 from backends.training.algorithm_metrics import definitions_of
@@ -25,14 +24,6 @@ def test_a_missing_training_job_is_a_validation_exception(local: Site, verb: str
         getattr(local.sagemaker, f"{verb}_training_job")(TrainingJobName="not-there")
     assert caught.value.response["Error"]["Code"] == "ValidationException"
     assert caught.value.response["Error"]["Message"] == "Requested resource not found."
-
-
-def test_the_answer_for_processing_is_there_before_processing_is() -> None:
-    known = model.not_found("ProcessingJob")
-    assert (known["code"], known["text"].format(name="p")) == (
-        "ValidationException",
-        "Could not find requested job with name: p",
-    )
 
 
 def test_a_page_of_training_jobs_is_cut_before_its_status_is_asked(local: Site) -> None:
