@@ -102,7 +102,7 @@ def _preflight(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     ]
 
 
-def finish(exchange: Exchange, response: HttpResponse) -> None:
+async def add_headers(exchange: Exchange, response: HttpResponse) -> None:
     """Add what a browser must know: that a let-in origin may read this, and that an object is no page of ours.
 
     An object shown as a page runs in an origin of nobody's (CSP `sandbox`): its scripts cannot speak to this server.

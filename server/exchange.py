@@ -41,6 +41,8 @@ class Exchange:
     input: dict[str, Any] = field(default_factory=dict)
     output: Any = b""
     response: HttpResponse | None = None
+    body_read: bool = False
+    """The body has been read to its end: `request.body` is all of it."""
     foreign: bool = False
     """A browser sends it for a page of another origin."""
 

@@ -1,4 +1,4 @@
-"""Every AWS request, from bytes to bytes. STEPS is the map of the server: read it first.
+"""Every AWS request, from bytes to bytes. The lists of steps are the map of the server: read them first.
 
 A pure ASGI front: a FastAPI route costs three times as much (bench/README.md), so FastAPI sees only the admin API and
 the console. Handlers know nothing of HTTP: they take the parsed request and give a dict, or raise AwsError.
@@ -12,20 +12,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from api_specs import model, validate
+from api_specs import model
 from backends.core import errors
-from server import (
-    authentication,
-    authorize,
-    body,
-    browser,
-    identify,
-    moto_proxy,
-    presigned,
-    registry,
-    route,
-    waiters,
-)
+from server import authentication, authorize, body, browser, registry, route, steps, validation
 from server.authentication import single
 from server.exchange import Exchange, request_of
 from server.listener import hosts
@@ -35,150 +24,68 @@ from server.s3 import requests as s3_requests
 from server.types import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from backends.core.kernel import Kernel
-    from server.types import App, HttpRequest, Receive, Scope, Send
+    from server.types import App, Receive, Scope, Send
+
+    Step = Callable[[Exchange], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 OURS = ("/_localmaker", "/_localstack")  # no bucket name begins with an underscore
 
+FIRST_STEPS: tuple[Step, ...] = (browser.guard, steps.identify_caller, steps.find_service)
+"""Of every request; which steps follow is the service's."""
 
-async def identify_caller(exchange: Exchange) -> None:
-    """Read account, region and signing name from the signature."""
-    exchange.identity = identify.identify(exchange.kernel, exchange.request)
+LAST_STEPS: tuple[Step, ...] = (steps.parse, validation.check, authorize.authorize, steps.dispatch, steps.serialize)
+"""From an operation and its bytes to the answer's."""
 
+STEPS: tuple[Step, ...] = (
+    steps.read_body,
+    single.check,
+    browser.refuse_foreign,
+    authentication.authenticate,
+    steps.find_operation,
+    steps.leave_to_moto,
+    *LAST_STEPS,
+)
 
-async def route_service(exchange: Exchange) -> None:
-    """Find the service, and read the body unless the operation streams it."""
-    request = exchange.request
-    assert exchange.identity is not None
-    known = exchange.identity.signing_name or "x-amz-target" in request.headers
-    if known or request.method != "POST" or s3_requests.is_form(request):
-        exchange.service = route.service_of(request, exchange.identity)
-    if exchange.service != "s3":
-        limit = exchange.kernel.settings.max_body_bytes
-        request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
-        exchange.service = exchange.service or route.service_of(request, exchange.identity)
-        if exchange.service == "cloudwatch":  # the one service of ours whose model has `requestcompression`
-            request.body = body.unpacked(request, limit)
-    if exchange.service == "s3":
-        s3_requests.check_path(request)
-        route.virtual_host(request)
-        if request.method != "OPTIONS":  # a preflight is nobody's: the request that follows is looked at
-            presigned.check_expiry(request)
-
-
-async def route_operation(exchange: Exchange) -> None:
-    """Find the operation; what no service of ours has goes to moto, which answers whole."""
-    if exchange.service == route.OTHER:
-        await authorize.authorize_other(exchange)
-        exchange.response = await moto_proxy.answer(exchange.kernel, exchange.request, exchange.identity)
-        return
-    if exchange.service == "s3" and exchange.request.method in {"OPTIONS", "POST"}:
-        preflight = exchange.request.method == "OPTIONS"
-        exchange.response = await (cors.preflight(exchange) if preflight else forms.upload(exchange))
-        if exchange.response is not None:
-            return
-    exchange.operation = route.operation_of(exchange.service, exchange.request)
-    if exchange.service == "s3" and not exchange.request.body:
-        if exchange.operation.has_streaming_input:
-            s3_requests.check_length(exchange.request)
-            exchange.request.stream = body.stream(exchange.receive)
-        elif has_body(exchange.request):
-            limit = exchange.kernel.settings.max_body_bytes
-            exchange.request.body = await body.read_whole(exchange.scope, exchange.receive, limit)
-    key = (exchange.service, exchange.operation.name)
-    if key not in exchange.kernel.operations and exchange.service in route.SHARED_WITH_MOTO:
-        await authorize.authorize_other(exchange)
-        exchange.response = await moto_proxy.answer(exchange.kernel, exchange.request, exchange.identity)
-
-
-def has_body(request: HttpRequest) -> bool:
-    """Return whether a body follows the headers."""
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-
-
-async def parse(exchange: Exchange) -> None:
-    """Turn bytes into a dict by the operation's input shape."""
-    assert exchange.operation is not None
-    exchange.input = exchange.protocol.parse(exchange.operation, exchange.request)
-
-
-async def check(exchange: Exchange) -> None:
-    """Refuse what the model forbids, with AWS's sentence."""
-    assert exchange.operation is not None
-    checker = validate.operation_checker(exchange.operation)
-    if checker is None:
-        return
-    phrases: list[str] = []
-    checker(exchange.input, None, phrases)
-    if phrases:
-        raise errors.AwsError(validation_code(exchange.service, phrases), validate.sentence(phrases))
-
-
-async def dispatch(exchange: Exchange) -> None:
-    """Call the handler: reads at once, writes in a transaction, waiting ones outside any."""
-    assert exchange.operation is not None
-    cx, name = exchange.context(), exchange.operation.name
-    registered = exchange.kernel.operations.get((exchange.service, name))
-    if registered is None:
-        raise errors.not_implemented(f"{exchange.service}:{name}")
-    handler, given = registered.handler, exchange.input
-    if registered.waits:
-        exchange.output = await handler(cx, given)
-    elif not registered.reads:
-        exchange.output = await cx.transact(lambda inside: handler(inside, given))
-    else:
-        exchange.output = await waiters.read_held(exchange, cx, lambda inside: handler(inside, given))
-
-
-async def serialize(exchange: Exchange) -> None:
-    """Turn the answer into bytes by the operation's output shape."""
-    if isinstance(exchange.output, HttpResponse):  # a held waiter whose answer is already on its way
-        exchange.response = exchange.output
-        return
-    exchange.response = exchange.protocol.serialize(exchange.operation, exchange.output, exchange.request_id)
-
-
-STEPS = (
-    browser.guard,
-    identify_caller,
-    route_service,
+S3_STEPS: tuple[Step, ...] = (
+    s3_requests.read_path,
     single.check,
     cors.refuse_foreign,
     s3_authentication.authenticate,
-    route_operation,
-    parse,
-    check,
-    authorize.authorize,
-    dispatch,
-    serialize,
+    cors.preflight,
+    forms.upload,
+    steps.find_operation,
+    s3_requests.read_body,
+    *LAST_STEPS,
 )
+"""S3 takes what nobody signed, pages that a bucket's CORS rules let in, and uploads by form; it streams its bodies."""
 
+MOTO_STEPS: tuple[Step, ...] = (
+    steps.read_body,
+    single.check,
+    browser.refuse_foreign,
+    authentication.authenticate,
+    authorize.authorize_other,
+    steps.ask_moto,
+)
+"""Of the services that are not ours."""
 
-def validation_code(service: str, phrases: list[str]) -> str:
-    """Return the code of a constraint failure: IAM, STS and the runtime's model call it ValidationError."""
-    if service == "s3":  # it has no ValidationException; only its XML documents are nested
-        paths = [phrase.partition("' failed ")[0].rpartition(" at '")[2] for phrase in phrases]
-        return "MalformedXML" if any("." in path for path in paths) else "InvalidArgument"
-    if service in {"iam", "sts"}:
-        return "ValidationError"
-    if service == "ecr":
-        return "InvalidParameterException"
-    declared = model.load_service(service).shape_names
-    return (
-        "ValidationError" if "ValidationError" in declared and service == "sagemaker-runtime" else "ValidationException"
-    )
+STEPS_OF = {"s3": S3_STEPS, route.OTHER: MOTO_STEPS}
+"""By service; of all others STEPS. Docker's registry is no service of AWS's: server/registry has its steps."""
+
+LAST_HEADERS = (cors.add_headers, browser.add_headers)
+"""What browsers need to know of any answer, an error's too."""
 
 
 async def answer(exchange: Exchange) -> HttpResponse:
-    """Take an exchange through the steps; any AwsError takes the same way out."""
+    """Take an exchange through its steps; any AwsError takes the same way out."""
     try:
-        for step in STEPS:
-            await step(exchange)
-            if exchange.response is not None:
-                return exchange.response
+        response = await _through(FIRST_STEPS, exchange)
+        if response is None:
+            response = await _through(STEPS_OF.get(exchange.service, STEPS), exchange)
     except errors.AwsError as error:
         return failure(exchange, error)
     except body.ClientGoneError:
@@ -187,11 +94,21 @@ async def answer(exchange: Exchange) -> HttpResponse:
         if errors.is_disk_full(error):
             return failure(exchange, errors.disk_full())
         if errors.is_nul(error):
-            code = validation_code(exchange.service, []) if exchange.service else "ValidationException"
+            code = validation.code(exchange.service, [])
             return failure(exchange, errors.AwsError(code, "Text must not hold the character NUL."))
         log.exception("%s %s failed (request %s)", exchange.service, exchange.operation, exchange.request_id)
         return failure(exchange, errors.AwsError("InternalFailure", "An internal failure occurred.", status=500))
-    raise AssertionError("the last step gives a response")
+    assert response is not None, "the last step gives a response"
+    return response
+
+
+async def _through(following: tuple[Step, ...], exchange: Exchange) -> HttpResponse | None:
+    """Take an exchange through some steps, up to the one that answers; None if none does."""
+    for step in following:
+        await step(exchange)
+        if exchange.response is not None:
+            return exchange.response
+    return None
 
 
 def failure(exchange: Exchange, error: errors.AwsError) -> HttpResponse:
@@ -229,10 +146,8 @@ class Gateway:
             exchange = Exchange(self.kernel, request_of(scope), scope, receive)
             docker = registry.is_for_registry(exchange.request)  # the OCI Distribution API, no protocol of AWS's
             response = await (registry.answer(exchange) if docker else answer(exchange))
-            if exchange.service == "s3" and "origin" in exchange.request.headers:
-                await cors.add_headers(exchange, response)
-            if "sec-fetch-dest" in exchange.request.headers or "origin" in exchange.request.headers:
-                browser.finish(exchange, response)
+            for add in LAST_HEADERS:
+                await add(exchange, response)
             await body.send(response, exchange.request.method, send, receive)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:

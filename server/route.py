@@ -45,6 +45,7 @@ TARGETS = {
 }
 OTHER = ""
 FORM = "application/x-www-form-urlencoded"
+FORM_WITH_FILE = "multipart/form-data"
 
 
 def service_of(request: HttpRequest, identity: Identity) -> str:
@@ -125,6 +126,11 @@ def operation_of(service: str, request: HttpRequest) -> OperationModel:
         code = "InvalidAction" if protocol == "query" else "UnknownOperationException"
         raise errors.AwsError(code, f"The requested operation {name!r} is not recognized by the service.")
     return model.operation(name, service)
+
+
+def is_upload(request: HttpRequest) -> bool:
+    """Return whether a request is a form with a file, which only S3 takes."""
+    return request.method == "POST" and request.headers.get("content-type", "").startswith(FORM_WITH_FILE)
 
 
 def spoken_like(request: HttpRequest) -> str:

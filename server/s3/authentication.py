@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backends.aws.s3 import access, failures
-from server import authentication
+from server import authentication, route
 from server.s3 import requests
 
 if TYPE_CHECKING:
@@ -21,15 +21,11 @@ async def authenticate(exchange: Exchange) -> None:
     """
     assert exchange.identity is not None
     settings = exchange.kernel.settings
-    if exchange.service == "s3" and exchange.request.method == "OPTIONS":
+    if exchange.request.method == "OPTIONS":
         return  # browsers send no credentials with a preflight, but the query of a presigned URL
-    if (
-        exchange.service == "s3"
-        and not exchange.identity.caller.access_key
-        and "enforce" in {settings.auth, settings.iam}
-    ):
+    if not exchange.identity.caller.access_key and "enforce" in {settings.auth, settings.iam}:
         exchange.identity = replace(exchange.identity, account="")
-        if requests.is_form(exchange.request):
+        if route.is_upload(exchange.request):
             return
         name, _, key = requests.path_of(exchange)
         bucket = await requests.named_bucket(exchange)

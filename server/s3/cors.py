@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def refuse_foreign(exchange: Exchange) -> None:
     """Refuse a page of another origin, unless it asks a bucket whose CORS rules let it in, or asks what they are."""
-    if exchange.foreign and exchange.service == "s3" and "origin" in exchange.request.headers:
+    if exchange.foreign and "origin" in exchange.request.headers:
         if exchange.request.method == "OPTIONS":
             return
         bucket = await requests.named_bucket(exchange)
@@ -29,23 +29,23 @@ async def refuse_foreign(exchange: Exchange) -> None:
     await browser.refuse_foreign(exchange)
 
 
-async def preflight(exchange: Exchange) -> HttpResponse | None:
-    """Answer a preflight; None for one that names no bucket."""
+async def preflight(exchange: Exchange) -> None:
+    """Answer a preflight that names a bucket."""
     name, _, key = requests.path_of(exchange)
-    if not name:
-        return None
+    if exchange.request.method != "OPTIONS" or not name:
+        return
     bucket = await requests.bucket(exchange, name)
     headers = cors.preflight(bucket, exchange.request.headers, of_object=bool(key))
-    return HttpResponse(200, [("x-amz-request-id", exchange.request_id), *headers.items()])
+    exchange.response = HttpResponse(200, [("x-amz-request-id", exchange.request_id), *headers.items()])
 
 
 async def add_headers(exchange: Exchange, response: HttpResponse) -> None:
-    """Add to an answer what lets a page of another origin read it, where the bucket has rules for that."""
+    """Add to an answer of S3's what lets a page of another origin read it, where the bucket has rules for that."""
     request = exchange.request
-    if request.method == "OPTIONS" or request.headers["origin"] in browser.listed(
-        exchange.kernel.settings.allowed_origins
-    ):
-        return  # said already: by the preflight's answer, or by `browser.finish`
+    if exchange.service != "s3" or "origin" not in request.headers or request.method == "OPTIONS":
+        return
+    if request.headers["origin"] in browser.listed(exchange.kernel.settings.allowed_origins):
+        return  # `browser.add_headers` adds them
     bucket = await requests.named_bucket(exchange)
     if bucket is not None:
         response.headers += cors.answer_headers(bucket, request.headers["origin"], request.method).items()

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, url
 
 from api_specs import model
 from backends.aws.s3 import failures, objects, post_policy, tags
-from server import authorize, body
+from server import authorize, body, route
 from server.authentication import forms
 from server.protocol import protocol_of, xml_write
 from server.s3 import requests
@@ -25,12 +25,13 @@ NOT_HEADERS = {"key", "policy", "signature", "awsaccesskeyid", "success_action_s
                "redirect", "submit", "file", "bucket", "acl", "tagging"}  # fmt: skip
 
 
-async def upload(exchange: Exchange) -> HttpResponse | None:
-    """Answer a form that uploads a file; None for anything else."""
+async def upload(exchange: Exchange) -> None:
+    """Answer a form that uploads a file."""
+    if not route.is_upload(exchange.request):
+        return
     bucket, _, key = requests.path_of(exchange)
-    if not bucket or key or not requests.is_form(exchange.request):
-        return None
-    return await _upload(exchange, bucket)
+    if bucket and not key:
+        exchange.response = await _upload(exchange, bucket)
 
 
 async def _upload(exchange: Exchange, bucket: str) -> HttpResponse:

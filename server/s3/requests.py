@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from backends.aws.s3 import failures
 from backends.core.errors import AwsError
-from server import route
+from server import body, presigned, route, steps
 
 if TYPE_CHECKING:
     from backends.core.objects import Bucket
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 
 API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")  # Lambda's and others' paths begin with one
-FORM = "multipart/form-data"
-
-
-def is_form(request: HttpRequest) -> bool:
-    """Return whether a request is a form with a file, which only S3 takes."""
-    return request.method == "POST" and request.headers.get("content-type", "").startswith(FORM)
 
 
 def check_path(request: HttpRequest) -> None:
@@ -39,6 +33,33 @@ def check_length(request: HttpRequest) -> None:
     """Raise MissingContentLength for an upload that says nothing of its size."""
     if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
         raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
+
+
+async def read_path(exchange: Exchange) -> None:
+    """Bring the path into path style; raise for one that is no text, or whose presigned URL has run out."""
+    request = exchange.request
+    check_path(request)
+    route.virtual_host(request)
+    if request.method != "OPTIONS":  # a preflight is nobody's: the request that follows is looked at
+        presigned.check_expiry(request)
+
+
+async def read_body(exchange: Exchange) -> None:
+    """Read the body, or let the operation stream it."""
+    request = exchange.request
+    assert exchange.operation is not None
+    if exchange.body_read:
+        return
+    if exchange.operation.has_streaming_input:
+        check_length(request)
+        request.stream = body.stream(exchange.receive)
+    elif has_body(request):
+        await steps.read_whole(exchange)
+
+
+def has_body(request: HttpRequest) -> bool:
+    """Return whether a body follows the headers."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def path_of(exchange: Exchange) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""A streamed answer is read only as long as somebody hears it."""
+"""A body is read once; a streamed answer only as long as somebody hears it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from server import body
-from server.types import HttpResponse
+from server.types import HttpRequest, HttpResponse
+from tests.server.in_process import with_gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.server.in_process import InProcessClient
 
 
 def test_a_stream_is_closed_when_its_client_goes() -> None:
@@ -62,3 +66,17 @@ def test_a_stream_that_is_heard_comes_whole() -> None:
     asyncio.run(main())
     assert b"".join(message.get("body", b"") for message in sent) == b"012"
     assert not sent[-1].get("more_body")
+
+
+def test_a_body_that_named_no_service_is_not_read_twice(tmp_path: Path) -> None:
+    """Read again, an empty one would wait for the client to leave: no header says that it is empty."""
+
+    async def work(client: InProcessClient) -> None:
+        headers = {"host": "s3.us-east-1.amazonaws.com", "transfer-encoding": "chunked"}
+        request = HttpRequest("POST", "/bucket/key", b"/bucket/key", b"uploads", headers)
+        answer = await asyncio.wait_for(client.send(request), 5)
+        assert answer.status == 404
+        assert isinstance(answer.body, bytes)
+        assert b"NoSuchBucket" in answer.body
+
+    with_gateway(tmp_path, work)
