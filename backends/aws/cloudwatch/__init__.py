@@ -8,7 +8,7 @@ Guide: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/
     metrics.py      PutMetricData, ListMetrics, and the end of a point's life
     points.py       points -> periods; statistics.py: what one period says
     reads.py        GetMetricStatistics, GetMetricData
-    grammar.py      metric math: text -> tree; mathematics.py: tree -> time series; functions.py; search.py
+    grammar.py      metric math: text -> tree; mathematics.py: tree -> time series (series.py); functions.py; search.py
     alarms.py       what changes alarms; alarm_reads.py; alarm_store.py: what is kept of them; rules.py: composite ones
     judgement.py    the pure decision; watch.py: the loop; actions.py: who is told
     dashboards.py   documents that are kept

@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.cloudwatch.mathematics import Scope, Series, as_array, evaluate, fail
+from backends.aws.cloudwatch.series import Scope, Series, as_array, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from backends.aws.cloudwatch.grammar import Node
+    from collections.abc import Callable, Iterable, Sequence
 
 NOT_BUILT = frozenset({"ANOMALY_DETECTION_BAND", "INSIGHT_RULE_METRIC", "SERVICE_QUOTA", "LAMBDA", "DB_PERF_INSIGHTS"})
 SUMMARIES: dict[str, Callable[[Sequence[float]], float]] = {
@@ -41,11 +39,11 @@ CALENDAR: dict[str, Callable[[datetime], float]] = {
 }
 
 
-def call(name: str, parts: Sequence[Node], scope: Scope) -> Any:
-    """Call a function. ValidationError for one that is none, that is not built, or for arguments it does not take."""
+def call(name: str, arguments: Iterable[Any], scope: Scope) -> Any:
+    """Call a function; its arguments are computed once it is known to be built. ValidationError for one that is none, that is not built, or for arguments it does not take."""
     if name in NOT_BUILT:
         raise fail(f"LocalMaker does not implement the function {name} of metric math yet.")
-    values = [evaluate(part, scope) for part in parts]
+    values = list(arguments)
     if name in SUMMARIES:
         return _summary(name, *_taken(name, values, 1))
     if name in EACH:

@@ -10,6 +10,7 @@ import orjson
 
 from backends.aws.cloudwatch import grammar, mathematics, points, refusals, search, statistics
 from backends.aws.cloudwatch.metrics import walk
+from backends.aws.cloudwatch.series import Scope, Series
 from backends.core import errors
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from backends.core.context import Context
 
     Query = dict[str, Any]
-    Result = mathematics.Series | list[mathematics.Series]
+    Result = Series | list[Series]
 
 MAX_QUERIES = 500
 ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
@@ -88,7 +89,7 @@ def compute(cx: Context, queries: Sequence[Query], start: float, end: float) -> 
             continue
         period = query.get("Period", min(periods, default=60))
         first = points.rounded(start, period, cx.clock.now())
-        scope = mathematics.Scope(first, end, period, known, metrics, partial(_search, cx, start, end))
+        scope = Scope(first, end, period, known, metrics, partial(_search, cx, start, end))
         try:
             known[query["Id"]] = mathematics.result(grammar.parse(query["Expression"]), scope)
         except errors.AwsError as error:
@@ -97,11 +98,11 @@ def compute(cx: Context, queries: Sequence[Query], start: float, end: float) -> 
     return known
 
 
-def _search(cx: Context, start: float, end: float, text: str, stat: str, period: int) -> list[mathematics.Series]:
+def _search(cx: Context, start: float, end: float, text: str, stat: str, period: int) -> list[Series]:
     """Return the series of the metrics that a search finds, at most as many as AWS gives."""
     holds = search.parse(text)
     _check_stat({"Stat": stat, "Period": period, "Metric": {"MetricName": "", "Namespace": ""}}, "SEARCH")
-    series: list[mathematics.Series] = []
+    series: list[Series] = []
     for namespace, name, written in walk(cx, {}):
         dimensions = orjson.loads(written)
         if len(series) < search.MOST_FOUND and holds(search.Candidate(namespace, name, dimensions)):
@@ -113,7 +114,7 @@ def _search(cx: Context, start: float, end: float, text: str, stat: str, period:
     return series
 
 
-def _metric(cx: Context, query: Query, start: float, end: float) -> mathematics.Series:
+def _metric(cx: Context, query: Query, start: float, end: float) -> Series:
     stat = query["MetricStat"]
     named, period = stat["Metric"], stat["Period"]
     dimensions = refusals.dimensions(named.get("Dimensions", []))
@@ -123,4 +124,4 @@ def _metric(cx: Context, query: Query, start: float, end: float) -> mathematics.
     periods = points.series(cx, metric, points.rounded(start, period, cx.clock.now()), end, period)
     values = ((at, read(of_period)) for at, of_period in sorted(periods.items()))
     label = query.get("Label", named["MetricName"])
-    return mathematics.Series({at: value for at, value in values if value is not None}, period, label)
+    return Series({at: value for at, value in values if value is not None}, period, label)

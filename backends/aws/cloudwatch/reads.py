@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from backends.aws.cloudwatch import points, queries, refusals, statistics
-from backends.aws.cloudwatch.mathematics import MAX_STEPS
+from backends.aws.cloudwatch.series import MAX_STEPS
 from backends.core import listing
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
-    from backends.aws.cloudwatch.mathematics import Series
+    from backends.aws.cloudwatch.series import Series
     from backends.core.context import Context
 
 MAX_DATAPOINTS = 1440

@@ -10,9 +10,10 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.cloudwatch import alarms, mathematics, points, queries, refusals, rules, statistics
+from backends.aws.cloudwatch import alarms, points, queries, refusals, rules, statistics
 from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, move, remember, type_of
 from backends.aws.cloudwatch.judgement import ALARM, COMPARISONS, EXTRA_PERIODS, INSUFFICIENT, OK, Rule, judge
+from backends.aws.cloudwatch.series import Series
 from backends.core.events import on
 from backends.core.loops import every
 
@@ -64,7 +65,7 @@ def values_at(cx: Context, body: dict[str, Any], end: float, period: int) -> lis
     if "Metrics" in body:
         returned = next(query for query in body["Metrics"] if query.get("ReturnData", True))
         result = queries.compute(cx, body["Metrics"], start, end)[returned["Id"]]
-        series = result if isinstance(result, mathematics.Series) else (result or [mathematics.Series({}, period)])[0]
+        series = result if isinstance(result, Series) else (result or [Series({}, period)])[0]
         return [series.points.get(start + step * period) for step in range(count)]
     metric = points.Metric(
         body["Namespace"], body["MetricName"], refusals.dimensions(body["Dimensions"]), body.get("Unit")

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from backends.aws.cloudwatch import grammar, mathematics
+from backends.aws.cloudwatch.series import Scope, Series
 from backends.core.errors import AwsError
 from tests.aws.conftest import START
 
@@ -157,8 +158,8 @@ def test_what_is_not_built_says_so(cloudwatch: Any) -> None:
         assert caught.value.response["Error"]["Code"] == "NotImplemented"
 
 
-def _series(*values: float | None) -> mathematics.Series:
-    return mathematics.Series({60.0 * n: float(v) for n, v in enumerate(values) if v is not None}, 60, "x")
+def _series(*values: float | None) -> Series:
+    return Series({60.0 * n: float(v) for n, v in enumerate(values) if v is not None}, 60, "x")
 
 
 KNOWN = {
@@ -170,7 +171,7 @@ KNOWN = {
     "if2": _series(30, None, 0, 0, 30),
     "if3": _series(0, 0, 20, None, 20),
 }
-SCOPE = mathematics.Scope(0.0, 300.0, 60, KNOWN, frozenset({"m1", "m2"}))
+SCOPE = Scope(0.0, 300.0, 60, KNOWN, frozenset({"m1", "m2"}))
 
 
 # The rows about a, b and if1..if3 are the examples of the user guide's page on metric math.
@@ -196,7 +197,7 @@ SCOPE = mathematics.Scope(0.0, 300.0, 60, KNOWN, frozenset({"m1", "m2"}))
 )  # fmt: skip
 def test_what_expressions_give(expression: str, expected: list[float]) -> None:
     found = mathematics.result(grammar.parse(expression), SCOPE)
-    assert isinstance(found, mathematics.Series)
+    assert isinstance(found, Series)
     assert [value for _, value in sorted(found.points.items())] == pytest.approx(expected)
 
 
