@@ -12,9 +12,10 @@ parliament read, write and lint; moto's access control ignores conditions; princ
 
 from __future__ import annotations
 
-from backends.core.policy.decide import Decision, Question, decide, matching
+from backends.core.policy.decide import Decision, decide, matching
 from backends.core.policy.document import Kind, Policy, PolicyError, Statement, parse
 from backends.core.policy.evaluate import Verdict, evaluate
+from backends.core.policy.question import Question
 
 __all__ = [
     "Decision", "Kind", "Policy", "PolicyError", "Question", "Statement", "Verdict", "decide", "evaluate", "matching",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backends.core.policy import patterns, principals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from backends.core.policy.document import Policy, Statement
+    from backends.core.policy.question import Question
 
 
 class Decision(enum.Enum):
@@ -20,30 +20,6 @@ class Decision(enum.Enum):
     ALLOW = "allowed"
     DENY = "explicitDeny"
     IMPLICIT = "implicitDeny"
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked: may this principal do this action on this resource.
-
-    `action` is `s3:GetObject`, `resource` an ARN or `*`. `principal` is an ARN (user, role session, `...:root`), a service
-    (`sagemaker.amazonaws.com`) or empty (anonymous); `account` is its account. `context` holds condition keys in any case,
-    each with one value or several; `aws:PrincipalArn` there is the role's ARN with its path when a session asks.
-    """
-
-    action: str
-    resource: str
-    principal: str = ""
-    account: str = ""
-    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    keys: Mapping[str, tuple[str, ...]] = field(init=False)
-    """The context as conditions read it: lower-case names, tuples of values."""
-
-    def __post_init__(self) -> None:
-        keys = {
-            name.lower(): (value,) if isinstance(value, str) else tuple(value) for name, value in self.context.items()
-        }
-        object.__setattr__(self, "keys", keys)
 
 
 def decide(policies: Iterable[Policy], question: Question) -> Decision:

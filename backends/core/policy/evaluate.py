@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends.core.policy import principals
-from backends.core.policy.decide import Decision, Question, decide, matching
+from backends.core.policy.decide import Decision, decide, matching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backends.core.policy.document import Policy
+    from backends.core.policy.question import Question
 
 IDENTITY, RESOURCE = "identity-based policy", "resource-based policy"
 BOUNDARY, SESSION = "permissions boundary", "session policy"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from backends.core.policy.decide import Question
     from backends.core.policy.document import Statement
+    from backends.core.policy.question import Question
 
 
 ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
