@@ -23,13 +23,13 @@ def train(values: dict[str, Any], matrices: dict[str, Any]) -> dict[str, Any]:
     import scipy.sparse
     import xgboost
 
-    from containers.xgboost import callbacks, training
+    from containers.xgboost import arguments, callbacks
 
     rows = scipy.sparse.vstack([matrix.get_data() for matrix in matrices.values()], format="csr")
     label = np.concatenate([matrix.get_label() for matrix in matrices.values()])
     weights = [matrix.get_weight() for matrix in matrices.values()]
     weight = np.concatenate(weights) if all(part.size for part in weights) else None
-    arguments = training.library_arguments(values)
+    given = arguments.library_arguments(values)
     boosters: dict[str, Any] = {}
     scores: dict[str, list[float]] = {}
     predicted: list[tuple[np.ndarray, np.ndarray]] = []
@@ -41,14 +41,14 @@ def train(values: dict[str, Any], matrices: dict[str, Any]) -> dict[str, Any]:
         }
         log: dict[str, dict[str, list[float]]] = {}
         print(f"Training fold {number}", flush=True)
-        booster = boosters[f"{training.MODEL_NAME}-{number}"] = xgboost.train(
+        booster = boosters[f"{arguments.MODEL_NAME}-{number}"] = xgboost.train(
             num_boost_round=values["num_round"],
             dtrain=parts["train"],
             evals=[(matrix, name) for name, matrix in parts.items()],
             evals_result=log,
-            callbacks=[callbacks.LogLine(0), *training.early_stopping(values, parts)],
+            callbacks=[callbacks.LogLine(0), *arguments.early_stopping(values, parts)],
             verbose_eval=False,
-            **arguments,
+            **given,
         )
         predicted.append((outside, booster.predict(parts["validation"])))
         for name, metrics in log.items():

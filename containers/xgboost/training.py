@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from containers.toolkit.command_line import ClientError
 from containers.toolkit.opt_ml import opt_ml
-from containers.xgboost import data, hyperparameters
+from containers.xgboost import arguments, data, hyperparameters
 from containers.xgboost.distributed import communicator
 
 if TYPE_CHECKING:
@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 
     from containers.toolkit.opt_ml import OptMl
 
-MODEL_NAME = "xgboost-model"
-_NOT_FOR_THE_LIBRARY = (
-    "_kfold", "_num_cv_round", "_tuning_objective_metric", "csv_weights", "early_stopping_rounds", "eval_metric", "num_round",
-    "save_model_on_termination",
-)  # fmt: skip
-_WITHOUT_EFFECT = (
-    "deterministic_histogram", "dsplit", "predictor", "prob_buffer_row", "silent", "single_precision_histogram",
-    "sketch_eps",
-    "use_dask_gpu_training",
-)  # fmt: skip
-"""Accepted as in the real container; the library of this recipe has done away with them."""
 _EXPORT_ROWS = 256
 
 
@@ -72,7 +61,7 @@ def _train(tree: OptMl, values: dict[str, Any], *, stores_model: bool) -> tuple[
 
             boosters = cross_validation.train(values, matrices)
         else:
-            boosters = {MODEL_NAME: boost(tree, values, matrices, stores_model=stores_model)}
+            boosters = {arguments.MODEL_NAME: boost(tree, values, matrices, stores_model=stores_model)}
     except xgboost.core.XGBoostError as problem:
         # What the library refuses at this point is the data or a parameter: labels out of range, too few classes ...
         raise ClientError(data.first_sentence(str(problem))) from problem
@@ -93,12 +82,12 @@ def boost(tree: OptMl, values: dict[str, Any], matrices: dict[str, Any], *, stor
         done = xgboost.Booster(model_file=start).num_boosted_rounds()
         print(f"Resuming from {resumed.name}: {done} of {values['num_round']} rounds are done", flush=True)
     steps: list[Any] = [callbacks.LogLine(first_round=done)]
-    steps += early_stopping(values, matrices)
+    steps += arguments.early_stopping(values, matrices)
     if stores_model and checkpoints:
         steps.append(callbacks.Checkpoint(checkpoints, first_round=done))
     if stores_model and values.get("save_model_on_termination") == "true":
         tree.model.mkdir(parents=True, exist_ok=True)
-        steps.append(callbacks.KeepModel(tree.model / MODEL_NAME))
+        steps.append(callbacks.KeepModel(tree.model / arguments.MODEL_NAME))
     return xgboost.train(
         num_boost_round=max(0, values["num_round"] - done),
         dtrain=matrices["train"],
@@ -106,57 +95,8 @@ def boost(tree: OptMl, values: dict[str, Any], matrices: dict[str, Any], *, stor
         xgb_model=start,
         callbacks=steps,
         verbose_eval=False,
-        **library_arguments(values),
+        **arguments.library_arguments(values),
     )
-
-
-def library_arguments(values: dict[str, Any]) -> dict[str, Any]:
-    """Return `params` and `custom_metric` for `xgboost.train`."""
-    parameters = {name: value for name, value in values.items() if name not in _NOT_FOR_THE_LIBRARY}
-    for name in _WITHOUT_EFFECT:
-        if parameters.pop(name, None) is not None:
-            print(f"{name} has no effect in this version of XGBoost", flush=True)
-    if parameters.get("tree_method") == "gpu_hist":
-        parameters |= {"tree_method": "hist", "device": "cuda"}
-    if parameters.get("objective") == "reg:linear":
-        parameters["objective"] = "reg:squarederror"
-    if "updater" in parameters:
-        parameters["updater"] = ",".join(parameters["updater"])
-    metrics = metrics_of(values)
-    custom = [name for name in metrics if name in hyperparameters.CUSTOM_METRICS]
-    parameters["eval_metric"] = [name for name in metrics if name not in custom]
-    if not custom:
-        return {"params": parameters}
-    from containers.xgboost.metrics import custom_metric
-
-    parameters["disable_default_eval_metric"] = 0 if parameters["eval_metric"] else 1
-    return {
-        "params": parameters,
-        "custom_metric": custom_metric(custom, parameters.get("objective", "reg:squarederror")),
-    }
-
-
-def metrics_of(values: dict[str, Any]) -> list[str]:
-    """Return the metrics to compute: those asked for and the one a tuning job looks at (`validation:rmse`)."""
-    metrics = list(values.get("eval_metric", []))
-    tuned = values.get("_tuning_objective_metric", "").partition(":")[2]
-    return [*metrics, tuned] if tuned and tuned not in metrics else metrics
-
-
-def early_stopping(values: dict[str, Any], matrices: dict[str, Any]) -> list[Any]:
-    """Return the callback that stops on the tuned metric, or else on the last one named; the best model is kept."""
-    rounds = values.get("early_stopping_rounds")
-    if rounds is None:
-        return []
-    import xgboost
-
-    metrics = metrics_of(values)
-    name = metrics[-1] if metrics else None
-    watched = "validation" if "validation" in matrices else "train"
-    maximize = hyperparameters.is_maximized(name) if name else None
-    return [
-        xgboost.callback.EarlyStopping(rounds, metric_name=name, data_name=watched, maximize=maximize, save_best=True)
-    ]
 
 
 def _check_channels(tree: OptMl) -> None:
