@@ -56,7 +56,7 @@ class Settings:
         int, "Hosts of jobs that run at once; 0: one per CPU and at least four, as far as the memory allows 2 GiB each."
     ] = 0
     strict_images: Annotated[bool, "Refuse an image whose library versions would be substituted."] = False
-    base_image: Annotated[str, "Image that the recipes' Dockerfiles start from."] = "python:3.11-slim"
+    base_image: Annotated[str, "Image that the recipes' Dockerfile starts from."] = "python:3.11-slim"
     max_body_bytes: Annotated[int, "Largest body of a request that is not streamed, in bytes."] = 32 * 1024 * 1024
     auth: Annotated[
         str,

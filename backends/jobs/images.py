@@ -36,13 +36,8 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """The recipe's own folder; the Docker build context is its parent, since the toolkit is shared."""
+        """The recipe's own folder; the Docker build context is its parent, since the toolkit and the Dockerfile are shared."""
         return CONTAINERS / self.name
-
-    @property
-    def dockerfile(self) -> Path:
-        """Its Dockerfile."""
-        return self.folder / "Dockerfile"
 
     def requirements(self, *, cuda: bool) -> Path:
         """Return the lock file: exact versions for CPU or for CUDA."""

@@ -73,7 +73,7 @@ def docker_image(
         return reference
     log_line(f"Building the image {reference} from {base}; this happens once.")
     started = time.monotonic()
-    arguments = {"BASE_IMAGE": base, "REQUIREMENTS": f"requirements.{kind}.txt"}
+    arguments = {"BASE_IMAGE": base, "RECIPE": recipe.name, "REQUIREMENTS": f"requirements.{kind}.txt"}
     arguments |= {
         name: os.environ[f"LOCALMAKER_{name}"] for name in _BUILD_ARGUMENTS if f"LOCALMAKER_{name}" in os.environ
     }
@@ -81,7 +81,7 @@ def docker_image(
         fileobj=_context(),
         custom_context=True,
         encoding="gzip",
-        dockerfile=f"{recipe.name}/Dockerfile",
+        dockerfile="Dockerfile",
         tag=reference,
         buildargs=arguments,
         rm=True,
@@ -95,7 +95,7 @@ def docker_image(
 
 
 def lock_hash(recipe: Recipe, *, cuda: bool, code: bool = False, base: str = "") -> str:
-    """Return 12 hex digits over the lock file and the Python version; with `code` also over the shared folders and `base`."""
+    """Return 12 hex digits over the lock file and the Python version; with `code` also over all of `containers/` and `base`."""
     digest = hashlib.sha256(recipe.requirements(cuda=cuda).read_bytes())
     digest.update(f"{sys.version_info[:2]} {base}".encode())
     if code:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backends.jobs import recipes
 from backends.jobs.images import CONTAINERS, RECIPES, Recipe
 from backends.jobs.recipes import RecipeError, docker_image, lock_hash, virtual_environment
 from backends.jobs.runners.process import ProcessRunner
@@ -67,6 +69,23 @@ def test_a_changed_lock_makes_another_environment(tiny: TinyRecipe) -> None:
     before = lock_hash(tiny, cuda=False)
     tiny.requirements(cuda=False).write_text("six==1.16.0\n")
     assert lock_hash(tiny, cuda=False) != before
+
+
+@pytest.mark.parametrize("changed", ["Dockerfile", "toolkit/opt_ml.py", "inference/requirements.cpu.txt"])
+def test_an_image_is_another_once_something_in_it_changes(
+    changed: str, tiny: TinyRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(CONTAINERS, tmp_path / "containers", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(recipes, "CONTAINERS", tmp_path / "containers")
+    recipes._sources.cache_clear()
+    try:
+        before = lock_hash(tiny, cuda=False, code=True)
+        with (tmp_path / "containers" / changed).open("a") as file:
+            file.write("# changed\n")
+        assert lock_hash(tiny, cuda=False, code=True) != before
+        assert lock_hash(tiny, cuda=False, code=True, base="another") != lock_hash(tiny, cuda=False, code=True)
+    finally:
+        recipes._sources.cache_clear()
 
 
 def test_two_jobs_at_once_make_one_environment(tiny: TinyRecipe, tmp_path: Path) -> None:
