@@ -46,7 +46,7 @@ STEPS: tuple[Step, ...] = (
     browser.refuse_foreign,
     authentication.authenticate,
     steps.find_operation,
-    steps.leave_to_moto,
+    steps.forward_shared,
     *LAST_STEPS,
 )
 
@@ -69,7 +69,7 @@ MOTO_STEPS: tuple[Step, ...] = (
     browser.refuse_foreign,
     authentication.authenticate,
     authorize.authorize_other,
-    steps.ask_moto,
+    steps.forward_to_moto,
 )
 """Of the services that are not ours."""
 

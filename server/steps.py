@@ -50,16 +50,16 @@ async def find_operation(exchange: Exchange) -> None:
     exchange.operation = route.operation_of(exchange.service, exchange.request)
 
 
-async def leave_to_moto(exchange: Exchange) -> None:
+async def forward_shared(exchange: Exchange) -> None:
     """Let moto answer an operation that a service of ours shares with it."""
     assert exchange.operation is not None
     key = (exchange.service, exchange.operation.name)
     if exchange.service in route.SHARED_WITH_MOTO and key not in exchange.kernel.operations:
         await authorize.authorize_other(exchange)
-        await ask_moto(exchange)
+        await forward_to_moto(exchange)
 
 
-async def ask_moto(exchange: Exchange) -> None:
+async def forward_to_moto(exchange: Exchange) -> None:
     """Let moto answer, whole."""
     exchange.response = await moto_proxy.answer(exchange.kernel, exchange.request, exchange.identity)
 
