@@ -5,7 +5,7 @@ States of an alarm: INSUFFICIENT_DATA, OK, ALARM. Tables: metric_points (kernel;
 alarm_history; alarms and dashboards are documents in `resources`. Events sent: Alarm, and AwsCall for actions; AwsCallDone is heard.
 Guide: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/
 
-    metrics.py      PutMetricData, ListMetrics, and the end of a point's life
+    metrics.py      PutMetricData, ListMetrics; retention.py: the end of points and of history
     points.py       points -> periods; statistics.py: what one period says
     reads.py        GetMetricStatistics, GetMetricData
     grammar.py      metric math: text -> tree; mathematics.py: tree -> time series (series.py); functions.py; search.py

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, or_, select
 
-from backends.aws.cloudwatch import refusals, rules
+from backends.aws.cloudwatch import refusals, retention, rules
 from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, METRIC, type_of
 from backends.aws.cloudwatch.tables import alarm_history
 from backends.core import listing
@@ -18,10 +17,7 @@ from backends.core.operation import operation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Delete
-
     from backends.core.context import Context
-    from backends.core.db import Transaction
     from backends.core.documents import Document
     from backends.core.kernel import Kernel
 
@@ -140,14 +136,4 @@ def _item(row: Any) -> dict[str, Any]:
 @every(3600.0)
 def forget_history(kernel: Kernel) -> None:
     """Delete what is older than CloudWatch keeps history, on each account's own clock."""
-    accounts = kernel.db.read_blocking(
-        lambda tx: list(tx.connection.execute(select(alarm_history.c.account).distinct()).scalars())
-    )
-    for account in accounts:
-        before = kernel.clocks.now(account) - HISTORY_S
-        old = delete(alarm_history).where(alarm_history.c.account == account, alarm_history.c.time < before)
-        kernel.db.write_blocking(partial(_run, old))
-
-
-def _run(statement: Delete, tx: Transaction) -> None:
-    tx.connection.execute(statement)
+    retention.forget_old(kernel, alarm_history, HISTORY_S)

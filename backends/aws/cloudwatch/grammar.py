@@ -6,10 +6,11 @@ Source: CloudWatch user guide, "Metric math syntax and functions".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.cloudwatch import refusals
+from backends.core.grammar import Language
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,28 +73,14 @@ RULES: dict[str, Callable[[list[Any]], Node]] = {
     "logical_or": lambda tokens: _node("binary", "||", *tokens),
 }
 """What each rule of the grammar becomes."""
-
-
-@cache
-def _parser() -> Any:
-    from lark import Lark, Transformer  # 40 ms: paid by whoever asks for an expression
-
-    build: Transformer[Any, Any] = Transformer()
-    for rule, make in RULES.items():
-        setattr(build, rule, make)
-    # Built while it is parsed, so that no depth of nesting is one of Python's stack.
-    return Lark(GRAMMAR, parser="lalr", transformer=build, maybe_placeholders=False)
+LANGUAGE = Language(GRAMMAR, RULES)
 
 
 @lru_cache(512)
 def parse(expression: str) -> Node:
     """Read an expression. ValidationError for what is none."""
-    from lark.exceptions import LarkError
-
-    try:
-        tree: Node = _parser().parse(expression)
-    except LarkError as error:
-        raise refusals.validation(f"Invalid syntax in expression {expression!r}.") from error  # Unverified: wording
+    refusal = refusals.validation(f"Invalid syntax in expression {expression!r}.")  # Unverified: wording
+    tree: Node = LANGUAGE.parse(expression, refusal)
     if tree.depth > MAX_DEPTH:
         raise refusals.validation("The expression is nested too deeply.")
     return tree

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 
-from backends.aws.cloudwatch import refusals
+from backends.aws.cloudwatch import refusals, retention
 from backends.core import listing, metricstore
 from backends.core.loops import every
 from backends.core.operation import operation
@@ -23,10 +22,7 @@ from backends.core.tables import metric_points
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Delete
-
     from backends.core.context import Context
-    from backends.core.db import Transaction
     from backends.core.kernel import Kernel
 
 MAX_METRICS = 1000
@@ -175,14 +171,4 @@ def walk(cx: Context, request: dict[str, Any], mark: list[str] | None = None) ->
 @every(3600.0)
 def forget_old_points(kernel: Kernel) -> None:
     """Delete what is older than CloudWatch keeps anything, 455 days, on each account's own clock."""
-    accounts = kernel.db.read_blocking(
-        lambda tx: list(tx.connection.execute(select(metric_points.c.account).distinct()).scalars())
-    )
-    for account in accounts:
-        before = kernel.clocks.now(account) - KEPT_S
-        old = delete(metric_points).where(metric_points.c.account == account, metric_points.c.time < before)
-        kernel.db.write_blocking(partial(_run, old))
-
-
-def _run(statement: Delete, tx: Transaction) -> None:
-    tx.connection.execute(statement)
+    retention.forget_old(kernel, metric_points, KEPT_S)

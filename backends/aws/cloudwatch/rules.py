@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.cloudwatch import refusals
 from backends.core import arn as arns
+from backends.core.grammar import Language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,27 +66,14 @@ RULES: dict[str, Callable[[list[Any]], Rule]] = {
     "logical_and": _join(all),
     "logical_or": _join(any),
 }
-
-
-@cache
-def _parser() -> Any:
-    from lark import Lark, Transformer
-
-    build: Transformer[Any, Any] = Transformer()
-    for rule, make in RULES.items():
-        setattr(build, rule, make)
-    return Lark(GRAMMAR, parser="lalr", transformer=build)
+LANGUAGE = Language(GRAMMAR, RULES)
 
 
 @lru_cache(256)
 def parse(text: str) -> Rule:
     """Read a rule. ValidationError for what is none."""
-    from lark.exceptions import LarkError
-
-    try:
-        rule: Rule = _parser().parse(text)
-    except LarkError as error:
-        raise refusals.validation(f"AlarmRule must not contain: {text}") from error  # Unverified: wording
+    refusal = refusals.validation(f"AlarmRule must not contain: {text}")  # Unverified: wording
+    rule: Rule = LANGUAGE.parse(text, refusal)
     if rule.depth > MAX_DEPTH or len(rule.children) > MAX_CHILDREN:
         raise refusals.validation(f"AlarmRule must name at most {MAX_CHILDREN} alarms and be nested no deeper.")
     return rule

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.cloudwatch import refusals
+from backends.core.grammar import Language
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,27 +116,14 @@ RULES: dict[str, Callable[[list[Any]], Any]] = {
     "property": _property,
     "anywhere": lambda parts: lambda candidate: any(parts[0](text) for text in candidate.everything()),
 }
-
-
-@cache
-def _parser() -> Any:
-    from lark import Lark, Transformer
-
-    build: Transformer[Any, Any] = Transformer()
-    for rule, make in RULES.items():
-        setattr(build, rule, make)
-    return Lark(GRAMMAR, parser="lalr", transformer=build)
+LANGUAGE = Language(GRAMMAR, RULES)
 
 
 @lru_cache(256)
 def parse(text: str) -> Holds:
     """Read a search. ValidationError for what is none."""
-    from lark.exceptions import LarkError
-
     if len(text) > MAX_LENGTH or text.count("(") + text.count("NOT") > 50:
         raise refusals.validation("The search expression is too long.")
-    try:
-        holds: Holds = _parser().parse(text)
-    except LarkError as error:
-        raise refusals.validation(f"Invalid search expression {text!r}.") from error  # Unverified: wording
+    refusal = refusals.validation(f"Invalid search expression {text!r}.")  # Unverified: wording
+    holds: Holds = LANGUAGE.parse(text, refusal)
     return holds

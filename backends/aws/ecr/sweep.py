@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from sqlalchemy import delete, exists, select, true
 from backends.aws.ecr import layers
 from backends.aws.ecr.tables import ecr_contents, ecr_layers, ecr_uploads
 from backends.core.loops import every
+from backends.core.objects import orphans
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -19,30 +19,16 @@ if TYPE_CHECKING:
     from backends.core.db import Transaction
     from backends.core.kernel import Kernel
 
-log = logging.getLogger(__name__)
 UNUSED_S = 3600.0
 """How long a layer stays that no image names: its image may still be on its way."""
 UPLOAD_S = 86_400.0
 """How long an upload may take; Docker begins a new one with each push."""
-CLOCK_MARGIN_S = 0.1
-SHARED_KEEP_S = 3600.0
 BATCH = 500
 
 
 def start(kernel: Kernel) -> None:
     """Look for files that no row names in a thread, while requests are already answered."""
-    before = time.time() - (CLOCK_MARGIN_S if kernel.db.is_sqlite else SHARED_KEEP_S)
-    kernel.state["loop"].run_in_executor(None, _remove_orphans, kernel, before)
-
-
-def _remove_orphans(kernel: Kernel, before: float) -> None:
-    try:
-        removed = remove_orphans(kernel, before)
-    except Exception:
-        log.exception("the sweep of ECR's files failed; it comes again with the next start")
-    else:
-        if removed:
-            log.info("removed %d ECR files that no row names", removed)
+    orphans.sweep_at_start(kernel, "ECR", remove_orphans)
 
 
 def remove_orphans(kernel: Kernel, before: float) -> int:
@@ -53,14 +39,7 @@ def remove_orphans(kernel: Kernel, before: float) -> int:
         if upload not in begun:
             files.abandon(upload)
             removed += 1
-    blobs = files.blobs
-    for names in blobs.names(before):
-        for first in range(0, len(names), BATCH):
-            some = names[first : first + BATCH]
-            for blob in set(some) - kernel.db.read_blocking(lambda tx, some=some: _named(tx, some)):  # type: ignore[misc]
-                blobs.remove(blob)
-                removed += 1
-    return removed
+    return removed + orphans.remove_unnamed(kernel, files.blobs, before, _named)
 
 
 def _named(tx: Transaction, blobs: list[str]) -> set[str]:

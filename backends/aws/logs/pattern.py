@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from backends.aws.logs import scope
 from backends.core import errors
+from backends.core.grammar import Language
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,25 +103,11 @@ def _terms(text: str) -> Callable[[str], Extracted | None]:
     return match
 
 
-@cache
-def _parser() -> Any:
-    from lark import Lark, Transformer
-
-    build: Transformer[Any, Any] = Transformer()
-    for rule, make in RULES.items():
-        setattr(build, rule, make)
-    return Lark(GRAMMAR, parser="lalr", start=["json", "fields"], transformer=build)
-
-
 def _structured(text: str) -> Pattern:
-    from lark.exceptions import LarkError
-
     if text.count("(") > MAX_DEPTH or text.count("||") + text.count("&&") > MAX_DEPTH:
         raise scope.invalid("Invalid filter pattern")
-    try:
-        parsed: Pattern = _parser().parse(text, start="json" if text[0] == "{" else "fields")
-    except LarkError as error:
-        raise scope.invalid("Invalid filter pattern") from error
+    refusal = scope.invalid("Invalid filter pattern")
+    parsed: Pattern = LANGUAGE.parse(text, refusal, start="json" if text[0] == "{" else "fields")
     return parsed
 
 
@@ -298,3 +285,4 @@ RULES: dict[str, Callable[[list[Any]], Any]] = {
     "fields": _fields,
 }
 """What each rule of the grammar becomes."""
+LANGUAGE = Language(GRAMMAR, RULES, "json", "fields")

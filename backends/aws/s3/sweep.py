@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
 from backends.core.loops import every
+from backends.core.objects import orphans
 from backends.core.objects.tables import buckets, garbage, objects, parts, uploads
 
 if TYPE_CHECKING:
     from backends.core.db import Transaction
     from backends.core.kernel import Kernel
 
-log = logging.getLogger(__name__)
 KEEP_S = 60.0
 """How long a blob outlives its row: a copy that has read the row must still find the file."""
-CLOCK_MARGIN_S = 0.1  # the kernel stamps files with a clock that is a tick behind
-SHARED_KEEP_S = 3600.0
 BATCH = 500
 
 
 def start(kernel: Kernel) -> None:
-    """Look for orphans in a thread, while requests are already answered: what they write is newer than the start."""
-    before = time.time() - (CLOCK_MARGIN_S if kernel.db.is_sqlite else SHARED_KEEP_S)
-    kernel.state["loop"].run_in_executor(None, _sweep, kernel, before)
-
-
-def _sweep(kernel: Kernel, before: float) -> None:
-    try:
-        removed = remove_orphans(kernel, before)
-    except Exception:
-        log.exception("the sweep of S3's files failed; it comes again with the next start")
-    else:
-        if removed:
-            log.info("removed %d S3 files that no row names", removed)
+    """Look for orphans in a thread, while requests are already answered."""
+    orphans.sweep_at_start(kernel, "S3", remove_orphans)
 
 
 def remove_orphans(kernel: Kernel, before: float) -> int:
     """Remove temporary files, and blobs that no row names, from before that time (epoch seconds); count the blobs."""
     kernel.objects.blobs.sweep_temporary(before)
-    removed = 0
-    for names in kernel.objects.blobs.names(before):
-        for first in range(0, len(names), BATCH):
-            some = names[first : first + BATCH]
-            known = kernel.db.read_blocking(lambda tx, some=some: _named(tx, some))  # type: ignore[misc]
-            for orphan in set(some) - known:
-                kernel.objects.blobs.remove(orphan)
-                removed += 1
-    return removed
+    return orphans.remove_unnamed(kernel, kernel.objects.blobs, before, _named)
 
 
 def _named(tx: Transaction, blobs: list[str]) -> set[str]:
