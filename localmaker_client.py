@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-ASK_S = 60.0
+TIMEOUT_S = 60.0
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 # Our folder comes first on the child's path, whatever the project has installed under the names of our packages.
@@ -62,7 +62,7 @@ class LocalMaker:
             cwd=self.data_dir,
             capture_output=True,
             text=True,
-            timeout=ASK_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
         if requested.returncode:
@@ -99,5 +99,5 @@ class LocalMaker:
         body = json.dumps({"account": account}).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/_localmaker/reset", body, headers)  # noqa: S310 - our own URL
-        with DIRECT.open(request, timeout=ASK_S) as answer:
+        with DIRECT.open(request, timeout=TIMEOUT_S) as answer:
             answer.read()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from testcontainers.core.container import DockerContainer
 
-from localmaker_client import ACCOUNT, ASK_S, DIRECT, REGION, LocalMaker
+from localmaker_client import ACCOUNT, DIRECT, REGION, TIMEOUT_S, LocalMaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +111,7 @@ class LocalMakerContainer(DockerContainer):
         told: dict[str, Any] = {}
         while time.monotonic() < deadline and self.get_wrapped_container().status != "exited":
             try:
-                with DIRECT.open(f"{url}/_localmaker/init", timeout=ASK_S) as answer:
+                with DIRECT.open(f"{url}/_localmaker/init", timeout=TIMEOUT_S) as answer:
                     told = json.load(answer)
             except OSError:
                 pass

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localmaker_client import ASK_S, DIRECT, LocalMaker, command, environment
+from localmaker_client import DIRECT, TIMEOUT_S, LocalMaker, command, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], data_dir: Path) -> str:
 def _wait_for_init_scripts(process: subprocess.Popen[bytes], served: LocalMaker) -> None:
     """Wait until all have ended, each by its own time-out at the latest; RuntimeError, with the log, when one failed."""
     while process.poll() is None:
-        with DIRECT.open(f"{served.url}/_localmaker/init", timeout=ASK_S) as answer:
+        with DIRECT.open(f"{served.url}/_localmaker/init", timeout=TIMEOUT_S) as answer:
             told = json.load(answer)
         if all(told["completed"].values()):
             if not any(script["state"] == "ERROR" for script in told["scripts"]):
