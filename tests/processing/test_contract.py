@@ -96,8 +96,10 @@ def test_a_job_finds_what_the_contract_says_and_its_outputs_are_uploaded(site: S
 
 
 PIPES = """
-import pathlib
+import pathlib, time
 def read(path):
+    while not path.exists():  # the next epoch's appears when the one before is finished
+        time.sleep(0.01)
     with open(path, "rb") as fifo:
         return fifo.read()
 base = pathlib.Path("/opt/ml/processing")

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.journeys.test_crash import assert_events, crash, crashing
+from tests.conftest import LiveServer
+from tests.journeys.test_crash import assert_events, crash
 from tests.processing.processor import LOG_GROUP, ended, left, s3_input, s3_output, start
+from tests.site import Site
 
 if TYPE_CHECKING:
-    from tests.site import Site
+    from collections.abc import Iterator
 
-__all__ = ["crashing"]
-
-LINES = 300
+LINES = 150
 DATA = random.Random(5).randbytes(1_000_000)
 COPY = f"""
 import pathlib, time
@@ -44,6 +44,24 @@ POINTS = [
     pytest.param("running", "Pipe", marks=ALIKE),
     pytest.param("collecting", "File", marks=ALIKE),
 ]
+
+
+@pytest.fixture(scope="module")
+def mortal(runner: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a server of each runner that may be killed: it is started again on the same data."""
+    live = LiveServer(tmp_path_factory.mktemp(f"mortal-{runner}") / "data", {"runner": runner})
+    live.start()
+    yield live
+    live.end_jobs()
+    live.stop()
+
+
+@pytest.fixture
+def crashing(mortal: LiveServer, account: str, runner: str) -> Iterator[Site]:
+    """Yield an account on that server."""
+    site = Site(mortal, account, runner)
+    yield site
+    site.close()
 
 
 def has_reached(site: Site, name: str, point: str) -> bool:
