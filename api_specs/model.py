@@ -238,3 +238,66 @@ def _not_found_answers() -> dict[str, dict[str, str]]:
 def not_found(noun: str) -> dict[str, str]:
     """Return `code`, `text` and `source` of the answer for a missing resource. KeyError for a noun without an entry."""
     return _not_found_answers()[noun]
+
+
+@cache
+def arn_member(noun: str) -> str:
+    """Return the member in which Describe shows the ARN, empty where it shows none; 14 nouns call it otherwise than `<Noun>Arn`."""
+    shown = output_members(f"Describe{noun}")
+    created = output_members(f"Create{noun}") if has_operation(f"Create{noun}") else ()
+    likely = (f"{noun}Arn", *(name for name in created if name.endswith("Arn")), "Arn")
+    return next((name for name in likely if name in shown), "")
+
+
+SEARCHED = {"ExperimentTrial": "Trial", "ExperimentTrialComponent": "TrialComponent"}
+"""Search's names of nouns that have another elsewhere."""
+
+
+@cache
+def search_record(noun: str) -> tuple[str, Shape] | None:
+    """Return the name by which Search knows a noun and the shape of its record; None for one that is not searched."""
+    record = shape("SearchRecord")
+    name = next((known for known, other in SEARCHED.items() if other == noun), noun)
+    if noun not in record.members or name not in shape("ResourceType").enum:
+        return None
+    return name, record.members[noun]
+
+
+@cache
+def enum_of(operation_name: str, member: str, service: str = "sagemaker") -> tuple[str, ...]:
+    """Return the values that a member of an operation's request may have; none where it has no such member."""
+    taken = operation(operation_name, service).input_shape
+    return tuple(taken.members[member].enum) if taken is not None and member in taken.members else ()
+
+
+NUMBERS = frozenset({"integer", "long", "float", "double", "timestamp"})
+"""botocore's types of scalars that documents hold as numbers."""
+
+
+@cache
+def type_at(operation_name: str, path: str, service: str = "sagemaker") -> str:
+    """Return the type of what an operation answers at a dotted path; empty where the model has nothing there."""
+    return type_within(operation(operation_name, service).output_shape, path)
+
+
+def type_within(inner_shape: Shape | None, path: str) -> str:
+    """Return the type of what stands at a dotted path of a shape, lists taken as what they hold; empty for nothing.
+
+    A map's key is one part of the path, or all that is left of it where the map holds scalars (`Tags.a.b`).
+    """
+    parts = path.split(".")
+    while inner_shape is not None:
+        while inner_shape.type_name == "list":
+            inner_shape = inner_shape.member
+        if not parts:
+            return str(inner_shape.type_name)
+        if inner_shape.type_name == "map":
+            inner = inner_shape.value
+            if inner.type_name not in {"structure", "map", "list"}:
+                return str(inner.type_name)
+            parts, inner_shape = parts[1:], inner
+        elif inner_shape.type_name == "structure" and parts[0] in inner_shape.members:
+            inner_shape, parts = inner_shape.members[parts[0]], parts[1:]
+        else:
+            return ""
+    return ""

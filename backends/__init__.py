@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 # Names, not imports: `import backends.core` must not drag every component in.
 COMPONENTS = (
+    "backends.core.parents",
+    "backends.core.search.operations",
     "backends.core.tag_operations",
+    "backends.core.work",
     "backends.jobs.queue",
     "backends.models.operations",
     "backends.training.operations",

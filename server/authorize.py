@@ -20,6 +20,7 @@ from backends.core import arn as arns
 from backends.core import errors, keys
 from backends.core import policy as policies
 from backends.core.context import Caller
+from backends.core.objects import role_access
 from backends.core.policy import Kind, Policy, Question, Verdict
 from backends.core.policy.principals import role_of
 from server import actions, condition_keys, denial
@@ -123,11 +124,24 @@ async def _judge(exchange: Exchange, request: ServiceRequest) -> None:
 
 async def _evaluate(exchange: Exchange, cx: Context, request: ServiceRequest) -> None:
     key = exchange.kernel.issued_key(cx.caller.access_key) if cx.caller.arn else None
-    refusals = await cx.read(lambda inside: _refusals(inside, exchange, request, key))
-    if not refusals:
-        return
-    if cx.settings.iam == "enforce":
-        raise errors.AwsError(_code(exchange), refusals[0].sentence, status=403)
+    told = condition_keys.of_exchange(exchange, cx)
+    refusals = await cx.read(lambda inside: _refusals(inside, told, request, _principal(inside, request, key), key))
+    _refuse(cx, refusals, _code(exchange))
+
+
+def authorize_call(cx: Context, service: str, operation: str, request: dict[str, Any]) -> None:
+    """Judge a call that a resource makes as its role, in the running transaction (`backends/core/calls.py`)."""
+    made = ServiceRequest(service, operation, request)
+    grants = role_access.grants_of(cx, role_of(cx.caller.arn).rpartition("/")[2])
+    principal = Principal(cx.caller.arn, cx.account, grants)
+    refusals = _refusals(cx, condition_keys.of_call(cx), made, principal, None)
+    _refuse(cx, refusals, "AccessDeniedException")
+
+
+def _refuse(cx: Context, refusals: list[Refusal], code: str) -> None:
+    """Raise for the first refusal where policies are enforced, else log each."""
+    if refusals and cx.settings.iam == "enforce":
+        raise errors.AwsError(code, refusals[0].sentence, status=403)
     for refusal in refusals:
         question = refusal.question
         log.warning("would deny %s %s on %s", question.principal, question.action, question.resource)
@@ -172,9 +186,11 @@ def _principal(cx: Context, request: ServiceRequest, key: Key | None) -> Princip
     return Principal(key.arn, key.account, grants, owner=owner)
 
 
-def _refusals(cx: Context, exchange: Exchange, request: ServiceRequest, key: Key | None) -> list[Refusal]:
-    """Evaluate everything that a request needs, and record it."""
-    principal, authorizations = _principal(cx, request, key), actions.authorizations(cx, request)
+def _refusals(
+    cx: Context, told: Mapping[str, Any], request: ServiceRequest, principal: Principal, key: Key | None
+) -> list[Refusal]:
+    """Evaluate everything that a request needs, and record it. `told`: the condition keys of how it came."""
+    authorizations = actions.authorizations(cx, request)
     if (
         principal.owner
         and principal.grants.session is None
@@ -184,7 +200,7 @@ def _refusals(cx: Context, exchange: Exchange, request: ServiceRequest, key: Key
             calls.record(cx, principal.own, needed.action, _pattern(needed), denied=False)
         return []
     context = {
-        **condition_keys.of_exchange(exchange, cx),
+        **told,
         **condition_keys.of_principal(principal.arn, principal.own, principal.account, principal.grants),
         **condition_keys.of_request(cx, request, authorizations),
     }

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,11 +29,11 @@ def declared() -> dict[tuple[str, str], Operation]:
 
 
 def place_of(operation: Operation) -> str:
-    """Return `file:line` of a handler; of a derived one the line in `resource.py` that every noun shares."""
+    """Return `file:line` of a handler; of a derived one the line that every noun shares."""
     handler: Any = inspect.unwrap(operation.handler)
+    derived = f"  (derived for {operation.noun})" if operation.noun else ""
+    handler = handler.func if isinstance(handler, partial) else handler
     line = inspect.getsourcelines(handler)[1]
-    noun = getattr(getattr(handler, "__self__", None), "noun", None)
-    derived = f"  (derived for {noun})" if noun is not None else ""
     return f"{os.path.relpath(inspect.getsourcefile(handler) or '?')}:{line}{derived}"
 
 

@@ -18,14 +18,23 @@ if TYPE_CHECKING:
     from server.exchange import Exchange
 
 
-def of_exchange(exchange: Exchange, cx: Context) -> dict[str, Any]:
-    """Return the keys that every request has."""
-    headers, now = exchange.request.headers, cx.clock.now()
-    client = exchange.scope.get("client")
+def of_call(cx: Context) -> dict[str, Any]:
+    """Return the keys that a call within the server has."""
+    now = cx.clock.now()
     return {
         "aws:CurrentTime": datetime.fromtimestamp(now, UTC).isoformat(),
         "aws:EpochTime": str(int(now)),
         "aws:RequestedRegion": cx.region,
+        "aws:SecureTransport": "true",
+    }
+
+
+def of_exchange(exchange: Exchange, cx: Context) -> dict[str, Any]:
+    """Return the keys that every request has."""
+    headers = exchange.request.headers
+    client = exchange.scope.get("client")
+    return {
+        **of_call(cx),
         "aws:SecureTransport": "true" if exchange.scope.get("scheme") == "https" else "false",
         **({"aws:SourceIp": client[0]} if client else {}),
         **({"aws:UserAgent": headers["user-agent"]} if "user-agent" in headers else {}),

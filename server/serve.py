@@ -17,9 +17,11 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backends import load_components
+from backends.core.calls import AUTHORIZER
 from backends.core.kernel import Kernel
 from server import environment, init_hooks
 from server.authentication import keyring
+from server.authorize import authorize_call
 from server.control import url_of
 from server.gateway import Gateway
 from server.listener import proxy_key
@@ -46,6 +48,7 @@ def make_gateway(kernel: Kernel) -> Gateway:
         return make(kernel)
 
     keyring.load(kernel)
+    AUTHORIZER.set(kernel, authorize_call)
     kernel.state["for jobs"] = partial(environment.for_jobs, kernel.settings.data_dir)
     return Gateway(kernel, make_app)
 

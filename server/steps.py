@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from backends.core import errors
@@ -81,7 +82,9 @@ async def dispatch(exchange: Exchange) -> None:
     if registered.waits:
         exchange.output = await handler(cx, given)
     elif not registered.reads:
-        exchange.output = await cx.transact(lambda inside: handler(inside, given))
+        exchange.output = await cx.transact(lambda inside: exchange.kernel.answer(inside, registered, given))
+    elif registered.is_long is not None and registered.is_long(given):
+        exchange.output = await asyncio.to_thread(cx.look, lambda inside: handler(inside, given))
     else:
         exchange.output = await waiters.read_held(exchange, cx, lambda inside: handler(inside, given))
 

@@ -17,15 +17,15 @@ import pytest
 import backends
 from api_specs import model
 from backends.core.kernel import Kernel
-from backends.core.lifecycle import Machine
 from backends.core.settings import Settings
+from backends.core.states import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 ROOT = Path(backends.__file__).resolve().parents[1]
 PACKAGES = ("api_specs", "backends", "containers", "server")
-LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL = 500, 300, 3000
+LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL_PACKAGE = 500, 300, 4500
 # Layers, from the lowest: a module imports from layers below its own and from its own component.
 CORE, JOBS, COMPONENT, SERVER = 1, 2, 3, 4
 
@@ -169,13 +169,14 @@ def test_no_file_is_longer_than_500_lines(package: str) -> None:
 
 
 def test_the_kernel_stays_small() -> None:
-    """The kernel is `core` without the schema's history, the storage engine of S3 and the policy language, which hide behind packages."""
-    apart = {"migrations", "objects", "policy"}
-    lengths = {
-        str(path.relative_to(ROOT)): _length(path) for path in sources("backends/core") if not apart & set(path.parts)
-    }
-    assert {name: size for name, size in lengths.items() if size > LONGEST_KERNEL_FILE} == {}
-    assert sum(lengths.values()) < LARGEST_KERNEL
+    """Each package of the kernel by itself; the schema's history grows without end."""
+    packages: dict[str, int] = {}
+    for path in sources("backends/core"):
+        if "migrations" not in path.parts:
+            assert _length(path) <= LONGEST_KERNEL_FILE, path
+            package = str(path.parent.relative_to(ROOT))
+            packages[package] = packages.get(package, 0) + _length(path)
+    assert {name: size for name, size in packages.items() if size > LARGEST_KERNEL_PACKAGE} == {}
 
 
 def _length(path: Path) -> int:

@@ -33,6 +33,19 @@ DIALECT = {
         "test_what_one_failing_listener_holds_up_keeps_nobody_else_waiting",
         "test_old_events_go_and_those_somebody_waits_for_stay",
     ),
+    "tests/core/test_resources.py": (
+        "test_a_composite_key_belongs_to_its_parent",
+        "test_versions_count_up_and_do_not_come_again_and_go_with_their_parent",
+        "test_a_client_token_does_a_request_once",
+    ),
+    "tests/core/test_parents.py": (
+        "test_a_parent_goes_on_when_its_children_have_and_when_its_time_has_come",
+        "test_a_refused_call_leaves_nothing_and_is_heard",
+    ),
+    "tests/core/test_search.py": (
+        "test_search_finds_what_an_expression_is_true_of",
+        "test_order_times_and_suggestions",
+    ),
     "tests/core/test_races.py": (
         "test_first_uses_at_once",
         "test_a_name_is_given_once",

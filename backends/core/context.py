@@ -69,9 +69,21 @@ class Context:
         """What the user decided at start."""
         return self.kernel.settings
 
-    def call(self, operation: str, request: dict[str, Any], service: str = "sagemaker") -> dict[str, Any]:
-        """Call another component's operation in this transaction, with the model's checks but no policy's (`Kernel.call`)."""
-        return self.kernel.call(self, service, operation, request)
+    def call(
+        self, operation: str, request: dict[str, Any], service: str = "sagemaker", *, role: str = ""
+    ) -> dict[str, Any]:
+        """Call another component's operation in this transaction, by its role where one is given (`calls.py`)."""
+        from backends.core import calls
+
+        return calls.call(self, operation, request, service, role)
+
+    async def call_async(
+        self, operation: str, request: dict[str, Any], service: str = "sagemaker", *, role: str = ""
+    ) -> dict[str, Any]:
+        """Call another component's operation, also one that waits, in transactions of its own."""
+        from backends.core import calls
+
+        return await calls.call_async(self, operation, request, service, role)
 
     def inside(self, tx: Transaction) -> Context:
         """Return this context in a transaction; by hand, since `dataclasses.replace` takes three times as long."""

@@ -8,6 +8,7 @@ PostgreSQL every unit of work runs in a thread of its own. Figures: docs and `be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,6 +39,28 @@ class Transaction:
     connection: Connection
     driver: Any = None
     after_commit: list[Callable[[], None]] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Do a part of the work: its exception undoes the part, and what was to follow its commit, and goes on its way."""
+        marked = len(self.after_commit)
+        nested = self.connection.begin_nested() if self.driver is None else None
+        if nested is None:
+            self.driver.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            del self.after_commit[marked:]
+            if nested is not None:
+                nested.rollback()
+            elif self.driver.in_transaction:  # a full disk has ended it already
+                self.driver.execute("ROLLBACK TO part")
+                self.driver.execute("RELEASE part")
+            raise
+        if nested is not None:
+            nested.commit()
+        else:
+            self.driver.execute("RELEASE part")
 
 
 def engine_for(url: str, durability: str) -> Engine:

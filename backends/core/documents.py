@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, delete, select, update
 
-from backends.core import tags, upsert
+from backends.core import tags
+from backends.core.dialects import begins, insert_or_update
 from backends.core.tables import resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement
 
     from backends.core.context import Context
 
@@ -61,7 +62,7 @@ class Documents:
         now = cx.clock.now()
         key_values = {"kind": self.kind, "account": cx.account, "region": cx.region, "key": key}
         written = {"arn": arn, "status": status, "modified": now, "document": orjson.dumps(body)}
-        insert_or_update(cx, resources, key_values, written, {"created": now, "version": 1})
+        insert_or_update(cx.db, resources, key_values, written, {"created": now, "version": 1})
 
     def change(self, cx: Context, document: Document, body: Mapping[str, Any], status: str | None = None) -> bool:
         """Write a changed body; tell whether nobody else has changed the document since it was read."""
@@ -78,21 +79,6 @@ class Documents:
     def _own(self, cx: Context) -> ColumnElement[bool]:
         table = resources.c
         return and_(table.kind == self.kind, table.account == cx.account, table.region == cx.region)
-
-
-def insert_or_update(
-    cx: Context, table: Table, key: Mapping[str, Any], written: Mapping[str, Any], fresh: Mapping[str, Any]
-) -> None:
-    """Insert a row of `key`, `written` and `fresh`, or put `written` into the one that is there (its version grows)."""
-    statement = upsert.insert(cx.db, table).values(**key, **written, **fresh)
-    again = {**written, "version": table.c.version + 1} if "version" in fresh else dict(written)
-    cx.db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=again))
-
-
-def begins(column: Any, prefix: str) -> ColumnElement[bool]:
-    """Return whether a text column begins with a text; LIKE would fold case on SQLite."""
-    condition: ColumnElement[bool] = func.substr(column, 1, len(prefix)) == prefix
-    return condition
 
 
 def _document(row: Any) -> Document:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
+from backends.core.prepared import Prepared
 from backends.core.tables import deliveries, events
 
 if TYPE_CHECKING:
@@ -78,6 +79,16 @@ def on(kind: str, *, name: str, to: tuple[str, ...] = ()) -> Callable[[Listener]
     return mark
 
 
+_INSERT = Prepared(
+    insert(events).returning(events.c.id),
+    ("time", "account", "region", "kind", "arn", "old", "new", "reason", "detail"),
+)
+
+
+_FRESH = {"attempts": 0, "next_at": 0.0, "parked": False, "error": ""}
+_DELIVER = Prepared(insert(deliveries), ("event_id", "subscriber", "arn", *_FRESH))
+
+
 def emit(
     cx: Context, kind: str, arn: str, old: str, new: str, reason: str = "", detail: dict[str, Any] | None = None
 ) -> None:
@@ -93,10 +104,12 @@ def emit(
         "reason": reason,
         "detail": orjson.dumps(detail or {}),
     }
-    event_id = cx.db.execute(insert(events).returning(events.c.id), row).scalar_one()
+    ((event_id,),) = _INSERT.rows(cx.transaction, row)
     heard_by = [s for s in cx.kernel.subscriptions.get(kind, ()) if not s.to or new in s.to]
     if heard_by:
-        cx.db.execute(insert(deliveries), [{"event_id": event_id, "subscriber": s.name, "arn": arn} for s in heard_by])
+        _DELIVER.run_many(
+            cx.transaction, [{**_FRESH, "event_id": event_id, "subscriber": s.name, "arn": arn} for s in heard_by]
+        )
     assert cx.tx is not None
     cx.tx.after_commit.append(cx.kernel.deliverer.wake)
     cx.tx.after_commit.append(lambda: cx.kernel.changed.notify(arn))

@@ -14,11 +14,9 @@ import uuid
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import insert, select
 
-from api_specs import model, validate
-from backends.core import errors, events, keys, loops, private, schema
+from backends.core import derived, events, idempotency, keys, loops, private, schema
 from backends.core.clock import Clocks
 from backends.core.context import Caller, Context
 from backends.core.db import Database
@@ -26,6 +24,7 @@ from backends.core.lease import Lease
 from backends.core.objects import ObjectStore
 from backends.core.operation import Operation, marked
 from backends.core.resource import Resource
+from backends.core.search import reindex
 from backends.core.tables import installation
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ class Kernel:
         self.objects = ObjectStore(settings.data_dir / "objects", durable=settings.durability == "power")
         self.operations: dict[tuple[str, str], Operation] = {}
         self.resources: dict[str, Resource] = {}
+        self._children: dict[str, list[Resource]] = {}
         self.subscriptions: dict[str, tuple[events.Subscription, ...]] = {}
         self.loops: tuple[loops.Loop, ...] = ()
         self.deliverer = events.Deliverer(self)
@@ -83,8 +83,20 @@ class Kernel:
             for value in list(vars(module).values()):
                 if isinstance(value, Resource) and value.noun not in self.resources:
                     self.resources[value.noun] = value
-                    for derived in value.operations():
-                        self.operations.setdefault((derived.service, derived.name), derived)
+        self._derive()
+
+    def _derive(self) -> None:
+        """Add the operations that declarations come to, and find out who is below whom."""
+        written = frozenset(name for service, name in self.operations if service == "sagemaker")
+        for value in self.resources.values():
+            if value.parent is not None:
+                self._children.setdefault(value.parent.noun, []).append(value)
+            for operation in derived.operations(value, written):
+                self.operations[operation.service, operation.name] = operation
+
+    def children_of(self, noun: str) -> list[Resource]:
+        """Return the resources whose parent a noun is."""
+        return self._children.get(noun, [])
 
     def _add(self, operation: Operation) -> None:
         key = (operation.service, operation.name)
@@ -136,20 +148,11 @@ class Kernel:
                 if account is None or key is None or key.account == account:
                     del self._keys[name]
 
-    def call(self, cx: Context, service: str, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer an operation in process, in the caller's transaction, after the model's checks; policies are not evaluated.
-
-        NotImplemented (501) for an operation that nobody answers, and for an `async` one.
-        """
-        operation = self.operations.get((service, name))
-        if operation is None or operation.waits:
-            raise errors.not_implemented(f"{service}:{name}")
-        shape = model.operation(name, service).input_shape
-        broken = validate.violations(shape, request) if shape is not None else []
-        if broken:
-            raise errors.validation(validate.sentence(broken))
-        answer = operation.handler(cx, request)
-        return dict(orjson.loads(answer) if isinstance(answer, bytes) else answer)
+    def answer(self, cx: Context, operation: Operation, request: dict[str, Any]) -> Any:
+        """Run the handler of a sync operation in the running transaction, once for each client token."""
+        if operation.reads:
+            return operation.handler(cx, request)
+        return idempotency.once(cx, operation.service, operation.name, request, lambda: operation.handler(cx, request))
 
     def open(self) -> None:
         """Bring the schema up to date and read what the installation keeps; call before anything is asked."""
@@ -165,6 +168,7 @@ class Kernel:
                 tx.connection.execute(insert(installation), {"name": name, "value": rows[name]})
         self.installation_id, self.secret = rows["id"], bytes.fromhex(rows["secret"])
         self.clocks.load(tx)
+        reindex.run(tx, self.resources.values(), rows)
 
     async def start(self) -> None:
         """Tie the kernel to the running loop, let the components resume their work, deliver events and run the loops."""
@@ -176,7 +180,7 @@ class Kernel:
             if start is not None:
                 start(self)
         self._tasks = [loop.create_task(self.deliverer.run(), name="deliver events")]
-        own = loops.Loop("core.events.forget_old", FORGET_EVERY_S, _forget_old_events)
+        own = loops.Loop("core.kernel.forget_old", FORGET_EVERY_S, _forget_old)
         self._tasks += [loop.create_task(loops.run(self, entry), name=entry.name) for entry in (own, *self.loops)]
 
     async def listening(self) -> None:
@@ -199,5 +203,6 @@ class Kernel:
         self.db.close()
 
 
-def _forget_old_events(kernel: Kernel) -> None:
+def _forget_old(kernel: Kernel) -> None:
     kernel.db.write_blocking(lambda tx: events.forget_old(tx, time.time()))
+    kernel.db.write_blocking(lambda tx: idempotency.forget_old(tx, time.time()))

@@ -1,97 +1,192 @@
-"""Lists: the filters, sorts and pages that 88 List operations share.
+"""Lists: the filters, sorts and pages that the List operations share.
 
-Pages are keyset pages on (sort key, row id): what is created or deleted between two pages neither repeats nor hides
-anything else. A token is signed with the installation's secret and bound to the request it continues.
+What a request's members mean is read off their names (`CreationTimeAfter`, `NameContains`, `DomainIdEquals`,
+`SpaceNameContains`), or the resource declares a path of the document for them; a List with a member or a SortBy value that
+means nothing is refused when the kernel is built. Pages are keyset pages on (sort key, row id): what is created or deleted
+between two pages neither repeats nor hides anything else.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Double, Integer, Text, and_, bindparam, func, or_, select
 
 from api_specs import model
-from backends.core import errors
+from backends.core.dialects import contains, is_below, like_pattern
+from backends.core.paging import PAGING, binding_of, read_token, write_token
 from backends.core.prepared import Prepared
-from backends.core.tables import resources
+from backends.core.resource import filtered_member
+from backends.core.rows import SCOPE, scope
+from backends.core.tables import facets, resources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Select
 
     from backends.core.context import Context
     from backends.core.resource import Resource
 
 DEFAULT_PAGE = 10
-SORT_COLUMNS = {
-    "Name": resources.c.key,
-    "CreationTime": resources.c.created,
-    "LastModifiedTime": resources.c.modified,
-    "Status": resources.c.status,
+ORDER = frozenset({"SortBy", "SortOrder"})
+LOWEST = -1.7e308
+TIMES = {
+    "Created": "created",
+    "CreationTime": "created",
+    "LastModifiedTime": "modified",
+    "ModifiedTime": "modified",
 }
-PAGING = frozenset({"NextToken", "MaxResults"})
-# Each filter's condition, with a parameter of the member's own name.
-FILTERS: dict[str, ColumnElement[bool]] = {
-    "CreationTimeAfter": resources.c.created > bindparam("CreationTimeAfter"),
-    "CreationTimeBefore": resources.c.created < bindparam("CreationTimeBefore"),
-    "LastModifiedTimeAfter": resources.c.modified > bindparam("LastModifiedTimeAfter"),
-    "LastModifiedTimeBefore": resources.c.modified < bindparam("LastModifiedTimeBefore"),
-    "NameContains": func.lower(resources.c.key).like(bindparam("NameContains", type_=Text), escape="/"),
-    "StatusEquals": resources.c.status == bindparam("StatusEquals"),
+SORTED = {
+    "name": "key",
+    "creationtime": "created",
+    "createdate": "created",
+    "lastmodifiedtime": "modified",
+    "status": "status",
 }
 
 
-def page(cx: Context, resource: Resource, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer a List operation: one page of summaries, and NextToken while there is more."""
-    operation = model.list_operation(resource.noun)
-    assert operation is not None
-    result_member, summary_members = model.summary_shape(operation)
-    descending = request.get("SortOrder", resource.order) == "Descending"
-    size = request.get("MaxResults", DEFAULT_PAGE)
-    values = {"kind": resource.noun, "account": cx.account, "region": cx.region, "size": size + 1}
-    # The API reference of ListTrainingJobs: with MaxResults, jobs are taken first and filtered by status then.
-    filters_after = resource.pages_before_status and "MaxResults" in request and "StatusEquals" in request
-    filters = tuple(m for m in FILTERS if m in request and not (filters_after and m == "StatusEquals"))
-    values |= {member: request[member] for member in filters}
-    if "NameContains" in request:
-        values["NameContains"] = _like(request["NameContains"])
-    binding = _binding(operation, request)
-    if "NextToken" in request:
-        values["mark"], values["mark_id"] = read_token(cx, request["NextToken"], binding)
-    statement = _statement(request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request)
-    rows = statement.rows(cx.transaction, values)
-    documents = [orjson.loads(document) for _, _, document in rows[:size]]
-    if filters_after:
-        documents = [doc for doc in documents if doc.get(resource.status_member) == request["StatusEquals"]]
-    answer: dict[str, Any] = {result_member: [{m: doc[m] for m in summary_members if m in doc} for doc in documents]}
-    if len(rows) > size:
-        last_id, last_mark, _ = rows[size - 1]
-        answer["NextToken"] = write_token(cx, [last_mark, last_id], binding)
-    return answer
+class UndeclaredError(ValueError):
+    """A List operation has a member that nothing says the meaning of; the message names it."""
 
 
-@lru_cache(512)
-def _statement(sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool) -> Prepared:
-    """Write a page's query once for each form of it: SQLAlchemy takes longer to write one than SQLite to answer it."""
-    column: Any = SORT_COLUMNS[sort_by]
-    conditions = [resources.c[name] == bindparam(name) for name in ("kind", "account", "region")]
-    conditions += [FILTERS[member] for member in filters]
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter: its condition, with a parameter of the member's own name, and how the parameter's value is written."""
+
+    condition: ColumnElement[bool]
+    value: Callable[[Any], Any]
+    is_long: bool = False
+
+
+@dataclass(eq=False)
+class List:
+    """One List operation, derived. Raises UndeclaredError for what the resource would have to declare."""
+
+    resource: Resource
+    operation: str
+    filters: dict[str, Filter] = field(init=False)
+    sorts: dict[str, Any] = field(init=False)
+    _statements: dict[Any, Prepared] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        members = [m for m in model.input_members(self.operation) if m not in PAGING | ORDER]
+        self.filters = {member: self._filter(member) for member in members}
+        self.sorts = {value: self._sort(value) for value in model.enum_of(self.operation, "SortBy")}
+
+    def page(self, cx: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return one page of summaries, and NextToken while there is more."""
+        resource = self.resource
+        descending = request.get("SortOrder", resource.order) == "Descending"
+        size = request.get("MaxResults", DEFAULT_PAGE)
+        values = scope(cx, resource.noun, size=size + 1)
+        # The API reference of ListTrainingJobs: with MaxResults, jobs are taken first and filtered by status then.
+        filters_after = resource.pages_before_status and "MaxResults" in request and "StatusEquals" in request
+        filters = tuple(m for m in self.filters if m in request and not (filters_after and m == "StatusEquals"))
+        values |= {member: self.filters[member].value(request[member]) for member in filters}
+        binding = binding_of(self.operation, request)
+        if "NextToken" in request:
+            values["mark"], values["mark_id"] = read_token(cx, request["NextToken"], binding)
+        statement = self._statement(request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request)
+        stored = statement.rows(cx.transaction, values)
+        documents = [orjson.loads(document) for _, _, document in stored[:size]]
+        if filters_after:
+            documents = [doc for doc in documents if doc.get(resource.status_member) == request["StatusEquals"]]
+        member, summary = model.summary_shape(self.operation)
+        answer: dict[str, Any] = {member: [self._summary(document, summary) for document in documents]}
+        if len(stored) > size:
+            last_id, last_mark, _ = stored[size - 1]
+            answer["NextToken"] = write_token(cx, [last_mark, last_id], binding)
+        return answer
+
+    def is_long(self, request: Mapping[str, Any]) -> bool:
+        """Return whether a request may have to read every row: a part of a name has no index."""
+        return any(self.filters[member].is_long for member in request if member in self.filters)
+
+    def _summary(self, document: dict[str, Any], members: tuple[str, ...]) -> Any:
+        if not members:  # plain values: the ARNs
+            return document[self.resource.arn_member]
+        names = self.resource.summary
+        return {m: document[names.get(m, m)] for m in members if names.get(m, m) in document}
+
+    # -- what the members of a request mean
+
+    def _filter(self, member: str) -> Filter:
+        resource = self.resource
+        about = resource.filters.get(member)
+        if about is None:
+            about = filtered_member(member)
+            if (known := self._known_filter(member, about)) is not None:
+                return known
+            if about not in model.output_members(f"Describe{resource.noun}"):
+                raise UndeclaredError(f"{self.operation}: {resource.noun} does not declare what {member} is about")
+        if member.endswith(("After", "Before")):
+            return _on_facet(about, _compared(member, facets.c.number), is_long=True)
+        if member.endswith("Contains"):
+            return _on_facet(about, Filter(contains(facets.c.text, member), like_pattern), is_long=True)
+        return _on_facet(about, Filter(facets.c.text == bindparam(member, type_=Text), str))
+
+    def _known_filter(self, member: str, about: str) -> Filter | None:
+        """Return the filter of what a column holds; None for what stands in the document only."""
+        if member.endswith(("After", "Before")) and about in TIMES:
+            return _compared(member, resources.c[TIMES[about]])
+        if (column := self._column(about)) is not None:
+            if member.endswith("Contains"):
+                return Filter(contains(column, member), like_pattern, is_long=True)
+            return Filter(column == bindparam(member, type_=Text), str)
+        if about == self.resource.key_members[0] and not member.endswith("Contains"):
+            return Filter(is_below(resources.c.key, member), str)
+        return None
+
+    def _column(self, about: str) -> Any:
+        """Return the column of what a filter is about by the name that all Lists share, or by the resource's own."""
+        resource = self.resource
+        if about in {"Status", resource.status_member} and resource.status_member:
+            return resources.c.status
+        if about in {"Name", resource.name_member} and len(resource.key_members) == 1:
+            return resources.c.key
+        return None
+
+    def _sort(self, value: str) -> Any:
+        """Return what a SortBy value orders by: `CREATION_TIME` is `CreationTime`, `ImageName` an Image's Name."""
+        resource = self.resource
+        path = resource.sorts.get(value)
+        if path is not None:
+            return self._facet(path)
+        name = value.replace("_", "").lower()
+        own = {resource.name_member.lower(): "name", resource.status_member.lower(): "status"}
+        column = SORTED.get(own.get(name, name))
+        if column == "key" and len(resource.key_members) > 1:
+            return self._facet(resource.name_member)
+        if column is None and value in model.output_members(f"Describe{resource.noun}"):
+            return self._facet(value)
+        if column is None or (column == "status" and not resource.status_member):
+            raise UndeclaredError(f"{self.operation}: {resource.noun} does not declare what SortBy {value} orders by")
+        return resources.c[column]
+
+    def _facet(self, path: str) -> Any:
+        kind = model.type_at(f"Describe{self.resource.noun}", path)
+        return facet_of(path, as_number=kind in model.NUMBERS)
+
+    def _statement(self, sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool) -> Prepared:
+        """Write a page's query once for each form of it: SQLAlchemy takes longer to write one than SQLite to answer it."""
+        form = sort_by, filters, descending, marked
+        if form not in self._statements:
+            column = self.sorts.get(sort_by, resources.c.created)
+            conditions = [SCOPE, *(self.filters[member].condition for member in filters)]
+            self._statements[form] = Prepared(page_of(column, conditions, descending=descending, marked=marked))
+        return self._statements[form]
+
+
+def page_of(column: Any, conditions: list[Any], *, descending: bool, marked: bool) -> Select[Any]:
+    """Write the query of one page: (id, mark, document), with the parameters `size` and, behind a page, `mark`, `mark_id`."""
     if marked:
-        conditions.append(_after(column, descending=descending))
+        conditions = [*conditions, _after(column, descending=descending)]
     order = (column.desc(), resources.c.id.desc()) if descending else (column, resources.c.id)
     query = select(resources.c.id, column.label("mark"), resources.c.document).where(*conditions).order_by(*order)
-    return Prepared(query.limit(bindparam("size", type_=Integer)))
-
-
-def _like(text: str) -> str:
-    """Write the LIKE pattern of a part of a name, in lower case."""
-    for special in "/%_":
-        text = text.replace(special, f"/{special}")
-    return f"%{text.lower()}%"
+    return query.limit(bindparam("size", type_=Integer))
 
 
 def _after(column: Any, *, descending: bool) -> ColumnElement[bool]:
@@ -101,29 +196,19 @@ def _after(column: Any, *, descending: bool) -> ColumnElement[bool]:
     return or_(beyond, and_(column == value, beyond_id))
 
 
-def _binding(operation: str, request: Mapping[str, Any]) -> bytes:
-    kept = {k: v for k, v in request.items() if k not in PAGING}
-    return operation.encode() + orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+def _compared(member: str, column: Any) -> Filter:
+    parameter = bindparam(member, type_=Double)
+    return Filter(column > parameter if member.endswith("After") else column < parameter, float)
 
 
-def write_token(cx: Context, mark: list[Any], binding: bytes) -> str:
-    """Make an opaque token: where the page ended, signed for the request (`binding`) and account it belongs to."""
-    body = orjson.dumps(mark)
-    return base64.urlsafe_b64encode(_signature(cx, body, binding) + body).decode()
+def _on_facet(path: str, filtered: Filter, *, is_long: bool = False) -> Filter:
+    """Ask a condition of the facets at a path."""
+    there = select(facets.c.resource_id).where(facets.c.path == path, filtered.condition)
+    return Filter(resources.c.id.in_(there), filtered.value, is_long)
 
 
-def read_token(cx: Context, token: str, binding: bytes) -> list[Any]:
-    """Return where the last page ended; raise ValidationException for a token that this request did not get."""
-    try:
-        raw = base64.urlsafe_b64decode(token)
-        if hmac.compare_digest(raw[:16], _signature(cx, raw[16:], binding)):
-            mark: list[Any] = orjson.loads(raw[16:])
-            return mark
-    except ValueError:
-        pass
-    raise errors.validation("Invalid Pagination Token")  # Unverified: AWS's wording
-
-
-def _signature(cx: Context, body: bytes, binding: bytes) -> bytes:
-    message = b"\0".join((cx.account.encode(), cx.region.encode(), binding, body))
-    return hmac.digest(cx.kernel.secret, message, hashlib.sha256)[:16]
+def facet_of(path: str, *, as_number: bool) -> Any:
+    """Return what stands at a path as something to order by; what has nothing there comes before everything."""
+    column, none, kind = (facets.c.number, LOWEST, Double) if as_number else (facets.c.text, "", Text)
+    first = select(func.min(column)).where(facets.c.resource_id == resources.c.id, facets.c.path == path)
+    return func.coalesce(first.correlate(resources).scalar_subquery(), none, type_=kind)

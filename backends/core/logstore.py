@@ -7,17 +7,15 @@ so that a crash neither loses nor repeats a line.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import case, func, insert, select, update
 
-from backends.core import upsert
+from backends.core.dialects import insert_absent
 from backends.core.tables import log_events, log_groups, log_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sqlalchemy import Table
+    from collections.abc import Sequence
 
     from backends.core.context import Context
 
@@ -25,17 +23,12 @@ MAX_EVENT_BYTES = 262_118  # 256 KiB less CloudWatch Logs' 26 bytes of overhead 
 OVERHEAD_BYTES = 26
 
 
-def insert_absent(cx: Context, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert a row unless one of its key is there, be it another transaction's that commits meanwhile (PostgreSQL)."""
-    cx.db.execute(upsert.insert(cx.db, table).on_conflict_do_nothing(), row)
-
-
 def ensure_group(cx: Context, group: str) -> None:
     """Make a log group unless it is there."""
     is_group = (log_groups.c.account == cx.account) & (log_groups.c.region == cx.region) & (log_groups.c.name == group)
     if cx.db.execute(select(log_groups.c.name).where(is_group)).first() is None:
         row = {"account": cx.account, "region": cx.region, "name": group, "created": cx.clock.now()}
-        insert_absent(cx, log_groups, row)
+        insert_absent(cx.db, log_groups, row)
 
 
 def ensure_stream(cx: Context, group: str, stream: str) -> int:
@@ -59,7 +52,7 @@ def ensure_stream(cx: Context, group: str, stream: str) -> int:
         "created": cx.clock.now(),
         "stored_bytes": 0,
     }
-    insert_absent(cx, log_streams, row)
+    insert_absent(cx.db, log_streams, row)
     made: int = cx.db.execute(query).scalar_one()
     return made
 

@@ -27,6 +27,10 @@ class Operation:
     handler: Callable[..., Any]
     reads: bool
     waits: bool
+    noun: str = ""
+    """The resource that a derived operation is about."""
+    is_long: Callable[[dict[str, Any]], bool] | None = None
+    """Whether a request makes a `reads` handler read so much that it must not hold up the event loop."""
 
 
 def operation(*names: str, service: str = "sagemaker", reads: bool | None = None) -> Callable[[Handler], Handler]:

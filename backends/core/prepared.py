@@ -51,10 +51,22 @@ class Prepared:
         else:
             self._execute(tx.driver, values)
 
+    def run_many(self, tx: Transaction, values: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for its effect once for each of several sets of values."""
+        if tx.driver is None:
+            tx.connection.execute(self._statement, values)
+            return
+        self._compile()
+        tx.driver.executemany(self._sql, [{**self._fixed, **each} for each in values] if self._fixed else values)
+
     def _execute(self, driver: Any, values: Mapping[str, Any]) -> Any:
-        if not self._sql:
-            compiled: Any = self._statement.compile(dialect=_DIALECT, column_keys=self._columns)
-            # What the statement itself fixes: a literal, the OFFSET 0 that SQLAlchemy writes for SQLite.
-            self._fixed = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
-            self._sql = str(compiled)
+        self._compile()
         return driver.execute(self._sql, {**self._fixed, **values} if self._fixed else values)
+
+    def _compile(self) -> None:
+        if self._sql:
+            return
+        compiled: Any = self._statement.compile(dialect=_DIALECT, column_keys=self._columns)
+        # What the statement itself fixes: a literal, the OFFSET 0 that SQLAlchemy writes for SQLite.
+        self._fixed = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
+        self._sql = str(compiled)

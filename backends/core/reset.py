@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from backends.core.tables import METADATA, deliveries, events, installation, log_events, log_streams, resources, tags
+from backends.core.tables import (
+    METADATA,
+    deliveries,
+    events,
+    facets,
+    installation,
+    log_events,
+    log_streams,
+    resources,
+    tags,
+)
 
 if TYPE_CHECKING:
     from backends.core.db import Transaction
@@ -40,6 +50,8 @@ async def _notify(kernel: Kernel, what: str, account: str | None) -> None:
 def _forget(tx: Transaction, account: str | None) -> None:
     if account is not None:
         # Tables without an account column hang on rows that have one.
+        ids = select(resources.c.id).where(resources.c.account == account)
+        tx.connection.execute(delete(facets).where(facets.c.resource_id.in_(ids)))
         arns = select(resources.c.arn).where(resources.c.account == account)
         tx.connection.execute(delete(tags).where(tags.c.arn.in_(arns)))
         ids = select(events.c.id).where(events.c.account == account)

@@ -1,150 +1,173 @@
-"""`resource(...)`: a component declares a noun; the model says what its Describe, List and Delete look like.
+"""`resource(...)`: a component declares a noun; the model says what its operations look like (`derived.py`).
 
 A resource is one row with one JSON document. The document holds exactly what Describe answers, in wire form, so that
-a Describe is a read and nothing else; what AWS does not show stands in `hidden`. A handler that a component writes replaces
-the derived one of the same name.
+a Describe is a read and nothing else; what AWS does not show stands in `hidden`. Every row has a key: the value of the
+member that names it, or of several, with slashes between them (`d-1/alice`), so that a parent's key begins those of its
+children. `insert` and `delete` write the events that a resource was created and deleted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import func, select
 
 from api_specs import model
 from backends.core import arn as arns
-from backends.core import errors, listing, tags
-from backends.core.operation import Operation
-from backends.core.prepared import Prepared
+from backends.core import errors, events, numbers, rows, tags
+from backends.core.rows import Row
+from backends.core.search.facets import ALL, Indexed
 from backends.core.tables import resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from backends.core.context import Context
-    from backends.core.lifecycle import Machine
+    from backends.core.states import Machine
 
-_SCOPE = (
-    (resources.c.kind == bindparam("kind"))
-    & (resources.c.account == bindparam("account"))
-    & (resources.c.region == bindparam("region"))
-)
-_ROW = select(
-    resources.c.id,
-    resources.c.key,
-    resources.c.arn,
-    resources.c.status,
-    resources.c.created,
-    resources.c.version,
-    resources.c.document,
-    resources.c.hidden,
-    resources.c.kind,
-)
-_BY_KEY = Prepared(_ROW.where(_SCOPE, resources.c.key == bindparam("key")))
-_DOCUMENT = Prepared(select(resources.c.document).where(_SCOPE, resources.c.key == bindparam("key")))
-# By ARN alone, which names account and region: given those too, SQLite walks all of the account's rows instead.
-_BY_ARN = Prepared(_ROW.where(resources.c.arn == bindparam("arn")))
-_STORED = ("kind", "account", "region", "key", "arn", "status", "created", "modified", "version", "document", "hidden")
-_INSERT = Prepared(insert(resources).returning(resources.c.id), _STORED)
-# On PostgreSQL a name can be taken between check and insert; asked so, it waits for the other to commit or to give up.
-_INSERT_SHARED = Prepared(postgresql.insert(resources).on_conflict_do_nothing().returning(resources.c.id))
-_UPDATE = update(resources).where(resources.c.id == bindparam("row_id"), resources.c.version == bindparam("seen"))
-_DELETE = delete(resources).where(resources.c.id == bindparam("row_id"))
+CREATED, DELETED = "Created", "Deleted"
+"""The statuses of events about resources that have none themselves, and of every deletion."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One stored resource. `document` is what Describe answers; `hidden` is the component's own."""
-
-    id: int
-    key: str
-    arn: str
-    status: str
-    created: float
-    version: int
-    document: dict[str, Any]
-    hidden: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resource:
-    """One noun of SageMaker, as its component declares it."""
+    """One noun of SageMaker, as its component declares it. What is not given is read off the model.
+
+    `arn_path`: what stands before the key in the ARN (`training-job`), or the whole path with members in braces.
+    `key`: the members that name one, in order; `A|B` where it is either. `numbered`: the last of them counts up from 1
+    below its parent. `parent`: the noun whose key begins this one's; while there are children its Delete is refused with
+    `in_use`, or, where that is empty, deletes them too. `machine`, `status_member`: its legal moves and where its status
+    shows. `exists`: the sentence for a key that is taken, with `{arn}` and `{name}`; `stopped`: the one for a Stop of
+    what has ended, with `{status}` too. `derives`: the verbs whose operations are derived where no handler is written.
+    `filters`, `sorts`: of its List, a request's member or SortBy value to the path in the document, where the name alone
+    does not say it. `indexed`: facets that stand in the document in another form. `summary`: a summary's members whose
+    names in the document differ. `times`: the members of its two times. `quota`: how many an account and region has.
+    """
 
     noun: str
     arn_path: str
+    key: tuple[str, ...] = ()
+    numbered: bool = False
+    parent: Resource | None = None
+    in_use: str = ""
     machine: Machine | None = None
     status_member: str = ""
-    exists: str = ""
+    exists: str = "A {noun} with this name already exists: {arn}"
+    stopped: str = "The request was rejected because {arn} is in status {status}."
     lower_arn: bool = True
     order: str = "Descending"
     pages_before_status: bool = False
     derives: tuple[str, ...] = ("Describe", "List", "Delete")
+    filters: Mapping[str, str] = field(default_factory=dict)
+    sorts: Mapping[str, str] = field(default_factory=dict)
+    indexed: Callable[[Mapping[str, Any]], Iterable[tuple[str, Any]]] | None = None
+    summary: Mapping[str, str] = field(default_factory=dict)
+    times: tuple[str, str] = ("CreationTime", "LastModifiedTime")
+    quota: int | None = None
+
+    # -- names
+
+    @cached_property
+    def key_members(self) -> tuple[str, ...]:
+        """The members that name one."""
+        return self.key or model.key_members(self.noun)
 
     @property
     def name_member(self) -> str:
-        """The member that names a resource in Describe's request."""
-        return model.key_members(self.noun)[0]
+        """The member that names one among its siblings."""
+        return self.key_members[-1].partition("|")[0]
 
-    @property
+    @cached_property
     def arn_member(self) -> str:
         """The member that carries the resource's ARN."""
-        return f"{self.noun}Arn"
+        return model.arn_member(self.noun)
 
-    def arn_of(self, cx: Context, name: str) -> str:
-        """Return the ARN of a name in the caller's account and region."""
-        path = f"{self.arn_path}/{name.lower() if self.lower_arn else name}"
+    def key_of(self, members: Mapping[str, Any]) -> str:
+        """Return the key that a request (or a document) names; its ARN where that is what it gives."""
+        return "/".join(str(members[_given(member, members)]) for member in self.key_members)
+
+    def arn_of(self, cx: Context, key: str) -> str:
+        """Return the ARN of a key in the caller's account and region."""
+        key = key.lower() if self.lower_arn else key
+        if "{" in self.arn_path:
+            names = [member.partition("|")[0] for member in self.key_members]
+            path = self.arn_path.format(**dict(zip(names, key.split("/"), strict=True)))
+        else:
+            path = f"{self.arn_path}/{key}"
         return arns.make("sagemaker", cx.region, cx.account, path)
 
-    def not_found(self, cx: Context, name: str) -> errors.AwsError:
+    def not_found(self, cx: Context, key: str) -> errors.AwsError:
         """Return the error of a missing resource, as the table of the real service's answers has it."""
         known = model.not_found(self.noun)
-        return errors.AwsError(known["code"], known["text"].format(arn=self.arn_of(cx, name), name=name))
+        arn = key if key.startswith("arn:") else self.arn_of(cx, key)
+        return errors.AwsError(known["code"], known["text"].format(arn=arn, name=key.rpartition("/")[2]))
 
-    def duplicate(self, row_arn: str, name: str) -> errors.AwsError:
-        """Return the error of a name that is taken, by the code its Create declares."""
-        text = self.exists.format(arn=row_arn, name=name)
-        if model.declares_error(f"Create{self.noun}", "ResourceInUse"):
-            return errors.in_use(text)
-        return errors.validation(text)
+    def refusal(self, verb: str, text: str, row: Row, **more: str) -> errors.AwsError:
+        """Return the error of something that a resource's state forbids, by the code that the operation declares."""
+        sentence = text.format(noun=self.noun, arn=row.arn, name=row.key.rpartition("/")[2], status=row.status, **more)
+        for code in ("ResourceInUse", "ConflictException"):
+            if model.declares_error(f"{verb}{self.noun}", code):
+                return errors.AwsError(code, sentence)
+        return errors.validation(sentence)
 
-    def find(self, cx: Context, name: str) -> Row | None:
-        """Read a row by name, or None."""
-        row = _BY_KEY.row(cx.transaction, self._scope(cx, key=name))
-        return _row(row) if row is not None else None
+    # -- reading
 
-    def get(self, cx: Context, name: str) -> Row:
-        """Read a row by name; raise AWS's error when there is none."""
-        row = self.find(cx, name)
+    def find(self, cx: Context, key: str) -> Row | None:
+        """Read a row by its key (or ARN), or None."""
+        if key.startswith("arn:"):
+            return self.find_arn(cx, key)
+        return rows.find(cx, self.noun, key)
+
+    def get(self, cx: Context, key: str) -> Row:
+        """Read a row by its key (or ARN); raise AWS's error when there is none."""
+        row = self.find(cx, key)
         if row is None:
-            raise self.not_found(cx, name)
+            raise self.not_found(cx, key)
         return row
+
+    def named(self, cx: Context, request: Mapping[str, Any]) -> Row:
+        """Read the row that a request names; of a numbered one without its number, the last. AWS's error for none."""
+        if self.numbered and self.name_member not in request:
+            parent_key = "/".join(str(request[member]) for member in self.key_members[:-1])
+            last = rows.children(cx, self.noun, parent_key, newest_first=True, limit=1)
+            if not last:
+                raise self.not_found(cx, parent_key)
+            return last[0]
+        return self.get(cx, self.key_of(request))
 
     def find_arn(self, cx: Context, arn: str) -> Row | None:
         """Read a row by ARN, or None."""
-        rows = _BY_ARN.rows(cx.transaction, {"arn": arn})
-        return next((_row(row) for row in rows if row[-1] == self.noun), None)
+        return rows.find_arn(cx, self.noun, arn)
 
-    def document_bytes(self, cx: Context, name: str) -> bytes:
+    def document_bytes(self, cx: Context, key: str) -> bytes:
         """Read the document as stored: Describe's answer, ready to send."""
-        row = _DOCUMENT.row(cx.transaction, self._scope(cx, key=name))
-        if row is None:
-            raise self.not_found(cx, name)
-        document: bytes = row[0]
+        document = rows.document_bytes(cx, self.noun, key)
+        if document is None:
+            raise self.not_found(cx, key)
         return document
 
-    def check_free(self, cx: Context, name: str) -> None:
-        """Raise AWS's error when the name is taken (ARNs fold case, so names that differ in case clash)."""
-        arn = self.arn_of(cx, name)
-        if any(row[-1] == self.noun for row in _BY_ARN.rows(cx.transaction, {"arn": arn})):
-            raise self.duplicate(arn, name)
+    def children_of(self, cx: Context, parent_key: str) -> Sequence[Row]:
+        """Read the rows below a parent, in the order they were made."""
+        return rows.children(cx, self.noun, parent_key)
+
+    # -- writing
+
+    def check_free(self, cx: Context, key: str) -> None:
+        """Raise AWS's error when the key is taken (ARNs fold case, so names that differ in case clash)."""
+        row = self.find_arn(cx, self.arn_of(cx, key))
+        if row is not None:
+            raise self.refusal("Create", self.exists, row)
+
+    def next_number(self, cx: Context, parent_key: str) -> int:
+        """Return the number of a parent's next child: it counts up, and those of deleted ones do not come again."""
+        return numbers.following(cx, f"{self.noun}:{parent_key}")
 
     def insert(
         self,
         cx: Context,
-        name: str,
+        key: str,
         members: Mapping[str, Any],
         *,
         status: str = "",
@@ -152,32 +175,25 @@ class Resource:
         tag_list: Sequence[Any] | None = None,
     ) -> Row:
         """Store a new resource: those of `members` that Describe knows, its ARN, its times and its status."""
-        self.check_free(cx, name)
-        now, arn = cx.clock.now(), self.arn_of(cx, name)
+        self.check_free(cx, key)
+        self._check_quota(cx)
+        if self.parent is not None:
+            self.parent.get(cx, key.rpartition("/")[0])
+        now, arn = cx.clock.now(), self.arn_of(cx, key)
         shown = model.output_members(f"Describe{self.noun}")
         document = {k: v for k, v in members.items() if k in shown}
-        document[self.arn_member] = arn
-        for member in ("CreationTime", "LastModifiedTime"):
-            if member in shown:
-                document[member] = now
+        if self.arn_member:
+            document[self.arn_member] = arn
+        document |= {member: now for member in self.times if member in shown}
         if self.status_member:
             document[self.status_member] = status
-        stored = self._scope(cx, key=name) | {
-            "arn": arn,
-            "status": status,
-            "created": now,
-            "modified": now,
-            "version": 1,
-            "document": orjson.dumps(document),
-            "hidden": orjson.dumps(hidden) if hidden else None,
-        }
-        made = (_INSERT_SHARED if cx.db.dialect.name == "postgresql" else _INSERT).row(cx.transaction, stored)
-        if made is None:  # another transaction has taken the name since the check
-            raise self.duplicate(arn, name)
-        row_id: int = made[0]
+        made = rows.insert_row(cx, self.noun, Row(0, key, arn, status, now, 1, document, hidden or {}), self.facets)
+        if made is None:  # another transaction has taken the key since the check
+            raise self.refusal("Create", self.exists, Row(0, key, arn, status, now, 1, {}))
         if tag_list:
             tags.put(cx, arn, tag_list)
-        return Row(row_id, name, arn, status, now, 1, document, hidden or {})
+        events.emit(cx, self.noun, arn, "", status or CREATED, "", {"name": key})
+        return made
 
     def update(
         self,
@@ -189,63 +205,75 @@ class Resource:
         hidden: dict[str, Any] | None = None,
     ) -> Row:
         """Write a changed document; raise ConflictException when somebody else changed the row since it was read."""
-        now = cx.clock.now()
-        if "LastModifiedTime" in document:
-            document = {**document, "LastModifiedTime": now}
-        hidden = row.hidden if hidden is None else hidden
+        if self.times[1] in document:
+            document = {**document, self.times[1]: cx.clock.now()}
         new = replace(
-            row, document=document, status=row.status if status is None else status, hidden=hidden,
-            version=row.version + 1,
-        )  # fmt: skip
-        values = {
-            "row_id": row.id,
-            "seen": row.version,
-            "document": orjson.dumps(document),
-            "hidden": orjson.dumps(hidden) if hidden else None,
-            "status": new.status,
-            "modified": now,
-            "version": new.version,
-        }
-        if cx.db.execute(_UPDATE, values).rowcount != 1:
-            raise errors.conflict(f"{row.arn} was changed by another request; try again.")
-        return new
+            row,
+            document=document,
+            status=row.status if status is None else status,
+            hidden=row.hidden if hidden is None else hidden,
+        )
+        return rows.update_row(cx, row, new, self.facets)
 
     def delete(self, cx: Context, row: Row) -> None:
-        """Remove a row and its tags."""
-        cx.db.execute(_DELETE, {"row_id": row.id})
-        tags.remove_all(cx, row.arn)
+        """Remove a row with its tags and, where its children do not forbid it, with them; write the events."""
+        for child in cx.kernel.children_of(self.noun):
+            below = child.children_of(cx, row.key)
+            if below and child.in_use:
+                raise self.refusal("Delete", child.in_use, row, child=below[0].key.rpartition("/")[2])
+            for each in below:
+                child.delete(cx, each)
+        rows.delete_row(cx, row, self.facets)
+        events.emit(cx, self.noun, row.arn, row.status, DELETED, "", {"name": row.key})
 
-    def operations(self) -> Iterator[Operation]:
-        """Yield the operations that the model lets us derive."""
-        derived = {
-            f"Describe{self.noun}": self._describe,
-            model.list_operation(self.noun): self._list,
-            f"Delete{self.noun}": self._delete,
+    def _check_quota(self, cx: Context) -> None:
+        if self.quota is None:
+            return
+        own = [resources.c[name] == value for name, value in rows.scope(cx, self.noun).items()]
+        count = cx.db.execute(select(func.count()).select_from(resources).where(*own)).scalar_one()
+        if count >= self.quota:  # Unverified: AWS's name of each limit
+            raise errors.limit_exceeded(
+                f"The account-level service limit 'Number of {self.noun} resources' is {self.quota}, with current "
+                f"utilization of {count} and a request delta of 1. Please use AWS Service Quotas to request an increase."
+            )
+
+    # -- what Lists and Search read
+
+    @cached_property
+    def facets(self) -> Indexed:
+        """Which scalars of its documents are facets: all of what Search knows, else what its List filters and sorts by."""
+        searched = model.search_record(self.noun) is not None
+        paths = {ALL} if searched else {*self.filters.values(), *self.sorts.values(), *self._named_by_filters()}
+        columns = {self.arn_member, self.status_member, *self.times}
+        if len(self.key_members) == 1:
+            columns.add(self.name_member)
+        elif not searched:
+            paths.add(self.name_member)
+        return Indexed(frozenset(paths - {""}) - columns, frozenset(columns), self.indexed)
+
+    def _named_by_filters(self) -> set[str]:
+        """Return the members that List's own filters name by themselves: `DomainIdEquals` is about DomainId."""
+        operation = model.list_operation(self.noun)
+        shown = model.output_members(f"Describe{self.noun}")
+        return {
+            member
+            for name in (model.input_members(operation) if operation is not None else ())
+            if (member := filtered_member(name)) in shown and member != self.key_members[0]
         }
-        for name, handler in derived.items():
-            verb = next((v for v in ("Describe", "List", "Delete") if name and name.startswith(v)), "")
-            if name and verb in self.derives and model.has_operation(name):
-                yield Operation("sagemaker", name, handler, reads=verb != "Delete", waits=False)
-
-    def _describe(self, cx: Context, request: dict[str, Any]) -> bytes:
-        return self.document_bytes(cx, request[self.name_member])
-
-    def _list(self, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-        return listing.page(cx, self, request)
-
-    def _delete(self, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-        self.delete(cx, self.get(cx, request[self.name_member]))
-        return {}
-
-    def _scope(self, cx: Context, **more: Any) -> dict[str, Any]:
-        return {"kind": self.noun, "account": cx.account, "region": cx.region, **more}
 
 
-def _row(values: Any) -> Row:
-    row_id, key, arn, status, created, version, document, hidden, _kind = values
-    return Row(
-        row_id, key, arn, status, created, version, orjson.loads(document), orjson.loads(hidden) if hidden else {}
-    )
+def filtered_member(name: str) -> str:
+    """Return the member that a List's filter is about, by its name: `SpaceNameContains` is about SpaceName."""
+    for suffix in ("Equals", "Contains", "After", "Before"):
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name
+
+
+def _given(member: str, members: Mapping[str, Any]) -> str:
+    """Return which of several members that may stand at one place of a key is given; the first where none is."""
+    names = member.split("|")
+    return next((name for name in names if name in members), names[0])
 
 
 def resource(noun: str, **declared: Any) -> Resource:

@@ -48,6 +48,92 @@ resources = Table(
     Index(None, "kind", "account", "region", "status", "id"),
 )
 
+# What Lists and Search find resources by, besides their columns (`facets.py`).
+facets = Table(
+    "facets",
+    METADATA,
+    Column("resource_id", BigInteger, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("item", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("number", Double),
+    Index(None, "path", "text", "resource_id"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_facets_path_number_resource_id",
+    facets.c.path,
+    facets.c.number,
+    facets.c.resource_id,
+    sqlite_where=facets.c.number.is_not(None),
+    postgresql_where=facets.c.number.is_not(None),
+)
+
+# Counters that never go back: the versions of a parent's children.
+counters = Table(
+    "counters",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# Resources that wait for others: what each has come to, and when it is woken by the clock (`parents.py`).
+parents = Table(
+    "parents",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("arn", Text, nullable=False),
+    Column("wake_at", Double),
+    Column("state", LargeBinary, nullable=False),
+    Index(None, "arn", unique=True),
+    Index(None, "wake_at"),
+)
+awaited = Table(
+    "awaited",
+    METADATA,
+    Column("child_arn", Text, primary_key=True),
+    Column("parent_id", BigInteger, primary_key=True),
+    Column("tag", Text, nullable=False),
+    Index(None, "parent_id"),
+)
+
+# Work that was promised and is done outside of a transaction, at least once (`work.py`).
+work_items = Table(
+    "work_items",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+    Column("next_at", Double, nullable=False, default=0.0),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "queue", "key", "id"),
+)
+
+# What requests with a client token were answered, so that the same request again is answered so and does nothing.
+client_tokens = Table(
+    "client_tokens",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("token", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("time", Double, nullable=False),
+    Index(None, "time"),
+)
+
 tags = Table(
     "tags",
     METADATA,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from backends.core import arn as arns
-from backends.core import errors, listing, tags
+from backends.core import errors, paging, tags
 from backends.core.operation import operation
 from backends.core.tables import resources
 
@@ -29,12 +29,12 @@ def list_tags(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     listed = tags.as_list(tags.of(cx, arn))
     binding = b"ListTags" + arn.encode()
     if "NextToken" in request:
-        (after,) = listing.read_token(cx, request["NextToken"], binding)
+        (after,) = paging.read_token(cx, request["NextToken"], binding)
         listed = [tag for tag in listed if tag["Key"] > after]
     size = request.get("MaxResults", tags.MAX_TAGS)
     answer: dict[str, Any] = {"Tags": listed[:size]}
     if len(listed) > size:
-        answer["NextToken"] = listing.write_token(cx, [listed[size - 1]["Key"]], binding)
+        answer["NextToken"] = paging.write_token(cx, [listed[size - 1]["Key"]], binding)
     return answer
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sql
 
-from backends.core import errors, events
+from backends.core import errors
 from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.endpoints import fleet as fleets
@@ -27,7 +27,7 @@ from backends.jobs.supervisor import beneath
 if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.events import Event
-    from backends.core.resource import Row
+    from backends.core.rows import Row
     from backends.endpoints.fleet import Fleet
 
 log = logging.getLogger(__name__)
@@ -279,7 +279,6 @@ class _Endpoint:
                 ENDPOINT.delete(cx, endpoint)
                 # A later endpoint of this name must not be asked what was meant for this one.
                 cx.db.execute(sql.delete(async_invocations).where(async_invocations.c.arn == endpoint.arn))
-                events.emit(cx, "Endpoint", endpoint.arn, endpoint.status, "Deleted", "", {"name": endpoint.key})
             self.run.finish_in(cx)
 
         beneath.remove(self.run.kernel.settings.data_dir / "jobs" / self.run.id)

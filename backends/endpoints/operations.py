@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.core import errors, events
+from backends.core import errors
 from backends.core.lifecycle import transition
 from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
 
     from backends.core.context import Context
-    from backends.core.resource import Row
+    from backends.core.rows import Row
 
 # What a later issue brings; accepting it would be a pretence.
 LATER_OF_CONFIG = {
@@ -84,7 +84,6 @@ def create_endpoint(cx: Context, request: CreateEndpointInputTypeDef) -> dict[st
     if async_config is not None:
         document["AsyncInferenceConfig"] = async_config
     row = ENDPOINT.insert(cx, name, document, status="Creating", tag_list=request.get("Tags"))
-    events.emit(cx, "Endpoint", row.arn, "", "Creating", "", {"name": name})
     outcomes.publish_test(cx, row.arn, async_config)
     return {"EndpointArn": row.arn}
 

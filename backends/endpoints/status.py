@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.core.lifecycle import machine
 from backends.core.resource import resource
+from backends.core.states import machine
 
 if TYPE_CHECKING:
     from backends.core.context import Context

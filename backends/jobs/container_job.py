@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.core.context import Context
-    from backends.core.resource import Resource, Row
+    from backends.core.resource import Resource
+    from backends.core.rows import Row
     from backends.jobs.admission import CapacityError
     from backends.jobs.opt_ml import Host
     from backends.jobs.run import Run

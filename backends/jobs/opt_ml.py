@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.objects import StoredObject
-    from backends.core.resource import Row
+    from backends.core.rows import Row
     from backends.jobs.channels import Channel
 
 OPT_ML = "/opt/ml/"

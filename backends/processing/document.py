@@ -19,7 +19,7 @@ from backends.jobs.opt_ml import Host
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from backends.core.resource import Row
+    from backends.core.rows import Row
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 ROOT = "/opt/ml/processing"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.events import Event
-    from backends.core.resource import Row
+    from backends.core.rows import Row
     from backends.jobs.container_job import ContainerSpec
     from backends.jobs.logs import Destination
     from backends.jobs.runners.base import Handle, Runner

@@ -1,11 +1,10 @@
-"""ProcessingJob's operations. Create checks what the model cannot; Describe and List are derived."""
+"""ProcessingJob's operations. Create checks what the model cannot; Describe, List, Stop and Delete are derived."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.core import errors, events
-from backends.core.lifecycle import transition
+from backends.core import errors
 from backends.core.objects import parse_uri
 from backends.core.operation import operation
 from backends.jobs import artifacts
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sagemaker.type_defs import (
         CreateProcessingJobRequestTypeDef,
-        DeleteProcessingJobRequestTypeDef,
-        StopProcessingJobRequestTypeDef,
     )
 
     from backends.core.context import Context
@@ -53,33 +50,7 @@ def create_processing_job(cx: Context, request: CreateProcessingJobRequestTypeDe
         status="InProgress",
         tag_list=request.get("Tags"),
     )
-    events.emit(cx, "ProcessingJob", row.arn, "", "InProgress", "", {"name": row.key})
     return {"ProcessingJobArn": row.arn}
-
-
-@operation("StopProcessingJob")
-def stop_processing_job(cx: Context, request: StopProcessingJobRequestTypeDef) -> dict[str, Any]:
-    """Ask a job to stop: SIGTERM, 120 s of grace, then SIGKILL; its outputs are uploaded."""
-    row = PROCESSING_JOB.get(cx, request["ProcessingJobName"])
-    if row.status == "Stopping":
-        return {}
-    if row.status != "InProgress":
-        raise errors.validation(
-            f"The request was rejected because the processing job is in status {row.status}."
-        )  # Unverified: AWS's wording
-    transition(cx, PROCESSING_JOB, row, "Stopping")
-    return {}
-
-
-@operation("DeleteProcessingJob")
-def delete_processing_job(cx: Context, request: DeleteProcessingJobRequestTypeDef) -> dict[str, Any]:
-    """Delete a job that has ended. ResourceInUse while it runs; what it put into S3 stays."""
-    row = PROCESSING_JOB.get(cx, request["ProcessingJobName"])
-    if row.status in {"InProgress", "Stopping"}:
-        raise errors.in_use(f"The processing job {row.arn} is in status {row.status} and cannot be deleted.")
-    PROCESSING_JOB.delete(cx, row)
-    events.emit(cx, "ProcessingJob", row.arn, row.status, "Deleted", "", {"name": row.key})
-    return {}
 
 
 # Unverified, all of the sentences below: the guide says what is wrong, not in which words AWS says so.

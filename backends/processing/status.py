@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backends.core.lifecycle import machine
 from backends.core.resource import resource
+from backends.core.states import machine
 
 PROCESSING_JOB = resource(
     "ProcessingJob",
@@ -14,6 +14,7 @@ PROCESSING_JOB = resource(
         Stopping={"Stopped", "Failed"},
     ),
     exists="Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
+    stopped="The request was rejected because the processing job is in status {status}.",  # Unverified: AWS's wording
     order="Ascending",
-    derives=("Describe", "List"),
+    derives=("Describe", "List", "Stop", "Delete"),
 )

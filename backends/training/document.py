@@ -14,7 +14,7 @@ from backends.jobs.verdict import fitted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backends.core.resource import Row
+    from backends.core.rows import Row
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 DEFAULT_CHECKPOINTS = "/opt/ml/checkpoints"

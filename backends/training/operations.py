@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.core import errors, events, listing
+from backends.core import errors
 from backends.core.lifecycle import transition
 from backends.core.operation import operation
 from backends.jobs import artifacts, channels, checkpoints, opt_ml
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import (
         CreateTrainingJobRequestTypeDef,
         DeleteTrainingJobRequestTypeDef,
-        ListTrainingJobsRequestTypeDef,
         StopTrainingJobRequestTypeDef,
         UpdateTrainingJobRequestTypeDef,
     )
@@ -59,7 +58,6 @@ def create_training_job(cx: Context, request: CreateTrainingJobRequestTypeDef) -
         status="InProgress",
         tag_list=request.get("Tags"),
     )
-    events.emit(cx, "TrainingJob", row.arn, "", "InProgress", "", {"name": row.key})
     return {"TrainingJobArn": row.arn}
 
 
@@ -104,16 +102,7 @@ def delete_training_job(cx: Context, request: DeleteTrainingJobRequestTypeDef) -
     if row.status in {"InProgress", "Stopping"}:
         raise errors.in_use(f"The training job {row.arn} is in status {row.status} and cannot be deleted.")
     TRAINING_JOB.delete(cx, row)
-    events.emit(cx, "TrainingJob", row.arn, row.status, "Deleted", "", {"name": row.key})
     return {}
-
-
-@operation("ListTrainingJobs")
-def list_training_jobs(cx: Context, request: ListTrainingJobsRequestTypeDef) -> dict[str, Any]:
-    """List jobs. No job here has a warm pool or a training plan, so those filters find none."""
-    if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
-        return {"TrainingJobSummaries": []}
-    return listing.page(cx, TRAINING_JOB, request)
 
 
 def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backends.core import events
-from backends.core.lifecycle import machine, transition
+from backends.core.lifecycle import transition
 from backends.core.resource import resource
+from backends.core.states import machine
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.resource import Row
+    from backends.core.rows import Row
 
 TRAINING_JOB = resource(
     "TrainingJob",
@@ -26,7 +27,14 @@ TRAINING_JOB = resource(
     exists="Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
     order="Ascending",
     pages_before_status=True,
-    derives=("Describe",),
+    derives=("Describe", "List"),
+    filters={
+        "WarmPoolStatusEquals": "WarmPoolStatus.Status",
+        "TrainingPlanArnEquals": "ResourceConfig.TrainingPlanArn",
+    },
+    indexed=lambda document: (
+        (f"Metrics.{metric['MetricName']}", metric["Value"]) for metric in document.get("FinalMetricDataList", ())
+    ),
 )
 MESSAGES = {
     "Starting": "Starting the training job",

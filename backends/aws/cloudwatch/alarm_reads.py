@@ -10,7 +10,7 @@ from sqlalchemy import and_, or_, select
 from backends.aws.cloudwatch import refusals, retention, rules
 from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, METRIC, type_of
 from backends.aws.cloudwatch.tables import alarm_history
-from backends.core import listing
+from backends.core import paging
 from backends.core.loops import every
 from backends.core.operation import operation
 
@@ -34,13 +34,13 @@ def describe_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     related = {"ChildrenOfAlarmName", "ParentsOfAlarmName"} & request.keys()
     if related:
         return _related(cx, request, related.pop())
-    binding = b"DescribeAlarms" + orjson.dumps({k: v for k, v in request.items() if k not in listing.PAGING})
+    binding = b"DescribeAlarms" + orjson.dumps({k: v for k, v in request.items() if k not in paging.PAGING})
     after = refusals.read_token(cx, request["NextToken"], binding)[0] if "NextToken" in request else None
     size = request.get("MaxRecords", PAGE)
     alarms: list[Document] = []
     for alarm in _matching(cx, request, after):
         if len(alarms) == size:
-            return _shown(alarms) | {"NextToken": listing.write_token(cx, [alarms[-1].key], binding)}
+            return _shown(alarms) | {"NextToken": paging.write_token(cx, [alarms[-1].key], binding)}
         alarms.append(alarm)
     return _shown(alarms)
 
@@ -97,7 +97,7 @@ def describe_alarms_for_metric(cx: Context, request: dict[str, Any]) -> dict[str
 def describe_alarm_history(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List what happened to alarms, the newest first unless asked."""
     table = alarm_history.c
-    binding = b"DescribeAlarmHistory" + orjson.dumps({k: v for k, v in request.items() if k not in listing.PAGING})
+    binding = b"DescribeAlarmHistory" + orjson.dumps({k: v for k, v in request.items() if k not in paging.PAGING})
     oldest_first = request.get("ScanBy") == "TimestampAscending"
     conditions = [table.account == cx.account, table.region == cx.region]
     conditions += [
@@ -118,7 +118,7 @@ def describe_alarm_history(cx: Context, request: dict[str, Any]) -> dict[str, An
     rows = cx.db.execute(select(alarm_history).where(*conditions).order_by(*order).limit(size + 1)).all()
     answer: dict[str, Any] = {"AlarmHistoryItems": [_item(row) for row in rows[:size]]}
     if len(rows) > size:
-        answer["NextToken"] = listing.write_token(cx, [rows[size - 1].time, rows[size - 1].id], binding)
+        answer["NextToken"] = paging.write_token(cx, [rows[size - 1].time, rows[size - 1].id], binding)
     return answer
 
 

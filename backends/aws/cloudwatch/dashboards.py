@@ -9,7 +9,7 @@ import orjson
 
 from backends.aws.cloudwatch import refusals
 from backends.core import arn as arns
-from backends.core import errors, listing, tags
+from backends.core import errors, paging, tags
 from backends.core.documents import Documents
 from backends.core.operation import operation
 
@@ -78,7 +78,7 @@ def list_dashboards(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         }
         for entry in dashboards[:PAGE]
     ]
-    more = {"NextToken": listing.write_token(cx, [dashboards[PAGE - 1].key], binding)} if len(dashboards) > PAGE else {}
+    more = {"NextToken": paging.write_token(cx, [dashboards[PAGE - 1].key], binding)} if len(dashboards) > PAGE else {}
     return {"DashboardEntries": entries} | more
 
 

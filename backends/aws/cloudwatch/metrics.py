@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import func, select, tuple_
 
 from backends.aws.cloudwatch import refusals, retention
-from backends.core import listing, metricstore
+from backends.core import metricstore, paging
 from backends.core.loops import every
 from backends.core.operation import operation
 from backends.core.tables import metric_points
@@ -134,7 +134,7 @@ def _page(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         if all(key in have and value in {None, have[key]} for key, value in wanted):
             if len(metrics) == PAGE:
                 last = [metrics[-1]["Namespace"], metrics[-1]["MetricName"], _key(metrics[-1]["Dimensions"])]
-                return {"Metrics": metrics, "NextToken": listing.write_token(cx, last, binding)}
+                return {"Metrics": metrics, "NextToken": paging.write_token(cx, last, binding)}
             shown = [{"Name": key, "Value": value} for key, value in have.items()]
             metrics.append({"Namespace": namespace, "MetricName": name, "Dimensions": shown})
     return {"Metrics": metrics}

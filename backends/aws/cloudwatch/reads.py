@@ -12,7 +12,7 @@ import orjson
 
 from backends.aws.cloudwatch import points, queries, refusals, statistics
 from backends.aws.cloudwatch.series import MAX_STEPS
-from backends.core import listing
+from backends.core import paging
 from backends.core.operation import operation
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _data(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     end = begin + min(request.get("MaxDatapoints", MAX_STEPS), MAX_STEPS)
     answer: dict[str, Any] = {"MetricDataResults": _cut(results, begin, end), "Messages": []}
     if end < sum(len(result["Values"]) for result in results):
-        answer["NextToken"] = listing.write_token(cx, [end], binding)
+        answer["NextToken"] = paging.write_token(cx, [end], binding)
     return answer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.core import listing
+from backends.core import paging
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -49,6 +49,6 @@ def dimensions(given: Sequence[dict[str, str]]) -> dict[str, str]:
 def read_token(cx: Context, token: str, binding: bytes) -> list[Any]:
     """Return where the last page ended; InvalidNextToken for a token that this request did not get."""
     try:
-        return listing.read_token(cx, token, binding)
+        return paging.read_token(cx, token, binding)
     except AwsError as error:
         raise AwsError("InvalidNextToken", "The specified nextToken is invalid.") from error

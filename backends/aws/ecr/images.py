@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select, update
 
 from backends.aws.ecr.tables import ecr_contents, ecr_images, ecr_layers, ecr_tags
-from backends.core import upsert
-from backends.core.documents import insert_or_update
+from backends.core.dialects import insert_absent, insert_or_update
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row, Table
+    from sqlalchemy import Row
 
     from backends.aws.ecr.manifests import Manifest
     from backends.aws.ecr.scope import Repository
@@ -79,7 +78,7 @@ def put(cx: Context, repository: Repository, about: Document, manifest: Manifest
         _check_parts(cx, repository, manifest)
         _insert(cx, repository, manifest)
     if tag and current != manifest.digest:
-        insert_or_update(cx, ecr_tags, {**repository.key, "tag": tag}, {"digest": manifest.digest}, {})
+        insert_or_update(cx.db, ecr_tags, {**repository.key, "tag": tag}, {"digest": manifest.digest}, {})
     return known is None or bool(tag and current != manifest.digest)
 
 
@@ -118,16 +117,10 @@ def _insert(cx: Context, repository: Repository, manifest: Manifest) -> None:
         "artifact_type": manifest.artifact_type, "subject": manifest.subject, "size": size, "pushed": cx.clock.now(),
         "manifest": manifest.content,
     }  # fmt: skip
-    _insert_new(cx, ecr_images, [row])
-    _insert_new(
-        cx, ecr_contents, [{**repository.key, "digest": manifest.digest, "part": part} for part in manifest.parts]
+    insert_absent(cx.db, ecr_images, [row])
+    insert_absent(
+        cx.db, ecr_contents, [{**repository.key, "digest": manifest.digest, "part": part} for part in manifest.parts]
     )
-
-
-def _insert_new(cx: Context, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows, but for those that another push of the same image has made meanwhile (PostgreSQL)."""
-    if rows:
-        cx.db.execute(upsert.insert(cx.db, table).on_conflict_do_nothing(), rows)
 
 
 def pulled(cx: Context, repository: Repository, digest: str) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select
 
 from backends.aws.ecr.tables import ecr_layers, ecr_uploads
-from backends.core.documents import insert_or_update
+from backends.core.dialects import insert_or_update
 from backends.core.errors import AwsError
 from backends.core.objects.blobs import Blobs
 
@@ -172,7 +172,7 @@ def mount(cx: Context, origin: Repository, target: Repository, digest: str) -> b
 def add(cx: Context, repository: Repository, digest: str, size: int, blob: str) -> bool:
     """Add a layer to a repository; False when it had it, and then the file that it has stays."""
     key = {**repository.key, "digest": digest}
-    insert_or_update(cx, ecr_layers, key, {"since": time.time()}, {"size": size, "blob": blob})
+    insert_or_update(cx.db, ecr_layers, key, {"since": time.time()}, {"size": size, "blob": blob})
     row = find(cx, repository, digest)
     return row is not None and row.blob == blob
 

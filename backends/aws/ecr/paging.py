@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from backends.aws.ecr import scope
-from backends.core import listing
+from backends.core import paging
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def requested(cx: Context, request: dict[str, Any]) -> tuple[list[Any], int]:
     after = []
     if "nextToken" in request:
         try:
-            after = listing.read_token(cx, request["nextToken"], _binding(request))
+            after = paging.read_token(cx, request["nextToken"], _binding(request))
         except AwsError as error:
             raise scope.invalid("Invalid parameter at 'nextToken' failed to satisfy constraint: 'token'") from error
     return after, request.get("maxResults", DEFAULT)
@@ -29,7 +29,7 @@ def requested(cx: Context, request: dict[str, Any]) -> tuple[list[Any], int]:
 
 def token(cx: Context, request: dict[str, Any], mark: list[Any]) -> str:
     """Write where a page ended."""
-    return listing.write_token(cx, mark, _binding(request))
+    return paging.write_token(cx, mark, _binding(request))
 
 
 def _binding(request: dict[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from backends.aws.iam import principals, store
 from backends.aws.iam.tables import iam_calls
-from backends.core import upsert
+from backends.core.dialects import insert_or_update
 from backends.core.loops import every
 from backends.core.objects import role_access
 from backends.core.tables import issued_keys
@@ -144,8 +144,11 @@ def _write(
     used_roles: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     for row in rows:
-        added = upsert.insert(tx.connection, iam_calls).values(row)
-        tx.connection.execute(added.on_conflict_do_update(index_elements=NAMES, set_={"denied": row["denied"]}))
+        key = {name: row[name] for name in NAMES}
+        written = {"denied": row["denied"]}
+        insert_or_update(
+            tx.connection, iam_calls, key, written, {n: v for n, v in row.items() if n not in key | written}
+        )
     for access_key, text in used_keys.items():
         tx.connection.execute(update(issued_keys).where(issued_keys.c.access_key == access_key), {"used": text})
     for (account, name), use in used_roles.items():

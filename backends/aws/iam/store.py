@@ -14,8 +14,9 @@ from sqlalchemy import bindparam, delete, func, select
 
 from backends.aws.iam.tables import iam_entities
 from backends.core import arn as arns
-from backends.core import errors, keys, logstore, upsert
+from backends.core import errors, keys
 from backends.core import policy as policies
+from backends.core.dialects import insert_absent, insert_or_update
 from backends.core.keys import SEEDED_ROLE
 from backends.core.prepared import Prepared
 
@@ -167,9 +168,8 @@ def write(cx: Context, kind: Kind, entity: Entity) -> None:
 
 
 def _put(cx: Context, row: dict[str, Any]) -> None:
-    added = upsert.insert(cx.db, iam_entities).values(row)
-    changed = {name: row[name] for name in ("created", "document")}
-    cx.db.execute(added.on_conflict_do_update(index_elements=["account", "kind", "name"], set_=changed))
+    key = {name: row[name] for name in ("account", "kind", "name")}
+    insert_or_update(cx.db, iam_entities, key, {name: row[name] for name in ("created", "document")})
 
 
 def remove(cx: Context, kind: Kind, name: str) -> None:
@@ -204,7 +204,7 @@ def ensure_role(cx: Context, name: str, path: str, **more: Any) -> None:
     if cx.db.execute(select(iam_entities.c.name).where(is_role)).first() is None:
         more = {"MaxSessionDuration": 3600, "trust": TRUST, "attached": list(FULL_ACCESS), "ours": True, **more}
         more["inline"] = {"LocalMaker": BESIDE}
-        logstore.insert_absent(cx, iam_entities, _row(cx, ROLE, _made(cx, ROLE, name, path, more)))
+        insert_absent(cx.db, iam_entities, _row(cx, ROLE, _made(cx, ROLE, name, path, more)))
 
 
 def missing(message: str) -> errors.AwsError:

@@ -15,7 +15,7 @@ from sqlalchemy import and_, or_, select
 
 from backends.aws.logs import pattern, scope
 from backends.core import logstore
-from backends.core.documents import begins
+from backends.core.dialects import begins
 from backends.core.operation import operation
 from backends.core.tables import log_events, log_groups, log_streams
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from backends.aws.logs import filters, scope
 from backends.core import arn as arns
 from backends.core import errors, logstore, tags
-from backends.core.documents import begins
+from backends.core.dialects import begins
 from backends.core.loops import every
 from backends.core.operation import operation
 from backends.core.tables import log_events, log_groups, log_streams

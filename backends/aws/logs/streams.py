@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from backends.aws.logs import filters, scope
 from backends.core import arn as arns
 from backends.core import logstore
-from backends.core.documents import begins
+from backends.core.dialects import begins
 from backends.core.operation import operation
 from backends.core.tables import log_events, log_streams
 

@@ -8,13 +8,18 @@ middle leaves the schema that was there before.
 from alembic import context
 from sqlalchemy import Connection
 
-from backends.core.tables import METADATA
+from backends.core.dialects import insert_or_update
+from backends.core.schema import MARK
+from backends.core.tables import METADATA, installation
 
 
 def _run(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
+        known = context.config.attributes.get("known", "")
+        if known:  # `schema.known`: so that the next start need not ask alembic
+            insert_or_update(connection, installation, {"name": MARK}, {"value": known})
 
 
 with context.config.attributes["engine"].connect() as opened:

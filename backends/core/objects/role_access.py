@@ -96,7 +96,7 @@ def _refused_by_role(cx: Context, bucket: Bucket, question: Question) -> bool:
     name = role_of(question.principal).rpartition("/")[2]
     if not name or GRANTS not in cx.kernel.state:
         return False
-    grants = _grants(cx, name)
+    grants = grants_of(cx, name)
     verdict = evaluate(
         question,
         identity=grants.policies,
@@ -107,7 +107,8 @@ def _refused_by_role(cx: Context, bucket: Bucket, question: Question) -> bool:
     return not verdict.allowed
 
 
-def _grants(cx: Context, name: str) -> Any:
+def grants_of(cx: Context, name: str) -> Any:
+    """Return what a role of the account has, as IAM's component says; remembered for KEPT_S."""
     kept: dict[tuple[str, str], tuple[float, Any]] = cx.kernel.state.setdefault("kept role grants", {})
     since, grants = kept.get((cx.account, name), (0.0, None))
     now = time.monotonic()

@@ -1,0 +1,111 @@
+"""The operations that a declaration comes to, where its component has written no handler of the name."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from api_specs import model
+from backends.core import listing
+from backends.core.lifecycle import transition
+from backends.core.operation import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from backends.core.context import Context
+    from backends.core.resource import Resource
+    from backends.core.rows import Row
+
+IN_STATUS = "The {noun} {arn} is in status {status} and cannot be deleted."
+
+
+def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operation]:
+    """Yield the operations of the verbs that a resource derives, as far as the model has them and nobody has written them.
+
+    Raises `listing.UndeclaredError` for a List with a member or SortBy value that means nothing.
+    """
+    handlers: dict[str, Callable[..., Any]] = {
+        "Create": create,
+        "Describe": describe,
+        "Update": update,
+        "Stop": stop,
+        "Delete": delete,
+    }
+    for verb, handler in handlers.items():
+        name = f"{verb}{resource.noun}"
+        if verb in resource.derives and name not in written and model.has_operation(name):
+            yield Operation(
+                "sagemaker", name, partial(handler, resource), reads=verb == "Describe", waits=False, noun=resource.noun
+            )
+    name = model.list_operation(resource.noun) or ""
+    if "List" in resource.derives and name and name not in written:
+        own = listing.List(resource, name)
+        yield Operation("sagemaker", name, own.page, reads=True, waits=False, noun=resource.noun, is_long=own.is_long)
+
+
+def create(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Store what the request says: a record, which nothing stands behind."""
+    key = resource.key_of({**request, resource.name_member: _number(resource, cx, request)})
+    status = ""
+    if resource.machine is not None:
+        status = next(iter(resource.machine.moves))
+    row = resource.insert(cx, key, request, status=status, tag_list=request.get("Tags"))
+    return _answer(f"Create{resource.noun}", row)
+
+
+def _number(resource: Resource, cx: Context, request: dict[str, Any]) -> Any:
+    if not resource.numbered:
+        return request.get(resource.name_member)
+    return resource.next_number(cx, "/".join(str(request[member]) for member in resource.key_members[:-1]))
+
+
+def describe(resource: Resource, cx: Context, request: dict[str, Any]) -> bytes:
+    """Return the stored document."""
+    if resource.numbered or request[resource.name_member].startswith("arn:"):
+        return orjson.dumps(resource.named(cx, request).document)
+    return resource.document_bytes(cx, resource.key_of(request))
+
+
+def update(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Put the members of the request that Describe knows in the place of those that are there."""
+    row = resource.named(cx, request)
+    shown = model.output_members(f"Describe{resource.noun}")
+    changes = {k: v for k, v in request.items() if k in shown and k not in resource.key_members}
+    row = resource.update(cx, row, {**row.document, **changes})
+    return _answer(f"Update{resource.noun}", row)
+
+
+def stop(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Move what runs to Stopping; its driver is woken by that. Nothing where it stops already, AWS's error once it has ended."""
+    row = resource.named(cx, request)
+    assert resource.machine is not None
+    if row.status.lower() != "stopping":
+        stopping = resource.machine.next_like(row.status, "Stopping")
+        if not stopping:
+            raise resource.refusal("Stop", resource.stopped, row)
+        row = transition(cx, resource, row, stopping)
+    return _answer(f"Stop{resource.noun}", row)
+
+
+def delete(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Remove a record; refuse what is under way, and begin where Deleting is one of its statuses."""
+    row = resource.named(cx, request)
+    states = resource.machine
+    if states is not None and (deleting := states.next_like(row.status, "Deleting")):
+        row = transition(cx, resource, row, deleting)
+    elif states is not None and not states.is_terminal(row.status):
+        raise resource.refusal("Delete", IN_STATUS, row)
+    else:
+        resource.delete(cx, row)
+    return _answer(f"Delete{resource.noun}", row)
+
+
+def _answer(operation: str, row: Row) -> dict[str, Any]:
+    """Return those members of the document that an operation answers with; the ARN also where Describe shows none."""
+    given = model.output_members(operation)
+    arn = next((member for member in given if member.endswith("Arn")), None)
+    answer = {member: row.document[member] for member in given if member in row.document}
+    return {arn: row.arn, **answer} if arn is not None else answer

@@ -1,0 +1,64 @@
+"""What SQLite and PostgreSQL say differently: the one place that asks which of them it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, bindparam, func
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Table
+
+
+def insert_into(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that can be told what to do about a row that is there already."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def insert_absent(connection: Connection, table: Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, but for those whose key is there, be it another transaction's that commits meanwhile (PostgreSQL)."""
+    if rows:
+        connection.execute(insert_into(connection, table).on_conflict_do_nothing(), rows)
+
+
+def insert_or_update(
+    connection: Connection,
+    table: Table,
+    key: Mapping[str, Any],
+    written: Mapping[str, Any],
+    fresh: Mapping[str, Any] | None = None,
+) -> None:
+    """Insert a row of `key`, `written` and `fresh`, or put `written` into the one that is there (its version grows)."""
+    fresh = fresh or {}
+    statement = insert_into(connection, table).values(**key, **written, **fresh)
+    again = {**written, "version": table.c.version + 1} if "version" in fresh else dict(written)
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=again))
+
+
+def begins(column: Any, prefix: str) -> ColumnElement[bool]:
+    """Return whether a text column begins with a text; LIKE would fold case on SQLite."""
+    condition: ColumnElement[bool] = func.substr(column, 1, len(prefix)) == prefix
+    return condition
+
+
+def is_below(column: Any, parameter: str) -> ColumnElement[bool]:
+    """Return whether a key begins with a parameter, a parent's key, and a slash."""
+    parent = bindparam(parameter, type_=Text)
+    condition: ColumnElement[bool] = func.substr(column, 1, func.length(parent) + 1) == parent + "/"
+    return condition
+
+
+def contains(column: Any, parameter: str) -> ColumnElement[bool]:
+    """Return whether a text column contains a parameter, of any case; the value is to be written by `like_pattern`."""
+    condition: ColumnElement[bool] = func.lower(column).like(bindparam(parameter, type_=Text), escape="/")
+    return condition
+
+
+def like_pattern(text: str) -> str:
+    """Write the LIKE pattern of a part of a text, in lower case."""
+    for special in "/%_":
+        text = text.replace(special, f"/{special}")
+    return f"%{text.lower()}%"

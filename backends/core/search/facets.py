@@ -1,0 +1,128 @@
+"""Facets: scalars of documents, written with them, by which Lists and Search find and order what no column holds.
+
+A facet is one scalar at one path: `HyperParameters.max_depth`, and for each item of a list one of the same path,
+`InputDataConfig.ChannelName`. `item` numbers the items of the outermost list, so that a nested filter can ask for two
+properties of one item. Texts count up to 1,024 characters, which is all that a filter can name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert
+
+from backends.core.prepared import Prepared
+from backends.core.tables import facets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from backends.core.db import Transaction
+
+Facet = tuple[int, str, float | None]
+"""The item's number (-1 outside a list), the text, and the number where the text is one."""
+Facets = dict[tuple[str, int], Facet]
+"""Facets by their path and their place among those of the path."""
+
+ALL = "*"
+MAX_TEXT = 1024
+MAX_FACETS = 1000
+_COLUMNS = ("resource_id", "path", "place", "item", "text", "number")
+_INSERT = Prepared(insert(facets), _COLUMNS)
+_DELETE_ONE = Prepared(
+    delete(facets).where(
+        facets.c.resource_id == bindparam("resource_id"),
+        facets.c.path == bindparam("path"),
+        facets.c.place == bindparam("place"),
+    )
+)
+_DELETE_ALL = Prepared(delete(facets).where(facets.c.resource_id == bindparam("resource_id")))
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """Which scalars of a kind's documents are facets.
+
+    `patterns` are paths; `*` is every one but those in `columns`, which have a column of their own. `derived` adds some
+    that stand in the document in another form.
+    """
+
+    patterns: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()
+    derived: Callable[[Mapping[str, Any]], Iterable[tuple[str, Any]]] | None = None
+
+    def facets_of(self, document: Mapping[str, Any]) -> Facets:
+        """Return a document's facets."""
+        if not self.patterns:
+            return {}
+        scalars: list[tuple[str, int, Any]] = []
+        _collect(document, "", -1, scalars)
+        if ALL in self.patterns:
+            scalars = [each for each in scalars if each[0] not in self.columns]
+        else:
+            scalars = [each for each in scalars if each[0] in self.patterns]
+        if self.derived is not None:
+            scalars += [(path, -1, value) for path, value in self.derived(document)]
+        facets_found: Facets = {}
+        places: dict[str, int] = {}
+        for path, item, value in scalars[:MAX_FACETS]:
+            place = places.get(path, 0)
+            places[path] = place + 1
+            facets_found[path, place] = (item, *_text_and_number(value))
+        return facets_found
+
+
+def _collect(value: Any, path: str, item: int, into: list[tuple[str, int, Any]]) -> None:
+    """Add every scalar of a document: its path, the number of its outermost list's item (-1: no list), itself."""
+    kind = type(value)
+    if kind is dict:
+        for name, inner in value.items():
+            _collect(inner, f"{path}.{name}" if path else name, item, into)
+    elif kind is list:
+        for number, inner in enumerate(value):
+            _collect(inner, path, number if item < 0 else item, into)
+    elif value is not None:
+        into.append((path, item, value))
+
+
+def _text_and_number(value: Any) -> tuple[str, float | None]:
+    if isinstance(value, bool):
+        return ("true" if value else "false"), None
+    if isinstance(value, (int, float)):
+        return str(value), float(value)
+    text = str(value)[:MAX_TEXT]
+    return text, number_of(text)
+
+
+def number_of(text: str) -> float | None:
+    """Return the finite number that a text is, or None."""
+    if not text or text[0] not in "0123456789+-.":  # most texts, at a tenth of the cost of an exception
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def store(tx: Transaction, resource_id: int, old: Facets, new: Facets) -> None:
+    """Write a resource's facets where they differ from those that are there."""
+    gone = [key for key, facet in old.items() if new.get(key) != facet]
+    added = [(key, facet) for key, facet in new.items() if old.get(key) != facet]
+    if gone:
+        _DELETE_ONE.run_many(tx, [{"resource_id": resource_id, "path": path, "place": place} for path, place in gone])
+    if added:
+        _INSERT.run_many(
+            tx,
+            [
+                {"resource_id": resource_id, "path": path, "place": place, "item": item, "text": text, "number": number}
+                for (path, place), (item, text, number) in added
+            ],
+        )
+
+
+def remove(tx: Transaction, resource_id: int) -> None:
+    """Remove a deleted resource's facets."""
+    _DELETE_ALL.run(tx, {"resource_id": resource_id})
