@@ -1,0 +1,227 @@
+"""Parents that wait, calls as a role, and promised work: nouns of the model with a component of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from backends.core import calls, parents, work
+from backends.core.errors import AwsError
+from backends.core.lifecycle import transition
+from backends.core.operation import operation
+from backends.core.parents import Call, Change, End, Happened, Move, WakeAt
+from backends.core.resource import resource
+from backends.core.states import machine
+from backends.core.tables import awaited, work_items
+from backends.core.tables import parents as parent_rows
+from tests.core.conftest import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.core.context import Context
+    from backends.core.kernel import Kernel
+    from backends.core.parents import Command, State
+
+COMPONENT = sys.modules[__name__]
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
+# A compilation that makes two image versions, one after the other, waits for each and then for the clock.
+PARENT = resource(
+    "CompilationJob",
+    arn_path="compilation-job",
+    status_member="CompilationJobStatus",
+    machine=machine(INPROGRESS={"COMPLETED", "FAILED", "STOPPING"}, STOPPING={"STOPPED"}),
+    derives=("Describe", "Stop", "Delete"),
+)
+CHILD = resource(
+    "Image",
+    arn_path="image",
+    status_member="ImageStatus",
+    machine=machine(CREATING={"CREATED", "CREATE_FAILED"}),
+    derives=("Describe", "Delete"),
+)
+CALLERS: list[str] = []
+
+
+@operation("CreateImage")
+def create_image(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make a child; a name that begins with `bad` is refused after it was stored."""
+    CALLERS.append(cx.caller.arn)
+    row = CHILD.insert(cx, request["ImageName"], request, status="CREATING")
+    if request["ImageName"].startswith("bad"):
+        raise AwsError("ResourceLimitExceeded", "no more images")
+    return {"ImageArn": row.arn}
+
+
+@operation("UpdateImage")
+async def update_image(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Answer outside of a transaction."""
+    await asyncio.sleep(0)
+    row = await cx.read(lambda inside: CHILD.get(inside, request["ImageName"]))
+    return {"ImageArn": row.arn}
+
+
+@parents.waits(PARENT, children=("Image",))
+def step(state: State, happened: Happened) -> tuple[State, list[Command]]:  # noqa: PLR0911 - a line for each
+    """Make `state["left"]` images, an hour after the last one end."""
+    if happened.what == "refused":
+        return state, [Move("FAILED", f"{happened.code}: {happened.reason}"), End()]
+    if happened.what == "changed" and happened.status == "STOPPING":
+        return state, [Move("STOPPED"), End()]
+    if happened.what == "time":
+        return state, [Call("UpdateImage", {"ImageName": state["made"][-1]}, tag="outside")]
+    if happened.what == "answered" and happened.tag == "outside":
+        return state, [Move("COMPLETED"), End()]
+    if happened.what == "child" and happened.status != "CREATED":
+        return state, []
+    if happened.what in {"begun", "child"} and state["left"]:
+        name, *left = state["left"]
+        made = [*state["made"], name]
+        request = {"ImageName": name, "RoleArn": ROLE}
+        return {**state, "left": left, "made": made}, [
+            Change({"FailureReason": f"{len(made)} made"}),
+            Call("CreateImage", request, name),
+        ]
+    if happened.what == "child":
+        return state, [WakeAt(state["until"])]
+    return state, []
+
+
+async def begin(kernel: Kernel, *names: str) -> Context:
+    cx = kernel.context(ACCOUNT, REGION)
+
+    def make(inside: Context) -> None:
+        row = PARENT.insert(inside, "p", {"CompilationJobName": "p", "RoleArn": ROLE}, status="INPROGRESS")
+        state = {"left": list(names), "made": [], "until": inside.clock.now() + 3600}
+        parents.begin(inside, PARENT, row.arn, state)
+
+    await cx.transact(make)
+    await kernel.listening()
+    return cx
+
+
+async def until(cx: Context, true: Callable[[Context], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not await cx.read(true):  # noqa: ASYNC110 - what is waited for happens in a listener, which has no event to set
+            await asyncio.sleep(0.005)
+
+
+def count_of_everything(cx: Context) -> int:
+    """Count what is kept about parents and promised work."""
+    counts = [select(func.count()).select_from(table) for table in (parent_rows, awaited, work_items)]
+    return sum(cx.db.execute(query).scalar_one() for query in counts)
+
+
+def status(cx: Context) -> str:
+    return PARENT.get(cx, "p").status
+
+
+async def create(cx: Context, name: str) -> None:
+    await until(cx, lambda inside: CHILD.find(inside, name) is not None)
+    await cx.transact(lambda inside: transition(inside, CHILD, CHILD.get(inside, name), "CREATED"))
+
+
+def test_a_parent_goes_on_when_its_children_have_and_when_its_time_has_come(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        CALLERS.clear()
+        cx = await begin(kernel, "one", "two")
+        await create(cx, "one")
+        await create(cx, "two")
+        await until(cx, lambda inside: inside.db.execute(select(parent_rows.c.wake_at)).scalar() is not None)
+        await kernel.db.write(lambda tx: kernel.clocks.set_offset(tx, ACCOUNT, 7200.0))
+        await until(cx, lambda inside: status(inside) == "COMPLETED")
+        assert (await cx.read(lambda inside: PARENT.get(inside, "p"))).document["FailureReason"] == "2 made"
+        assert {arn.split("/")[1] for arn in CALLERS} == {"r"}
+        assert await cx.read(count_of_everything) == 0
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+def test_a_refused_call_leaves_nothing_and_is_heard(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = await begin(kernel, "bad-one")
+        await until(cx, lambda inside: status(inside) == "FAILED")
+        assert await cx.read(lambda inside: CHILD.find(inside, "bad-one")) is None
+        row = await cx.read(lambda inside: PARENT.get(inside, "p"))
+        assert row.document["FailureReason"] == "ResourceLimitExceeded: no more images"
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+def test_a_parent_hears_that_it_is_to_stop_and_forgets_when_it_is_deleted(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = await begin(kernel, "one")
+        await until(cx, lambda inside: CHILD.find(inside, "one") is not None)
+        await cx.call_async("StopCompilationJob", {"CompilationJobName": "p"})
+        await until(cx, lambda inside: status(inside) == "STOPPED")
+        await create(cx, "one")
+        assert (
+            await cx.read(lambda inside: inside.db.execute(select(func.count()).select_from(parent_rows)).scalar()) == 0
+        )
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+def test_a_call_as_a_role_is_judged_as_the_role(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        judged: list[tuple[str, str]] = []
+
+        def refuse(cx: Context, service: str, operation: str, request: dict[str, Any]) -> None:
+            judged.append((cx.caller.arn, operation))
+            raise AwsError("AccessDeniedException", f"{service} {len(request)}", status=403)
+
+        object.__setattr__(kernel.settings, "iam", "enforce")
+        calls.AUTHORIZER.set(kernel, refuse)
+        cx = kernel.context(ACCOUNT, REGION)
+        request = {"ImageName": "i", "RoleArn": ROLE}
+        with pytest.raises(AwsError, match="AccessDenied"):
+            await cx.call_async("CreateImage", request, role=ROLE)
+        assert [operation for _, operation in judged] == ["CreateImage"]
+        assert judged[0][0].startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/r/")
+        assert "ImageArn" in await cx.call_async("CreateImage", request)
+        with pytest.raises(AwsError, match="1 validation error"):
+            await cx.call_async("CreateImage", {"ImageName": "i"})
+
+    with_kernel(work_on, COMPONENT)
+
+
+DONE: list[tuple[int, int]] = []
+FAILURES: list[int] = []
+
+
+@work.does("test", capacity=lambda _cx, key: int(key))
+async def do(_cx: Context, item: work.Item) -> Callable[[Context], None] | None:
+    """Note what was done; fail as often as the test wants."""
+    if item.body["n"] in FAILURES:
+        FAILURES.remove(item.body["n"])
+        raise OSError("not yet")
+    DONE.append((item.body["n"], item.attempts))
+    return None
+
+
+def test_promised_work_is_done_in_order_and_again_after_a_failure(
+    with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "LONGEST_PAUSE_S", 0.01)
+
+    async def work_on(kernel: Kernel) -> None:
+        DONE.clear()
+        FAILURES[:] = [2, 2]
+        cx = kernel.context(ACCOUNT, REGION)
+        await cx.transact(lambda inside: [work.add(inside, "test", "1", {"n": n}) for n in range(4)])
+        await cx.transact(lambda inside: work.add(inside, "test", "0", {"n": 9}, expires=inside.clock.now() + 3600))
+        await kernel.listening()
+        async with asyncio.timeout(10):
+            while len(DONE) < 4:  # noqa: ASYNC110 - the worker sets no event
+                await asyncio.sleep(0.005)
+        assert sorted(DONE) == [(0, 0), (1, 0), (2, 2), (3, 0)]
+        await kernel.db.write(lambda tx: kernel.clocks.set_offset(tx, ACCOUNT, 7200.0))
+        async with asyncio.timeout(10):
+            while len(DONE) < 5:  # noqa: ASYNC110 - the worker sets no event
+                await asyncio.sleep(0.005)
+
+    with_kernel(work_on, COMPONENT, work)
