@@ -48,7 +48,10 @@ def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operatio
 
 def create(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store what the request says: a record, which nothing stands behind."""
-    key = resource.key_of({**request, resource.name_member: _number(resource, cx, request)})
+    if resource.numbered:
+        parent_key = "/".join(str(request[member]) for member in resource.key_members[:-1])
+        request = {**request, resource.name_member: resource.next_number(cx, parent_key)}
+    key = resource.key_of(request)
     status = ""
     if resource.machine is not None:
         status = next(iter(resource.machine.moves))
@@ -56,17 +59,11 @@ def create(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str
     return _answer(f"Create{resource.noun}", row)
 
 
-def _number(resource: Resource, cx: Context, request: dict[str, Any]) -> Any:
-    if not resource.numbered:
-        return request.get(resource.name_member)
-    return resource.next_number(cx, "/".join(str(request[member]) for member in resource.key_members[:-1]))
-
-
 def describe(resource: Resource, cx: Context, request: dict[str, Any]) -> bytes:
     """Return the stored document."""
-    if resource.numbered or request[resource.name_member].startswith("arn:"):
-        return orjson.dumps(resource.named(cx, request).document)
-    return resource.document_bytes(cx, resource.key_of(request))
+    if len(resource.key_members) == 1 and not request.get(resource.name_member, "arn:").startswith("arn:"):
+        return resource.document_bytes(cx, request[resource.name_member])  # ready to send
+    return orjson.dumps(resource.named(cx, request).document)
 
 
 def update(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,10 @@ class Resource:
         return row
 
     def named(self, cx: Context, request: Mapping[str, Any]) -> Row:
-        """Read the row that a request names; of a numbered one without its number, the last. AWS's error for none."""
+        """Read the row that a request names, by its key or ARN; of a numbered one without its number, the last. AWS's error for none."""
+        for member in (self.arn_member, *model.key_members(self.noun)):
+            if str(request.get(member, "")).startswith("arn:"):
+                return self.get(cx, request[member])
         if self.numbered and self.name_member not in request:
             parent_key = "/".join(str(request[member]) for member in self.key_members[:-1])
             last = rows.children(cx, self.noun, parent_key, newest_first=True, limit=1)

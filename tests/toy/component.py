@@ -1,0 +1,147 @@
+"""A component as the next ones are written: what to copy. Nouns of the model, so that boto3's names and shapes are true.
+
+AWS calls it: ModelPackageGroup and ModelPackage, a parent and its numbered versions; CompilationJob, a job; and
+InferenceRecommendationsJob, which makes compilation jobs one after the other and waits for each. Tables: none of its own.
+Events sent: each at its statuses. Heard: CompilationJob created (queued), and by the parent its own and its children's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backends.core import errors, parents
+from backends.core.events import on
+from backends.core.lifecycle import transition
+from backends.core.operation import operation
+from backends.core.parents import Call, End, Move
+from backends.core.resource import resource
+from backends.core.states import machine
+from backends.jobs import queue
+from backends.jobs.admission import ResourceRequest
+from backends.jobs.run import drives
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from backends.core.context import Context
+    from backends.core.events import Event
+    from backends.core.parents import Command, Happened, State
+    from backends.jobs.run import Run
+
+# -- records: a parent, and versions below it; all of their operations are derived
+
+GROUP = resource(
+    "ModelPackageGroup",
+    arn_path="model-package-group",
+    status_member="ModelPackageGroupStatus",
+    filters={"CrossAccountFilterOption": "CreatedBy"},
+    derives=("Create", "Describe", "List", "Delete"),
+)
+PACKAGE = resource(
+    "ModelPackage",
+    arn_path="model-package",
+    key=("ModelPackageGroupName", "ModelPackageVersion"),
+    numbered=True,
+    parent=GROUP,
+    in_use="Model Package Group {arn} cannot be deleted: it has the version {child}.",
+    filters={"ModelPackageType": "ModelPackageGroupName", "NameContains": "ModelPackageGroupName"},
+    sorts={"Name": "ModelPackageGroupName"},
+    derives=("Create", "Describe", "Update", "List", "Delete"),
+)
+
+# -- a job: accepted by a derived Create, driven in a thread once the queue admits it
+
+JOB = resource(
+    "CompilationJob",
+    arn_path="compilation-job",
+    status_member="CompilationJobStatus",
+    machine=machine(
+        INPROGRESS={"COMPLETED", "FAILED", "STOPPING", "STOPPED"}, STOPPING={"STOPPED", "COMPLETED", "FAILED"}
+    ),
+    derives=("Create", "Describe", "List", "Stop", "Delete"),
+)
+
+
+@on("CompilationJob", name="toy.enqueue", to=("INPROGRESS",))
+def enqueue(cx: Context, event: Event) -> None:
+    """Queue a job that was accepted."""
+    queue.add(cx, "compilation", event.arn)
+
+
+def end(run: Run, status: str, reason: str = "") -> None:
+    """Write a job's last status and remove it from the queue, at once."""
+
+    def work(cx: Context) -> None:
+        row = JOB.find_arn(cx, run.arn)
+        if row is not None:
+            transition(cx, JOB, row, status, reason)
+        run.finish_in(cx)
+
+    run.cx.write(work)
+
+
+def look(run: Run) -> None:
+    """While a job waits: end it if it is to stop, or is gone."""
+    row = run.cx.look(lambda cx: JOB.find_arn(cx, run.arn))
+    if row is None or row.status == "STOPPING":
+        end(run, "STOPPED")
+
+
+@drives(
+    "compilation", fail=lambda run, reason: end(run, "FAILED", reason), request=lambda _: ResourceRequest(1), look=look
+)
+def compile_model(run: Run) -> None:
+    """Compile: a role whose name ends in `bad` may not."""
+    row = run.cx.look(lambda cx: JOB.find_arn(cx, run.arn))
+    run.save("running")
+    if row is not None and row.document["RoleArn"].endswith("bad"):
+        end(run, "FAILED", "ClientError: the role may not")
+    else:
+        end(run, "COMPLETED")
+
+
+# -- a parent that waits: a pure function of what happened
+
+PARENT = resource(
+    "InferenceRecommendationsJob",
+    arn_path="inference-recommendations-job",
+    status_member="Status",
+    machine=machine(IN_PROGRESS={"COMPLETED", "FAILED", "STOPPING"}, STOPPING={"STOPPED"}),
+    filters={
+        "ModelNameEquals": "InputConfig.ModelName",
+        "ModelPackageVersionArnEquals": "InputConfig.ModelPackageVersionArn",
+    },
+    derives=("Describe", "List", "Stop"),
+)
+
+
+@operation("CreateInferenceRecommendationsJob")
+def create(cx: Context, request: dict[str, Any]) -> dict[str, str]:
+    """Accept a job that makes as many compilation jobs as it may run seconds. ValidationException for none."""
+    count = request.get("StoppingConditions", {}).get("MaxInvocations", 1)
+    if count > 9:
+        raise errors.validation("MaxInvocations must be at most 9.")
+    row = PARENT.insert(cx, request["JobName"], request, status="IN_PROGRESS", tag_list=request.get("Tags"))
+    parents.begin(cx, PARENT, row.arn, {"name": row.key, "role": request["RoleArn"], "left": count})
+    return {"JobArn": row.arn}
+
+
+@parents.waits(PARENT, children=("CompilationJob",))
+def step(state: State, happened: Happened) -> tuple[State, list[Command]]:
+    """Make the next child when there is none or the last has ended; end with the last one, or with one that failed."""
+    match happened.what, happened.status:
+        case "changed", "STOPPING":
+            return state, [Move("STOPPED"), End()]
+        case ("refused", _) | ("child", "FAILED" | "STOPPED"):
+            return state, [Move("FAILED", happened.reason), End()]
+        case ("begun", _) | ("child", "COMPLETED"):
+            if not state["left"]:
+                return state, [Move("COMPLETED"), End()]
+            request = {
+                "CompilationJobName": f"{state['name']}-{state['left']}",
+                "RoleArn": state["role"],
+                "OutputConfig": {"S3OutputLocation": "s3://bucket/out"},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            }
+            return {**state, "left": state["left"] - 1}, [Call("CreateCompilationJob", request)]
+    return state, []

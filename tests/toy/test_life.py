@@ -1,0 +1,253 @@
+"""The toy component's whole life, with restarts and deletions, against a simple model of what should be there."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import func, select
+
+from backends.core import parents, tag_operations, work
+from backends.core.errors import AwsError
+from backends.core.kernel import Kernel
+from backends.core.search import operations as search
+from backends.core.settings import Settings
+from backends.core.tables import deliveries, events, facets, jobs
+from backends.core.tables import parents as parent_rows
+from backends.jobs import queue
+from tests.toy import component
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+MODULES = (search, tag_operations, parents, work, queue, component)
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
+names = st.sampled_from(["a", "b"])
+approvals = st.sampled_from(["Approved", "Rejected"])
+
+
+class Server:
+    """A kernel on a loop of its own thread, as a server is; it can be stopped and started again on the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        """Start a kernel on the data that is there."""
+        self.kernel = Kernel(Settings.read({}, data_dir=self._folder, max_jobs=2), MODULES)
+        self.kernel.open()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._run(self.kernel.start())
+        self._run(self.kernel.listening())
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._run(self.kernel.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        """Call an operation."""
+        answer: dict[str, Any] = self._run(self.kernel.context(ACCOUNT, REGION).call_async(operation, request))
+        return answer
+
+    def count(self, *tables: Any) -> int:
+        """Count the rows of tables."""
+        queries = [select(func.count()).select_from(table) for table in tables]
+        return self.kernel.db.read_blocking(
+            lambda tx: sum(tx.connection.execute(query).scalar_one() for query in queries)
+        )
+
+    def settle(self) -> None:
+        """Wait until nothing is left to deliver, to run or to wait for."""
+        deadline = time.monotonic() + 30
+        while self.count(deliveries, jobs, parent_rows):
+            assert time.monotonic() < deadline, self.kernel.db.read_blocking(
+                lambda tx: tx.connection.execute(select(jobs)).all()
+            )
+            time.sleep(0.005)
+
+
+def code(call: Callable[[], Any]) -> str:
+    """Return the code of the error that a call is answered with; empty for none."""
+    try:
+        call()
+    except AwsError as error:
+        return error.code
+    return ""
+
+
+class Life(RuleBasedStateMachine):
+    """Groups hold packages by number; runs have the status they must come to."""
+
+    @initialize()
+    def begin(self) -> None:
+        """Start with nothing."""
+        self.folder = tempfile.TemporaryDirectory()
+        self.server = Server(Path(self.folder.name))
+        self.groups: dict[str, dict[int, str]] = {}
+        self.numbers: dict[str, int] = {}
+        self.tags: dict[str, set[str]] = {}
+        self.runs: dict[str, set[str]] = {}
+        self.deleted = 0
+
+    @rule(name=names)
+    def create_group(self, name: str) -> None:
+        """Refuse a name that is taken."""
+        refused = code(lambda: self.server.call("CreateModelPackageGroup", ModelPackageGroupName=name))
+        assert bool(refused) == (name in self.groups)
+        self.groups.setdefault(name, {})
+
+    @rule(name=names)
+    def delete_group(self, name: str) -> None:
+        """Refuse a group that has packages."""
+        refused = code(lambda: self.server.call("DeleteModelPackageGroup", ModelPackageGroupName=name))
+        assert bool(refused) == (name not in self.groups or bool(self.groups[name]))
+        if not refused:
+            del self.groups[name]
+            self.deleted += 1
+
+    @rule(name=names, approval=approvals, tag=st.sampled_from(["", "red"]))
+    def create_package(self, name: str, approval: str, tag: str) -> None:
+        """Numbers count up below a group."""
+        tags = {"Tags": [{"Key": "colour", "Value": tag}]} if tag else {}
+        request = {"ModelPackageGroupName": name, "ModelApprovalStatus": approval, **tags}
+        if name not in self.groups:
+            assert code(lambda: self.server.call("CreateModelPackage", **request))
+            return
+        number = self.numbers[name] = self.numbers.get(name, 0) + 1
+        arn = self.server.call("CreateModelPackage", **request)["ModelPackageArn"]
+        assert arn.endswith(f":model-package/{name}/{number}")
+        self.groups[name][number] = approval
+        self.tags[arn] = {tag} - {""}
+
+    def _arn(self, name: str, number: int) -> str:
+        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{name}/{number}"
+
+    @rule(data=st.data(), name=names, approval=approvals)
+    def approve(self, data: st.DataObject, name: str, approval: str) -> None:
+        """Only what is there can be changed."""
+        packages = self.groups.get(name, {})
+        number = data.draw(st.sampled_from([*packages, 99]))
+        refused = code(
+            lambda: self.server.call(
+                "UpdateModelPackage", ModelPackageArn=self._arn(name, number), ModelApprovalStatus=approval
+            )
+        )
+        assert bool(refused) == (number not in packages)
+        if not refused:
+            packages[number] = approval
+
+    @rule(data=st.data(), name=names)
+    def delete_package(self, data: st.DataObject, name: str) -> None:
+        """Only what is there can be deleted."""
+        packages = self.groups.get(name, {})
+        number = data.draw(st.sampled_from([*packages, 99]))
+        refused = code(lambda: self.server.call("DeleteModelPackage", ModelPackageName=self._arn(name, number)))
+        assert bool(refused) == (number not in packages)
+        if not refused:
+            del packages[number]
+            self.deleted += 1
+            del self.tags[self._arn(name, number)]
+
+    @precondition(lambda self: len(self.runs) < 4)
+    @rule(count=st.integers(1, 3), role=st.sampled_from(["good", "bad"]), stop=st.booleans())
+    def run(self, count: int, role: str, stop: bool) -> None:
+        """Begin a run, and stop it at once or not."""
+        name = f"run-{len(self.runs)}"
+        self.server.call(
+            "CreateInferenceRecommendationsJob",
+            JobName=name,
+            JobType="Default",
+            RoleArn=ROLE + role,
+            InputConfig={"ModelName": "m"},
+            StoppingConditions={"MaxInvocations": count},
+        )
+        self.runs[name] = {"FAILED" if role == "bad" else "COMPLETED"}
+        if stop and not code(lambda: self.server.call("StopInferenceRecommendationsJob", JobName=name)):
+            self.runs[name] = {"STOPPED"}
+
+    @rule()
+    def restart(self) -> None:
+        """Stop the server and start it again."""
+        self.server.stop()
+        self.server.start()
+
+    @rule(approval=approvals, size=st.integers(1, 3))
+    def list_and_search(self, approval: str, size: int) -> None:
+        """All pages, and a search, are what the model says."""
+        wanted = {(name, n) for name, packages in self.groups.items() for n, how in packages.items() if how == approval}
+        listed: list[tuple[str, int]] = []
+        request: dict[str, Any] = {"ModelApprovalStatus": approval, "MaxResults": size}
+        while True:
+            answer = self.server.call("ListModelPackages", **request)
+            listed += [
+                (each["ModelPackageGroupName"], each["ModelPackageVersion"])
+                for each in answer["ModelPackageSummaryList"]
+            ]
+            if "NextToken" not in answer:
+                break
+            request["NextToken"] = answer["NextToken"]
+        assert len(listed) == len(set(listed))
+        assert set(listed) == wanted
+        filters = [{"Name": "ModelApprovalStatus", "Value": approval}, {"Name": "Tags.colour", "Value": "red"}]
+        found = self.server.call(
+            "Search", Resource="ModelPackage", SearchExpression={"Filters": filters}, MaxResults=100
+        )
+        red = {arn for arn, tags in self.tags.items() if tags}
+        results = {each["ModelPackage"]["ModelPackageArn"] for each in found["Results"]}
+        assert results == red & {self._arn(*each) for each in wanted}
+
+    @invariant()
+    def what_is_there_is_what_should_be(self) -> None:
+        """Compare groups with those of the model."""
+        if not hasattr(self, "server"):
+            return
+        groups = self.server.call("ListModelPackageGroups", MaxResults=100)["ModelPackageGroupSummaryList"]
+        assert {group["ModelPackageGroupName"] for group in groups} == set(self.groups)
+
+    def teardown(self) -> None:
+        """Everything that was begun has ended as it must; nothing is left over."""
+        if not hasattr(self, "server"):
+            return
+        self.server.settle()
+        for name, statuses in self.runs.items():
+            assert self.server.call("DescribeInferenceRecommendationsJob", JobName=name)["Status"] in statuses
+        kinds = ["ModelPackageGroup", "ModelPackage"]
+        query = select(func.count()).select_from(events).where(events.c.kind.in_(kinds), events.c.new == "Deleted")
+        assert self.server.kernel.db.read_blocking(lambda tx: tx.connection.execute(query).scalar_one()) == self.deleted
+        stored = {
+            row
+            for (row,) in self.server.kernel.db.read_blocking(
+                lambda tx: tx.connection.execute(select(facets.c.resource_id).distinct()).all()
+            )
+        }
+        assert (
+            len(stored)
+            <= sum(len(packages) for packages in self.groups.values()) + len(self.groups) + len(self.runs) * 4
+        )
+        self.server.stop()
+        self.folder.cleanup()
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+
+
+def test_the_component_is_short() -> None:
+    assert len(Path(component.__file__).read_text(encoding="utf-8").splitlines()) < 150
