@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from backends.core import errors
+from backends.core import calls, errors
 from server import authorize, body, identify, moto_proxy, route, waiters
 from server.types import HttpResponse
 
@@ -82,7 +82,7 @@ async def dispatch(exchange: Exchange) -> None:
     if registered.waits:
         exchange.output = await handler(cx, given)
     elif not registered.reads:
-        exchange.output = await cx.transact(lambda inside: exchange.kernel.answer(inside, registered, given))
+        exchange.output = await cx.transact(lambda inside: calls.answer(inside, registered, given))
     elif registered.is_long is not None and registered.is_long(given):
         exchange.output = await asyncio.to_thread(cx.look, lambda inside: handler(inside, given))
     else:

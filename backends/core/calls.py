@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from api_specs import model, validate
-from backends.core import errors
+from backends.core import errors, idempotency
 from backends.core.memory import InMemory
 from backends.core.objects import role_access
 
 if TYPE_CHECKING:
-    from backends.core.context import Context
     from backends.core.operation import Operation
+    from backends.core.types import Context
 
 
 class Authorizer(Protocol):
     """Judges a call that is made as a role, in a transaction. Raises AccessDeniedException."""
 
-    def __call__(self, cx: Context, service: str, operation: str, request: dict[str, Any]) -> None:
+    def __call__(self, cx: Any, service: str, operation: str, request: dict[str, Any]) -> None:
         """Return where the role may do it."""
 
 
@@ -41,7 +41,14 @@ def call(cx: Context, operation: str, request: dict[str, Any], service: str, rol
     _check(service, operation, request)
     with cx.transaction.savepoint():
         _authorize(cx, service, operation, request, role)
-        return _plain(cx.kernel.answer(cx, registered, request))
+        return _plain(answer(cx, registered, request))
+
+
+def answer(cx: Context, operation: Operation, request: dict[str, Any]) -> Any:
+    """Run the handler of a sync operation in the running transaction, once for each client token."""
+    if operation.reads:
+        return operation.handler(cx, request)
+    return idempotency.once(cx, operation.service, operation.name, request, lambda: operation.handler(cx, request))
 
 
 async def call_async(cx: Context, operation: str, request: dict[str, Any], service: str, role: str) -> dict[str, Any]:

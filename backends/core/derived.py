@@ -15,9 +15,9 @@ from backends.core.operation import Operation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from backends.core.context import Context
     from backends.core.resource import Resource
     from backends.core.rows import Row
+    from backends.core.types import Context
 
 IN_STATUS = "The {noun} {arn} is in status {status} and cannot be deleted."
 

@@ -21,13 +21,13 @@ from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
 from backends.core.prepared import Prepared
 from backends.core.tables import deliveries, events
+from backends.core.types import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backends.core.context import Context
     from backends.core.db import Transaction
-    from backends.core.kernel import Kernel
+    from backends.core.types import Context, Server
 
 log = logging.getLogger(__name__)
 Listener = TypeVar("Listener", bound="Callable[..., None]")
@@ -51,19 +51,6 @@ class Event:
     new: str
     reason: str
     detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One listener: the kind and the new statuses it hears (empty: all of them), under a name that stays.
-
-    Deliveries are stored under the name: it outlives functions that are renamed and modules that are moved.
-    """
-
-    name: str
-    kind: str
-    to: frozenset[str]
-    handler: Callable[..., None]
 
 
 def on(kind: str, *, name: str, to: tuple[str, ...] = ()) -> Callable[[Listener], Listener]:
@@ -142,7 +129,7 @@ _BY_ID = (deliveries.c.event_id == bindparam("event")) & (deliveries.c.subscribe
 class Deliverer:
     """Delivers events to their listeners, on the event loop, one transaction each."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Server) -> None:
         self._kernel = kernel
         self._wake = asyncio.Event()
 

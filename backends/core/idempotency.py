@@ -21,8 +21,8 @@ from backends.core.tables import client_tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from backends.core.context import Context
     from backends.core.db import Transaction
+    from backends.core.types import Context
 
 REMEMBERED_S = 24 * 3600.0
 MOST_AT_ONCE = 1000

@@ -1,4 +1,7 @@
-"""The kernel: everything of one server process that outlives a request, wired at one place.
+"""The kernel: everything of one server process that outlives a request, wired at one place; and what one request acts in.
+
+Each holds the other, so they are one module. It stands on all others of this package, which know of both only what
+`types.py` says.
 
 Tests make a kernel of their own on a temporary directory; nothing is patched.
 """
@@ -8,35 +11,115 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import threading
 import time
 import uuid
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import insert, select
 
-from backends.core import derived, events, idempotency, keys, loops, private, schema
+from backends.core import calls, derived, events, idempotency, keys, loops, private, schema
 from backends.core.clock import Clocks
-from backends.core.context import Caller, Context
 from backends.core.db import Database
 from backends.core.lease import Lease
 from backends.core.objects import ObjectStore
 from backends.core.operation import Operation, marked
-from backends.core.resource import Resource
+from backends.core.resource import CHILDREN, Resource
 from backends.core.search import reindex
 from backends.core.tables import installation
+from backends.core.types import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import ModuleType
 
+    from sqlalchemy import Connection
+
+    from backends.core.clock import Clock
     from backends.core.db import Transaction
     from backends.core.settings import Settings
+    from backends.core.types import Subscription
 
 log = logging.getLogger(__name__)
-KEYS_REMEMBERED = 4096
+T = TypeVar("T")
 FORGET_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one operation, listener or loop acts in. Outside a transaction `tx` is None and `db` refuses."""
+
+    kernel: Kernel
+    account: str
+    region: str
+    caller: Caller = field(default_factory=Caller)
+    request_id: str = ""
+    tx: Transaction | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """S3 only: the request's headers (lower-case names), for what says how a body is coded and is no member."""
+
+    @property
+    def transaction(self) -> Transaction:
+        """The running transaction, for `Prepared` statements."""
+        if self.tx is None:
+            raise RuntimeError("no transaction is open here; use cx.transact, cx.read or kernel.write")
+        return self.tx
+
+    @property
+    def db(self) -> Connection:
+        """The connection of the running transaction."""
+        return self.transaction.connection
+
+    @property
+    def clock(self) -> Clock:
+        """The account's clock."""
+        return self.kernel.clocks.of(self.account)
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The bytes of S3."""
+        return self.kernel.objects
+
+    @property
+    def settings(self) -> Settings:
+        """What the user decided at start."""
+        return self.kernel.settings
+
+    def call(
+        self, operation: str, request: dict[str, Any], service: str = "sagemaker", *, role: str = ""
+    ) -> dict[str, Any]:
+        """Call another component's operation in this transaction, by its role where one is given (`calls.py`)."""
+        return calls.call(self, operation, request, service, role)
+
+    async def call_async(
+        self, operation: str, request: dict[str, Any], service: str = "sagemaker", *, role: str = ""
+    ) -> dict[str, Any]:
+        """Call another component's operation, also one that waits, in transactions of its own."""
+        return await calls.call_async(self, operation, request, service, role)
+
+    def acting_as(self, caller: Caller) -> Context:
+        """Return this context by somebody else."""
+        return replace(self, caller=caller)
+
+    def inside(self, tx: Transaction) -> Context:
+        """Return this context in a transaction; by hand, since `dataclasses.replace` takes three times as long."""
+        return Context(self.kernel, self.account, self.region, self.caller, self.request_id, tx, self.headers)
+
+    async def transact(self, work: Callable[[Context], T]) -> T:
+        """Run `work` in a transaction and return after its commit; for handlers that are `async`."""
+        return await self.kernel.db.write(lambda tx: work(self.inside(tx)))
+
+    async def read(self, work: Callable[[Context], T]) -> T:
+        """Run `work`, which only reads."""
+        return await self.kernel.db.read(lambda tx: work(self.inside(tx)))
+
+    def write(self, work: Callable[[Context], T]) -> T:
+        """Run `work` in a transaction, from an engine's thread, and wait for the commit."""
+        return self.kernel.db.write_blocking(lambda tx: work(self.inside(tx)))
+
+    def look(self, work: Callable[[Context], T]) -> T:
+        """Run `work`, which only reads, from an engine's thread."""
+        return self.kernel.db.read_blocking(lambda tx: work(self.inside(tx)))
 
 
 class Kernel:
@@ -54,17 +137,14 @@ class Kernel:
         self.objects = ObjectStore(settings.data_dir / "objects", durable=settings.durability == "power")
         self.operations: dict[tuple[str, str], Operation] = {}
         self.resources: dict[str, Resource] = {}
-        self._children: dict[str, list[Resource]] = {}
-        self.subscriptions: dict[str, tuple[events.Subscription, ...]] = {}
+        self.subscriptions: dict[str, tuple[Subscription, ...]] = {}
         self.loops: tuple[loops.Loop, ...] = ()
         self.deliverer = events.Deliverer(self)
         self.changed = events.Changed()
         self.state: dict[str, Any] = {}  # what a component keeps in memory while the server runs, by component
         self.secret = b""
         self.installation_id = ""
-        self._keys: OrderedDict[str, keys.Key | None] = OrderedDict()
-        self._keys_lock = threading.Lock()
-        self._key_changes = 0
+        self._keys = keys.RememberedKeys(self.db)
         self._tasks: list[asyncio.Task[None]] = []
         self._collect()
 
@@ -88,15 +168,12 @@ class Kernel:
     def _derive(self) -> None:
         """Add the operations that declarations come to, and find out who is below whom."""
         written = frozenset(name for service, name in self.operations if service == "sagemaker")
+        children = CHILDREN.set(self, {})
         for value in self.resources.values():
             if value.parent is not None:
-                self._children.setdefault(value.parent.noun, []).append(value)
+                children.setdefault(value.parent.noun, []).append(value)
             for operation in derived.operations(value, written):
                 self.operations[operation.service, operation.name] = operation
-
-    def children_of(self, noun: str) -> list[Resource]:
-        """Return the resources whose parent a noun is."""
-        return self._children.get(noun, [])
 
     def _add(self, operation: Operation) -> None:
         key = (operation.service, operation.name)
@@ -104,7 +181,7 @@ class Kernel:
             raise ValueError(f"{operation.service}:{operation.name} has two handlers")
         self.operations[key] = operation
 
-    def subscription(self, name: str) -> events.Subscription | None:
+    def subscription(self, name: str) -> Subscription | None:
         """Find a listener by its name."""
         return next((s for heard in self.subscriptions.values() for s in heard if s.name == name), None)
 
@@ -117,42 +194,16 @@ class Kernel:
         return Context(self, account, region, caller, request_id, tx, headers or {})
 
     def issued_key(self, access_key: str) -> keys.Key | None:
-        """Find a key that this server issued; None where it did not.
-
-        Either is remembered, for the last few thousand keys asked for, until `forget_key`, which every change calls.
-        """
-        with self._keys_lock:
-            if access_key in self._keys:
-                self._keys.move_to_end(access_key)
-                return self._keys[access_key]
-            changes = self._key_changes
-        known = self.db.read_blocking(lambda tx: keys.find(tx, access_key))
-        with self._keys_lock:
-            if changes == self._key_changes:  # else what was read may be of before the change
-                self._keys[access_key] = known
-                if len(self._keys) > KEYS_REMEMBERED:
-                    self._keys.popitem(last=False)
-        return known
+        """Find a key that this server issued; None where it did not."""
+        return self._keys.find(access_key)
 
     def forget_key(self, access_key: str) -> None:
-        """Forget what is remembered of one key, once its change is committed: requests see it from then on."""
-        with self._keys_lock:
-            self._key_changes += 1
-            self._keys.pop(access_key, None)
+        """Forget what is remembered of one key; every change calls it."""
+        self._keys.forget(access_key)
 
     def forget_keys(self, account: str | None) -> None:
         """Forget what is remembered of an account's keys (None: of all), after a reset."""
-        with self._keys_lock:
-            self._key_changes += 1
-            for name, key in list(self._keys.items()):
-                if account is None or key is None or key.account == account:
-                    del self._keys[name]
-
-    def answer(self, cx: Context, operation: Operation, request: dict[str, Any]) -> Any:
-        """Run the handler of a sync operation in the running transaction, once for each client token."""
-        if operation.reads:
-            return operation.handler(cx, request)
-        return idempotency.once(cx, operation.service, operation.name, request, lambda: operation.handler(cx, request))
+        self._keys.forget_account(account)
 
     def open(self) -> None:
         """Bring the schema up to date and read what the installation keeps; call before anything is asked."""

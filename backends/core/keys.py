@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,11 +23,12 @@ from backends.core.tables import issued_keys
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backends.core.context import Context
-    from backends.core.db import Transaction
+    from backends.core.db import Database, Transaction
+    from backends.core.types import Context
 
 TEMPORARY, LASTING = "ASIALM", "AKIALM"  # AWS's begin with ASIA and AKIA and have 20 characters
 PREFIXES = (TEMPORARY, LASTING)
+MOST_REMEMBERED = 4096
 ALPHABET = string.ascii_uppercase + "234567"
 SEEDED_ROLE = "SageMakerExecutionRole"
 """The role that every account has from the start; whoever signs with a plain key is a session of it."""
@@ -115,6 +118,45 @@ def hand_over(cx: Context, old: str, new: str) -> None:
 
 def _changed(cx: Context, access_key: str) -> None:
     cx.transaction.after_commit.append(partial(cx.kernel.forget_key, access_key))
+
+
+class RememberedKeys:
+    """The last few thousand keys that were asked for, those too that this server did not issue."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._keys: OrderedDict[str, Key | None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._changes = 0
+
+    def find(self, access_key: str) -> Key | None:
+        """Find an issued key; None where this server did not issue it. Remembered until it is forgotten, at every change."""
+        with self._lock:
+            if access_key in self._keys:
+                self._keys.move_to_end(access_key)
+                return self._keys[access_key]
+            changes = self._changes
+        known = self._db.read_blocking(lambda tx: find(tx, access_key))
+        with self._lock:
+            if changes == self._changes:  # else what was read may be of before the change
+                self._keys[access_key] = known
+                if len(self._keys) > MOST_REMEMBERED:
+                    self._keys.popitem(last=False)
+        return known
+
+    def forget(self, access_key: str) -> None:
+        """Forget one key, once its change is committed: requests see it from then on."""
+        with self._lock:
+            self._changes += 1
+            self._keys.pop(access_key, None)
+
+    def forget_account(self, account: str | None) -> None:
+        """Forget an account's keys (None: all), after a reset."""
+        with self._lock:
+            self._changes += 1
+            for name, key in list(self._keys.items()):
+                if account is None or key is None or key.account == account:
+                    del self._keys[name]
 
 
 def unique_id(prefix: str, text: str) -> str:

@@ -8,9 +8,9 @@ from api_specs import model
 from backends.core import errors, events
 
 if TYPE_CHECKING:
-    from backends.core.context import Context
     from backends.core.resource import Resource
     from backends.core.rows import Row
+    from backends.core.types import Context
 
 
 def transition(cx: Context, resource: Resource, row: Row, to: str, reason: str = "", **changes: Any) -> Row:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
-    from backends.core.context import Context
     from backends.core.resource import Resource
+    from backends.core.types import Context
 
 DEFAULT_PAGE = 10
 ORDER = frozenset({"SortBy", "SortOrder"})

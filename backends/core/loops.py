@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backends.core.kernel import Kernel
-
 log = logging.getLogger(__name__)
 Tick = TypeVar("Tick", bound="Callable[..., None]")
 
@@ -35,7 +33,7 @@ def every(period_s: float) -> Callable[[Tick], Tick]:
     return mark
 
 
-async def run(kernel: Kernel, loop: Loop) -> None:
+async def run(kernel: object, loop: Loop) -> None:
     """Run one loop until cancelled, the first tick after a period. A tick that fails is logged and comes again."""
     while True:
         await asyncio.sleep(loop.period_s)

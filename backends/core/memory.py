@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backends.core.kernel import Kernel
+    from backends.core.types import HasMemory
 
 T = TypeVar("T")
 
@@ -21,19 +21,19 @@ class InMemory(Generic[T]):
 
     __slots__ = ("_make", "_name")
 
-    def __init__(self, name: str, make: Callable[[Kernel], T] | None = None) -> None:
+    def __init__(self, name: str, make: Callable[[Any], T] | None = None) -> None:
         self._name, self._make = name, make
 
-    def set(self, kernel: Kernel, value: T) -> T:
+    def set(self, kernel: HasMemory, value: T) -> T:
         """Store the value, and return it."""
         kernel.state[self._name] = value
         return value
 
-    def get(self, kernel: Kernel) -> T | None:
+    def get(self, kernel: HasMemory) -> T | None:
         """Return the value, or None where there is none yet."""
         return cast("T | None", kernel.state.get(self._name))
 
-    def of(self, kernel: Kernel) -> T:
+    def of(self, kernel: HasMemory) -> T:
         """Return the value, made at first use. RuntimeError where its component has not stored one yet."""
         value: Any = kernel.state.get(self._name)
         if value is None:

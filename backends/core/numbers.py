@@ -8,7 +8,7 @@ from backends.core.dialects import insert_into
 from backends.core.tables import counters
 
 if TYPE_CHECKING:
-    from backends.core.context import Context
+    from backends.core.types import Context
 
 
 def following(cx: Context, name: str) -> int:

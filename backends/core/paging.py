@@ -14,7 +14,7 @@ from backends.core import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backends.core.context import Context
+    from backends.core.types import Context
 
 PAGING = frozenset({"NextToken", "MaxResults"})
 

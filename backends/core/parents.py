@@ -17,11 +17,11 @@ from sqlalchemy import delete, insert, select, update
 from backends.core import lifecycle, work
 from backends.core.dialects import insert_or_update
 from backends.core.errors import AwsError
-from backends.core.events import Subscription
 from backends.core.loops import every
 from backends.core.memory import InMemory
 from backends.core.operation import marked
 from backends.core.tables import awaited, parents
+from backends.core.types import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

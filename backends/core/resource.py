@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from api_specs import model
 from backends.core import arn as arns
 from backends.core import errors, events, numbers, rows, tags
+from backends.core.memory import InMemory
 from backends.core.rows import Row
 from backends.core.search.facets import ALL, Indexed
 from backends.core.tables import resources
@@ -24,8 +25,8 @@ from backends.core.tables import resources
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from backends.core.context import Context
     from backends.core.states import Machine
+    from backends.core.types import Context
 
 CREATED, DELETED = "Created", "Deleted"
 """The statuses of events about resources that have none themselves, and of every deletion."""
@@ -220,7 +221,7 @@ class Resource:
 
     def delete(self, cx: Context, row: Row) -> None:
         """Remove a row with its tags and, where its children do not forbid it, with them; write the events."""
-        for child in cx.kernel.children_of(self.noun):
+        for child in CHILDREN.of(cx.kernel).get(self.noun, ()):
             below = child.children_of(cx, row.key)
             if below and child.in_use:
                 raise self.refusal("Delete", child.in_use, row, child=below[0].key.rpartition("/")[2])
@@ -277,6 +278,10 @@ def _given(member: str, members: Mapping[str, Any]) -> str:
     """Return which of several members that may stand at one place of a key is given; the first where none is."""
     names = member.split("|")
     return next((name for name in names if name in members), names[0])
+
+
+CHILDREN = InMemory[dict[str, list[Resource]]]("core.children")
+"""The resources below each noun; stored by the kernel."""
 
 
 def resource(noun: str, **declared: Any) -> Resource:

@@ -18,8 +18,8 @@ from backends.core.tables import resources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backends.core.context import Context
     from backends.core.search.facets import Indexed
+    from backends.core.types import Context
 
 SCOPE = (
     (resources.c.kind == bindparam("kind"))

@@ -13,7 +13,7 @@ from backends.core.tables import tags
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backends.core.context import Context
+    from backends.core.types import Context
 
 MAX_TAGS = 50
 _OF = Prepared(select(tags.c.key, tags.c.value).where(tags.c.arn == bindparam("arn")).order_by(tags.c.key))

@@ -7,7 +7,6 @@ import secrets
 import stat
 from typing import TYPE_CHECKING, Any
 
-from backends.core import kernel as kernels
 from backends.core import keys, private
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def test_keys_end_with_their_session(with_kernel: Callable[..., Any]) -> None:
 
 
 def test_an_unknown_key_is_looked_up_once(with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "KEYS_REMEMBERED", 10)
+    monkeypatch.setattr(keys, "MOST_REMEMBERED", 10)
 
     async def work(kernel: Kernel) -> None:
         reads: list[str] = []
@@ -69,7 +68,7 @@ def test_an_unknown_key_is_looked_up_once(with_kernel: Callable[..., Any], monke
             for _ in range(2):
                 assert kernel.issued_key(f"ASIALM{number}") is None
         assert len(reads) == 20
-        assert len(kernel._keys) == 10
+        assert len(kernel._keys._keys) == 10
 
     with_kernel(work)
 

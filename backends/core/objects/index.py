@@ -17,7 +17,7 @@ from backends.core.objects.tables import buckets, garbage, objects, parts, uploa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from backends.core.context import Context
+    from backends.core.types import Context
 
 EVENT = "S3Object"
 """The kind of event that tells of an object written or removed, where its bucket has notifications."""

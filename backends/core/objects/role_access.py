@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.core import errors
-from backends.core.context import Caller
 from backends.core.objects import public_access
 from backends.core.policy import Decision, Kind, PolicyError, Question, decide, evaluate, parse
 from backends.core.policy.principals import role_of
+from backends.core.types import Caller
 
 if TYPE_CHECKING:
-    from backends.core.context import Context
-    from backends.core.objects import Bucket
+    from backends.core.objects.rows import Bucket
     from backends.core.policy import Policy
+    from backends.core.types import Context
 
+Cx = TypeVar("Cx", bound="Context")
 log = logging.getLogger("localmaker.iam")
 SESSION = "SageMaker"
 GRANTS = "role grants"
@@ -32,11 +32,11 @@ KEPT_S = 2.0
 MOST_KEPT = 1024
 
 
-def as_role(cx: Context, role_arn: str) -> Context:
+def as_role(cx: Cx, role_arn: str) -> Cx:
     """Return the context in which a resource acts: that of a session of its role, which is always its own account's."""
     name = role_arn.rpartition("/")[2]
     arn = f"arn:aws:sts::{cx.account}:assumed-role/{name}/{SESSION}" if name else f"arn:aws:iam::{cx.account}:root"
-    return replace(cx, caller=Caller("", arn))
+    return cx.acting_as(Caller("", arn))
 
 
 def check(cx: Context, bucket: str, action: str, key: str | None = None) -> Bucket:

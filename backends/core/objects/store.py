@@ -21,7 +21,7 @@ from backends.core.objects.rows import Content, StoredObject
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backends.core.context import Context
+    from backends.core.types import Context
 
 INLINE_BYTES = 16 * 1024
 CHUNK_BYTES = 1 << 20
