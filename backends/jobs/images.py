@@ -28,11 +28,14 @@ class Recipe:
     """A folder in `containers/`: how to make what an official image is, with Docker or in a virtual environment.
 
     `packages` are the libraries whose versions the table of tags compares. `trains` is False for one that only serves.
+    `commands` are the programs it has of its own; `debian` the packages that its image needs.
     """
 
     name: str
     packages: tuple[str, ...]
     trains: bool = True
+    commands: tuple[str, ...] = ("train", "serve")
+    debian: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -79,6 +82,13 @@ RECIPES: dict[str, Recipe] = {
         Recipe("pytorch", ("torch",)),
         Recipe("inference", ("onnxruntime",), trains=False),
         Recipe("base_python", ("sagemaker",), trains=False),
+        Recipe(
+            "spark",
+            ("pyspark",),
+            trains=False,
+            commands=("train", "serve", "smspark-submit"),
+            debian=("default-jre-headless",),
+        ),
     )
 }
 
@@ -90,6 +100,7 @@ REPOSITORIES: dict[str, str] = {
     "pytorch-inference": "pytorch",
     "sagemaker-base-python-38": "base_python",
     "sagemaker-base-python-310": "base_python",
+    "sagemaker-spark-processing": "spark",
 }
 """Official repository -> recipe."""
 

@@ -74,6 +74,7 @@ def docker_image(
     log_line(f"Building the image {reference} from {base}; this happens once.")
     started = time.monotonic()
     arguments = {"BASE_IMAGE": base, "RECIPE": recipe.name, "REQUIREMENTS": f"requirements.{kind}.txt"}
+    arguments |= {"COMMANDS": " ".join(recipe.commands), "DEBIAN_PACKAGES": " ".join(recipe.debian)}
     arguments |= {
         name: os.environ[f"LOCALMAKER_{name}"] for name in _BUILD_ARGUMENTS if f"LOCALMAKER_{name}" in os.environ
     }
@@ -99,6 +100,7 @@ def lock_hash(recipe: Recipe, *, cuda: bool, code: bool = False, base: str = "")
     digest = hashlib.sha256(recipe.requirements(cuda=cuda).read_bytes())
     digest.update(f"{sys.version_info[:2]} {base}".encode())
     if code:
+        digest.update(f"{recipe.commands} {recipe.debian}".encode())
         for path in _sources():
             digest.update(f"{path.relative_to(CONTAINERS)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
@@ -141,11 +143,11 @@ def _link_containers(directory: Path) -> None:
 
 
 def _write_scripts(recipe: Recipe, directory: Path) -> None:
-    """Put `train` and `serve` on the environment's PATH, so that a job's command is the same as with Docker.
+    """Put the recipe's commands on the environment's PATH, so that a job's command is the same as with Docker.
 
     sagemaker-training brings a `train` of its own, which knows no built-in algorithm: ours takes its place.
     """
-    for word in ("train", "serve"):
+    for word in recipe.commands:
         # $0 and not a fixed path: a job may see the environment at another place, under a layer of its own.
         text = f'#!/bin/sh\nexec "${{0%/*}}/python" -P -m containers.{recipe.name} {word} "$@"\n'
         path = directory / word

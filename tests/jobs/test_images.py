@@ -22,6 +22,7 @@ ECR = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
         ),
         ("763104351884.dkr.ecr.us-west-2.amazonaws.com/pytorch-inference:2.6.0-gpu-py312", "pytorch"),
         ("236514542706.dkr.ecr.us-east-1.amazonaws.com/sagemaker-base-python-310:1.0", "base_python"),
+        ("173754725891.dkr.ecr.us-east-1.amazonaws.com/sagemaker-spark-processing:3.5-cpu-py312-v1.1", "spark"),
         ("localmaker/inference", "inference"),
         ("000000000000.dkr.ecr.us-east-1.amazonaws.com/my-own:latest", None),
         ("xgboost:1", None),

@@ -105,7 +105,9 @@ def test_a_bad_setting_is_named(localmaker: Command) -> None:
 
 def test_recipes_are_listed_and_nothing_is_pruned_from_an_empty_cache(localmaker: Command) -> None:
     listed = json.loads(localmaker("images", "list", "--json").stdout)
-    assert {"xgboost", "scikit_learn", "pytorch", "inference", "base_python"} == {row["recipe"] for row in listed}
+    assert {"xgboost", "scikit_learn", "pytorch", "inference", "base_python", "spark"} == {
+        row["recipe"] for row in listed
+    }
     assert all(row["environment"] is None for row in listed)
     unknown = localmaker("images", "build", "tensorflow")
     assert unknown.returncode == 1

@@ -18,6 +18,7 @@ SHOWN = (
     *("mime.types", "nsswitch.conf", "os-release", "pip.conf", "protocols", "services", "timezone"),
     *("ca-certificates.conf", "crypto-policies", "pki/tls/certs", "pki/ca-trust", "ssl/certs", "ssl/openssl.cnf"),
     *("xdg/pip", "fonts", "OpenCL", "vulkan", "gai.conf", "bash.bashrc", "profile", "inputrc", "terminfo", "magic"),
+    *("java-11-openjdk", "java-17-openjdk", "java-21-openjdk"),
 )
 MOUNTED = ("hosts", "passwd", "group", "resolv.conf")  # each job's own, and the machine's of the moment
 
