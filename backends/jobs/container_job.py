@@ -336,7 +336,9 @@ class ContainerJob(ABC):
         def work(cx: Context) -> None:
             row = self.resource.find_arn(cx, self.run.arn)
             if row is not None:
-                self.finish(cx, row, how, changes)
+                # A stop that was acknowledged while the last was brought home is what the user is shown.
+                came_late = row.status == "Stopping" and how.status == "Completed"
+                self.finish(cx, row, Verdict("Stopped", "Stopped") if came_late else how, changes)
             self.run.save_in(cx, "cleaning")
 
         self.run.cx.write(work)

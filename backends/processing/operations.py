@@ -42,7 +42,8 @@ def create_processing_job(cx: Context, request: CreateProcessingJobRequestTypeDe
     _check_inputs(inputs)
     for output in outputs:
         if not output.get("AppManaged"):
-            artifacts.check_may_store(cx, request["RoleArn"], output["S3Output"]["S3Uri"], output["OutputName"])
+            uri = output["S3Output"]["S3Uri"].rstrip("/")
+            artifacts.check_may_store(cx, request["RoleArn"], f"{uri}/", output["OutputName"])
     row = PROCESSING_JOB.insert(
         cx,
         request["ProcessingJobName"],

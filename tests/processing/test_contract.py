@@ -170,6 +170,7 @@ def test_continuous_outputs_are_mirrored_while_the_job_runs(site: Site) -> None:
     assert sorted(site.keys(f"{base}/")) == ["first/late", "second/b"]
 
 
+@pytest.mark.same_on_docker
 def test_an_isolated_job_has_neither_network_nor_credentials(site: Site) -> None:
     code = """
 import os, socket

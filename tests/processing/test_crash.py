@@ -93,6 +93,7 @@ def test_a_processing_job_outlives_the_server(crashing: Site, point: str, mode: 
     assert_events(site.live.data_dir, job["ProcessingJobArn"], {"ProcessingJob": ["InProgress", "Completed"]})
 
 
+@ALIKE
 def test_a_stop_that_was_acknowledged_is_carried_out_after_a_crash(crashing: Site) -> None:
     name = start(crashing, "import time\nprint('line 20', flush=True)\ntime.sleep(300)")
     while not has_reached(crashing, name, "running"):

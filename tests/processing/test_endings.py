@@ -97,6 +97,23 @@ def test_stop_sends_sigterm_and_uploads_the_outputs(site: Site) -> None:
     assert left(site, name) == {"on-stop": b"stopped"}
 
 
+MANY = """
+import pathlib
+for n in range(1500):
+    pathlib.Path(f"/opt/ml/processing/out/{n}").write_text("x")
+"""
+
+
+def test_a_stop_while_outputs_are_uploaded_stops_the_job(local: Site) -> None:
+    name = start(local, MANY)
+    while not left_names(local, name):
+        time.sleep(0.002)
+    stop(local, name)
+    job = ended(local, name)
+    assert (job["ProcessingJobStatus"], len(left_names(local, name))) == ("Stopped", 1500)
+    assert "cannot go from" not in local.live.log.read_text(), "no error on the way"
+
+
 def test_max_runtime_stops_a_job(local: Site) -> None:
     name = start(local, STOPPED, StoppingCondition={"MaxRuntimeInSeconds": 60})
     while "begun" not in local.lines(name, group=LOG_GROUP):
@@ -158,6 +175,7 @@ file.write_text("was a folder")
 """
 
 
+@pytest.mark.same_on_docker
 def test_outputs_with_hostile_names_and_links_upload_only_what_is_theirs(site: Site) -> None:
     outputs = [s3_output(name, f"s3://{site.bucket}/{name}") for name in ("gone", "file")]
     outputs.append(s3_output("empty", f"s3://{site.bucket}"))

@@ -185,6 +185,23 @@ def test_a_stop_before_the_container_runs_and_the_reset_of_an_account(local: Sit
     assert local.sagemaker.list_processing_jobs()["ProcessingJobSummaries"] == []
 
 
+def test_a_bucket_that_lets_a_role_store_below_a_folder_takes_an_output_there(local: Site) -> None:
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "NotResource": f"arn:aws:s3:::{local.bucket}/out/*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    made = request(local, AppSpecification={"ImageUri": "localmaker/scikit_learn", "ContainerEntrypoint": ["true"]})
+    local.s3.put_bucket_policy(Bucket=local.bucket, Policy=policy)
+    outputs = {"Outputs": [s3_output("out", f"s3://{local.bucket}/out")]}
+    elsewhere = {"Outputs": [s3_output("out", f"s3://{local.bucket}/outside")]}
+    assert "does not exist or is not" in refused(local, {**made, "ProcessingOutputConfig": elsewhere})[1]
+    local.sagemaker.create_processing_job(**made, ProcessingOutputConfig=outputs)
+    assert ended(local, made["ProcessingJobName"])["ProcessingJobStatus"] == "Completed"
+
+
 def test_jobs_that_ended_are_shown_with_their_seconds(local: Site) -> None:
     job = ended(local, start(local, "raise SystemExit(1)"))
     with urllib.request.urlopen(f"{local.live.url}/_localmaker/jobs?ended=true", timeout=10) as answer:
