@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from api_specs import model
 from backends.core import events, reset
+from backends.core.listening import ADDRESSES
 from backends.jobs import places, queue
 from server import admin_iam, ended_jobs, init_hooks
 from server.listener import authority
@@ -85,7 +86,7 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
             "durability": kernel.settings.durability,
             "operations": operations,
             "sagemaker_operations_known": len(model.operations("sagemaker")),
-            "endpoint_addresses": kernel.state.get("addresses", []),
+            "endpoint_addresses": ADDRESSES.of(kernel),
         }
 
     @app.get("/_localmaker/ca.pem", response_class=FileResponse)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from backends.core.context import DEFAULT_ACCOUNT
+from backends.core.memory import InMemory
 from server import control, environment
 from server.authentication import keyring
 
@@ -102,10 +103,12 @@ def find_hooks(settings: Settings) -> Hooks:
     return Hooks(settings.init_timeout_s, [Script(path) for path in paths])
 
 
+HOOKS = InMemory[Hooks]("server.init_hooks")
+
+
 def of(kernel: Kernel) -> Hooks:
     """Return the scripts of this run of the server."""
-    hooks: Hooks = kernel.state["init_hooks"]
-    return hooks
+    return HOOKS.of(kernel)
 
 
 async def run(kernel: Kernel, url: str) -> None:

@@ -19,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from backends import load_components
 from backends.core.calls import AUTHORIZER
 from backends.core.kernel import Kernel
+from backends.core.listening import ADDRESSES, LISTEN_ALSO, PORT
+from backends.jobs import credentials
 from server import environment, init_hooks
 from server.authentication import keyring
 from server.authorize import authorize_call
@@ -49,7 +51,7 @@ def make_gateway(kernel: Kernel) -> Gateway:
 
     keyring.load(kernel)
     AUTHORIZER.set(kernel, authorize_call)
-    kernel.state["for jobs"] = partial(environment.for_jobs, kernel.settings.data_dir)
+    credentials.FILES.set(kernel, partial(environment.for_jobs, kernel.settings.data_dir))
     return Gateway(kernel, make_app)
 
 
@@ -72,9 +74,8 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._kernel = kernel
         self._listening = asyncio.Lock()
-        kernel.state["addresses"] = []
-        kernel.state["listen_also"] = self.listen_also
-        kernel.state["init_hooks"] = init_hooks.find_hooks(kernel.settings)
+        LISTEN_ALSO.set(kernel, self.listen_also)
+        init_hooks.HOOKS.set(kernel, init_hooks.find_hooks(kernel.settings))
         self._init: asyncio.Task[None] | None = None
         self.init_failed = False
 
@@ -84,17 +85,18 @@ class Server(uvicorn.Server):
         if not self.started:
             return
         port = self.servers[0].sockets[0].getsockname()[1]
-        self._kernel.state["port"] = port
-        self._kernel.state["addresses"].insert(0, url_of(self.config.host, port))
-        write_state(self._kernel, self._kernel.state["addresses"][0])
+        PORT.set(self._kernel, port)
+        url = url_of(self.config.host, port)
+        ADDRESSES.of(self._kernel).insert(0, url)
+        write_state(self._kernel, url)
         await self._kernel.listening()
         gc.freeze()  # models and code stay: do not walk them at every collection
-        log.info("Listening on %s", self._kernel.state["addresses"][0])
+        log.info("Listening on %s", ADDRESSES.of(self._kernel)[0])
         log.info("Ready.")
         self._init = asyncio.create_task(self._run_init_scripts())
 
     async def _run_init_scripts(self) -> None:
-        await init_hooks.run(self._kernel, self._kernel.state["addresses"][0])
+        await init_hooks.run(self._kernel, ADDRESSES.of(self._kernel)[0])
         failed = init_hooks.of(self._kernel).failed
         if failed and self._kernel.settings.init_strict:
             log.error("The server ends: init scripts failed (LOCALMAKER_INIT_STRICT): %s", ", ".join(failed))
@@ -113,7 +115,7 @@ class Server(uvicorn.Server):
             return await self._listen_on(host)
 
     async def _listen_on(self, host: str) -> str:
-        url = url_of(host, self._kernel.state["port"])
+        url = url_of(host, PORT.of(self._kernel))
         bound = {place.getsockname()[0] for server in self.servers for place in server.sockets}
         if host in bound or ("::" if ":" in host else "0.0.0.0") in bound:  # noqa: S104 - compared
             return url
@@ -126,8 +128,8 @@ class Server(uvicorn.Server):
             )
             return made
 
-        self.servers.append(await loop.create_server(protocol, host, self._kernel.state["port"]))
-        self._kernel.state["addresses"].append(url)
+        self.servers.append(await loop.create_server(protocol, host, PORT.of(self._kernel)))
+        ADDRESSES.of(self._kernel).append(url)
         log.info("Listening on %s for jobs", url)
         return url
 
@@ -141,7 +143,7 @@ def write_state(kernel: Kernel, url: str) -> None:
     """Write down the running server's URL and process, and what the command line needs when keys are verified."""
     state = {"url": url, "pid": os.getpid()}
     if kernel.settings.auth == "enforce":
-        state |= {"admin_token": kernel.state["admin_token"], "keys_file": str(keyring.path_of(kernel.settings))}
+        state |= {"admin_token": keyring.ADMIN_TOKEN.of(kernel), "keys_file": str(keyring.path_of(kernel.settings))}
     path = state_file(kernel.settings.data_dir)
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -161,6 +161,13 @@ def test_only_what_runs_at_import_makes_a_circle() -> None:
         assert list(_imports(ast.parse(text), "server", at_once=True)) == [("server.cli", expected)]
 
 
+def test_what_lives_in_memory_has_a_type_and_a_name() -> None:
+    inside = ROOT / "backends" / "core" / "memory.py"
+    paths = [path for path in sources("backends", "server", "tests", "bench") if path != inside]
+    reads = [str(path.relative_to(ROOT)) for path in paths if re.search(r"kernel\.state\b(?!\\)", path.read_text())]
+    assert reads == [], "declare an InMemory (backends/core/memory.py)"
+
+
 @pytest.mark.parametrize("package", [*PACKAGES, "tests", "examples", "bench", "docs"])
 def test_no_file_is_longer_than_500_lines(package: str) -> None:
     long = {str(path.relative_to(ROOT)): _length(path) for path in sources(package) if _length(path) > LONGEST_FILE}

@@ -225,7 +225,7 @@ class Kernel:
         """Tie the kernel to the running loop, let the components resume their work, deliver events and run the loops."""
         loop = asyncio.get_running_loop()
         self.db.bind(loop)
-        self.state["loop"] = loop
+        loops.EVENT_LOOP.set(self, loop)
         for module in self.modules:
             start = getattr(module, "start", None)
             if start is not None:

@@ -7,10 +7,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from backends.core.memory import InMemory
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger(__name__)
+EVENT_LOOP = InMemory[asyncio.AbstractEventLoop]("core.event_loop")
+"""The loop that the server runs on; there once the kernel has started."""
 Tick = TypeVar("Tick", bound="Callable[..., None]")
 
 

@@ -33,6 +33,10 @@ class InMemory(Generic[T]):
         """Return the value, or None where there is none yet."""
         return cast("T | None", kernel.state.get(self._name))
 
+    def forget(self, kernel: HasMemory) -> T | None:
+        """Take the value away, and return it, or None where there was none."""
+        return cast("T | None", kernel.state.pop(self._name, None))
+
     def of(self, kernel: HasMemory) -> T:
         """Return the value, made at first use. RuntimeError where its component has not stored one yet."""
         value: Any = kernel.state.get(self._name)

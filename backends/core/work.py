@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from backends.core.errors import AwsError
+from backends.core.loops import EVENT_LOOP
 from backends.core.memory import InMemory
 from backends.core.operation import marked
 from backends.core.prepared import Prepared
@@ -222,4 +223,4 @@ def stop(kernel: Kernel) -> None:
     """Stop; what is not done stays promised. Called by the kernel, from a thread."""
     worker = WORKER.get(kernel)
     if worker is not None and worker.task is not None:
-        kernel.state["loop"].call_soon_threadsafe(worker.task.cancel)
+        EVENT_LOOP.of(kernel).call_soon_threadsafe(worker.task.cancel)

@@ -17,6 +17,8 @@ import orjson
 from sqlalchemy import insert, select
 
 from backends.core.errors import AwsError
+from backends.core.loops import EVENT_LOOP
+from backends.core.memory import InMemory
 from backends.core.objects import parse_uri, role_access
 from backends.core.operation import operation
 from backends.endpoints import invoke, outcomes
@@ -113,28 +115,33 @@ def _keep(cx: Context, fleet: Fleet, request: dict[str, Any], kept: dict[str, An
     cx.db.execute(insert(async_invocations), row)
 
 
+NOTIFIED = InMemory[asyncio.Event]("endpoints.asynchronous.notified")
+"""Set when there may be something to answer."""
+TASK = InMemory[asyncio.Task[None]]("endpoints.asynchronous.task")
+
+
 async def listening(kernel: Kernel) -> None:
     """Start answering what was accepted, this run or an earlier one. Called by the kernel, on the loop."""
-    kernel.state["async_notified"] = asyncio.Event()
-    kernel.state["async_task"] = asyncio.get_running_loop().create_task(_answer_all(kernel))
+    NOTIFIED.set(kernel, asyncio.Event())
+    TASK.set(kernel, asyncio.get_running_loop().create_task(_answer_all(kernel)))
 
 
 def stop(kernel: Kernel) -> None:
     """Stop; what is not answered stays. Called by the kernel, from a thread."""
-    task = kernel.state.get("async_task")
+    task = TASK.get(kernel)
     if task is not None:
-        kernel.state["loop"].call_soon_threadsafe(task.cancel)
+        EVENT_LOOP.of(kernel).call_soon_threadsafe(task.cancel)
 
 
 def _look_now(kernel: Kernel) -> None:
-    notified = kernel.state.get("async_notified")
+    notified = NOTIFIED.get(kernel)
     if notified is not None:
         notified.set()
 
 
 async def _answer_all(kernel: Kernel) -> None:
     """Send rows to their endpoints, in order, as many at once as each has capacity for; and expire what nobody takes."""
-    notified: asyncio.Event = kernel.state["async_notified"]
+    notified = NOTIFIED.of(kernel)
     running: dict[int, tuple[str, asyncio.Task[None]]] = {}
     while True:
         notified.clear()

@@ -10,6 +10,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from backends.core.memory import InMemory
+
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
 
@@ -76,7 +78,9 @@ class Fleet:
         return sum(instance.outstanding for variant in self.variants for instance in variant.instances)
 
 
+FLEETS = InMemory[dict[tuple[str, str, str], Fleet]]("endpoints.fleets", lambda _kernel: {})
+
+
 def fleets(kernel: Kernel) -> dict[tuple[str, str, str], Fleet]:
     """Return the published fleets, by account, region and endpoint name."""
-    by_endpoint: dict[tuple[str, str, str], Fleet] = kernel.state.setdefault("fleets", {})
-    return by_endpoint
+    return FLEETS.of(kernel)

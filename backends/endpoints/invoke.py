@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from backends.core import errors
 from backends.core.arn import make as make_arn
 from backends.core.errors import AwsError
+from backends.core.loops import EVENT_LOOP
+from backends.core.memory import InMemory
 from backends.core.operation import operation
 from backends.endpoints import http
 from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets
@@ -245,19 +247,19 @@ def _unreachable(error: Exception) -> AwsError:
     return AwsError("ServiceUnavailable", f"The container did not answer: {error}", status=503)
 
 
+CLIENT = InMemory[http.Client]("endpoints.client", lambda _kernel: http.Client())
+
+
 def client(kernel: Kernel) -> http.Client:
     """Return the loop's HTTP client, with its open connections to all containers."""
-    kept: http.Client | None = kernel.state.get("http")
-    if kept is None:
-        kept = kernel.state["http"] = http.Client()
-    return kept
+    return CLIENT.of(kernel)
 
 
 def stop(kernel: Kernel) -> None:
     """Close the HTTP client. Called by the kernel, from a thread, while the loop still runs."""
-    kept = kernel.state.pop("http", None)
+    kept = CLIENT.forget(kernel)
     if kept is not None:
-        kernel.state["loop"].call_soon_threadsafe(kept.close)
+        EVENT_LOOP.of(kernel).call_soon_threadsafe(kept.close)
 
 
 def _timed_out(cx: Context, fleet: Fleet, container: Container) -> AwsError:

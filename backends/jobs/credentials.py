@@ -7,21 +7,27 @@ in the environment, which every AWS SDK reads first. Isolated jobs get neither.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.core import arn as arns
 from backends.core import keys
+from backends.core.listening import LISTEN_ALSO, PORT
+from backends.core.loops import EVENT_LOOP
+from backends.core.memory import InMemory
 from backends.jobs.spec import Mount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from backends.core.context import Context
     from backends.jobs.runners.base import Runner
 
 CA_BUNDLE = "/opt/localmaker/ca-bundle.pem"
+FILES = InMemory[Callable[[str], Path | None]]("server.files_for_jobs")
+"""Return the folder of the files that lead a job's clients to the server at a URL; stored by the server."""
 DURATION_S = 28 * 24 * 3600.0  # the longest a job may run
 
 
@@ -52,7 +58,7 @@ def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> Access:
         "S3_ENDPOINT_URL": url,  # the sagemaker-training toolkit reads its source archive by this one
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    files: Path | None = cx.kernel.state["for jobs"](url) if runner.home else None
+    files: Path | None = FILES.of(cx.kernel)(url) if runner.home else None
     if files is None:
         return Access(variables)
     mounts = (Mount(files / "models", f"{runner.home}/.aws/models"), Mount(files / "ca-bundle.pem", CA_BUNDLE))
@@ -62,8 +68,7 @@ def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> Access:
 def server_url(cx: Context, runner: Runner) -> str:
     """Return the URL at which jobs of a runner reach this server; listens on that address first where it must."""
     host = runner.endpoint_host()
-    state = cx.kernel.state
     if host == cx.settings.host == "127.0.0.1":
-        return f"http://127.0.0.1:{state['port']}"
-    listening = asyncio.run_coroutine_threadsafe(state["listen_also"](host), state["loop"])
+        return f"http://127.0.0.1:{PORT.of(cx.kernel)}"
+    listening = asyncio.run_coroutine_threadsafe(LISTEN_ALSO.of(cx.kernel)(host), EVENT_LOOP.of(cx.kernel))
     return str(listening.result(timeout=10))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from backends.core.memory import InMemory
 from backends.jobs import images, machine, recipes, registry
 from backends.jobs.runners import sandbox
 from backends.jobs.runners.base import StartError
@@ -79,9 +80,12 @@ def limits_of(kind: Instance, log_line: LogLine) -> Limits:
     return Limits(float(cpus), memory)
 
 
+MADE = InMemory[dict[str, "Runner"]]("jobs.runners", lambda _kernel: {})
+
+
 def runner(kernel: Kernel, name: str) -> Runner:
     """Return a runner by name; made once per server."""
-    made: dict[str, Any] = kernel.state.setdefault("runners", {})
+    made = MADE.of(kernel)
     with _MAKING:
         if name not in made:
             root = kernel.settings.data_dir / "runners"
@@ -94,8 +98,7 @@ def runner(kernel: Kernel, name: str) -> Runner:
                 from backends.jobs.runners.process import ProcessRunner
 
                 made[name] = ProcessRunner(root)
-    kept: Runner = made[name]
-    return kept
+    return made[name]
 
 
 def describe(kernel: Kernel) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ import hmac
 from typing import TYPE_CHECKING
 
 from server.authentication import credentials, failures, sigv2, sigv4
-from server.authentication.keyring import find
+from server.authentication.keyring import ADMIN_TOKEN, find
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -47,5 +47,5 @@ def check_admin(kernel: Kernel, request: HttpRequest) -> None:
     if kernel.settings.auth == "off" or (request.method in {"GET", "HEAD"} and request.path.endswith(OPEN)):
         return
     sent = request.headers.get("authorization", "")
-    if not hmac.compare_digest(sent.encode(), f"Bearer {kernel.state['admin_token']}".encode()):
+    if not hmac.compare_digest(sent.encode(), f"Bearer {ADMIN_TOKEN.of(kernel)}".encode()):
         raise failures.refused("missing", "s3", "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.core.context import DEFAULT_ACCOUNT
 from backends.core.keys import ALPHABET, Key
+from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,30 +17,30 @@ if TYPE_CHECKING:
     from backends.core.kernel import Kernel
     from backends.core.settings import Settings
 
-FILE_KEYS = "file_keys"
+FILE_KEYS = InMemory[dict[str, Key]]("server.file_keys", lambda _kernel: {})
+"""The keys of the keys file, by their ids."""
+ADMIN_TOKEN = InMemory[str]("server.admin_token")
 
 
 def find(kernel: Kernel, access_key: str) -> Key | None:
     """Find a key by its id; None when it is unknown."""
-    key: Key | None = kernel.state.get(FILE_KEYS, {}).get(access_key)
-    return key or kernel.issued_key(access_key)
+    return FILE_KEYS.of(kernel).get(access_key) or kernel.issued_key(access_key)
 
 
 def of_file(kernel: Kernel, access_key: str) -> Key | None:
     """Find a key of the keys file, which is there under `enforce` only."""
-    key: Key | None = kernel.state.get(FILE_KEYS, {}).get(access_key)
-    return key
+    return FILE_KEYS.of(kernel).get(access_key)
 
 
 def load(kernel: Kernel) -> None:
     """Read the keys file, and make the token of the admin API; under `enforce` only. Raises ValueError, OSError."""
     if kernel.settings.auth == "off":
         return
-    kernel.state["admin_token"] = secrets.token_urlsafe(30)
+    ADMIN_TOKEN.set(kernel, secrets.token_urlsafe(30))
     path = path_of(kernel.settings)
     if not path.exists() and kernel.settings.keys_file is None:
         _make(path)
-    kernel.state[FILE_KEYS] = read(path)
+    FILE_KEYS.set(kernel, read(path))
 
 
 def path_of(settings: Settings) -> Path:

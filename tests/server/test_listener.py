@@ -29,6 +29,7 @@ import pytest
 import uvicorn
 from botocore.config import Config
 
+from backends.core.listening import PORT
 from backends.core.settings import Settings
 from backends.jobs.runners import sandbox
 from server.listener import authority, hosts, proxy_key, tunnel
@@ -449,9 +450,9 @@ def test_a_server_on_localhost_needs_no_second_socket_for_jobs(tmp_path: Path) -
     kernel: Any = SimpleNamespace(state={}, settings=Settings.read({}, data_dir=tmp_path))
     server = Server(uvicorn.Config(lambda: None, host="localhost"), kernel)
     with socket.create_server(("127.0.0.1", 0)) as bound:
-        kernel.state["port"] = bound.getsockname()[1]
+        PORT.set(kernel, bound.getsockname()[1])
         server.servers = [cast("Any", SimpleNamespace(sockets=[bound]))]
-        assert asyncio.run(server.listen_also("127.0.0.1")) == f"http://127.0.0.1:{kernel.state['port']}"
+        assert asyncio.run(server.listen_also("127.0.0.1")) == f"http://127.0.0.1:{PORT.of(kernel)}"
 
 
 @pytest.mark.parametrize("arguments", [("env", "--url", "nowhere"), ("ca", "--data-dir", "/dev/null/a")])

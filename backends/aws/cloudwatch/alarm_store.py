@@ -12,12 +12,15 @@ from backends.aws.cloudwatch.tables import alarm_history
 from backends.core import arn as arns
 from backends.core import events
 from backends.core.documents import Documents
+from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.documents import Document
 
 ALARMS = Documents("CloudWatchAlarm")
+SLOTS = InMemory[dict[tuple[str, str, str], float]]("cloudwatch.slots", lambda _kernel: {})
+"""The end of the last period that was evaluated, by account, region and alarm."""
 METRIC, COMPOSITE = "MetricAlarm", "CompositeAlarm"
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.cloudwatch import grammar, points, queries, refusals, rules, statistics
-from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, arn_of, move, remember, type_of
+from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, SLOTS, arn_of, move, remember, type_of
 from backends.aws.cloudwatch.judgement import COMPARISONS, INSUFFICIENT
 from backends.core import arn as arns
 from backends.core import errors, tags
@@ -151,8 +151,12 @@ def _put(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def forget_slot(cx: Context, name: str) -> None:
     """Let the watch look at an alarm again at its next turn."""
     assert cx.tx is not None
-    slots = cx.kernel.state.setdefault("cloudwatch_slots", {})
-    cx.tx.after_commit.append(lambda: slots.pop((cx.account, cx.region, name), None))
+    slots, slot = SLOTS.of(cx.kernel), (cx.account, cx.region, name)
+
+    def forget() -> None:
+        slots.pop(slot, None)
+
+    cx.tx.after_commit.append(forget)
 
 
 @operation("DeleteAlarms", service="cloudwatch")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.cloudwatch import alarms, points, queries, refusals, rules, statistics
-from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, move, remember, type_of
+from backends.aws.cloudwatch.alarm_store import ALARMS, COMPOSITE, SLOTS, move, remember, type_of
 from backends.aws.cloudwatch.judgement import ALARM, COMPARISONS, EXTRA_PERIODS, INSUFFICIENT, OK, Rule, judge
 from backends.aws.cloudwatch.series import Series
 from backends.core.events import on
@@ -30,7 +30,7 @@ LOOK_S = 60
 @every(1.0)
 def watch(kernel: Kernel) -> None:
     """Evaluate what is due. One alarm that cannot be evaluated does not keep the others from it."""
-    slots: dict[tuple[str, str, str], float] = kernel.state.setdefault("cloudwatch_slots", {})
+    slots = SLOTS.of(kernel)
     alarms = kernel.db.read_blocking(lambda tx: ALARMS.everywhere(kernel.context("", "", tx=tx)))
     states = {(alarm.account, alarm.region, alarm.key): alarm.status for alarm in alarms}
     for alarm in alarms:

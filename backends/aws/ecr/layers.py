@@ -19,6 +19,7 @@ from sqlalchemy import delete, insert, select
 from backends.aws.ecr.tables import ecr_layers, ecr_uploads
 from backends.core.dialects import insert_or_update
 from backends.core.errors import AwsError
+from backends.core.memory import InMemory
 from backends.core.objects.blobs import Blobs
 
 if TYPE_CHECKING:
@@ -146,12 +147,12 @@ class Layers:
         self.upload_path(upload).unlink(missing_ok=True)
 
 
+LAYERS = InMemory[Layers]("ecr.layers", Layers)
+
+
 def files(kernel: Kernel) -> Layers:
     """Return the layers' files; opened once per server."""
-    layers: Layers | None = kernel.state.get("ecr")
-    if layers is None:
-        layers = kernel.state["ecr"] = Layers(kernel)
-    return layers
+    return LAYERS.of(kernel)
 
 
 def find(cx: Context, repository: Repository, digest: str) -> Row[Any] | None:

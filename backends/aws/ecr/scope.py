@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Table, and_
 from backends.core import arn as arns
 from backends.core.documents import Document, Documents
 from backends.core.errors import AwsError
+from backends.core.listening import PORT
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -80,7 +81,7 @@ def arn_of(cx: Context, name: str) -> str:
 
 def address(kernel: Kernel) -> str:
     """Return the registry's address, as an engine on this machine knows it."""
-    return f"127.0.0.1:{kernel.state.get('port', kernel.settings.port)}"
+    return f"127.0.0.1:{PORT.get(kernel) or kernel.settings.port}"
 
 
 def uri_of(kernel: Kernel, repository: Repository) -> str:

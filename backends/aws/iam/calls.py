@@ -17,6 +17,7 @@ from backends.aws.iam import principals, store
 from backends.aws.iam.tables import iam_calls
 from backends.core.dialects import insert_or_update
 from backends.core.loops import every
+from backends.core.memory import InMemory
 from backends.core.objects import role_access
 from backends.core.tables import issued_keys
 
@@ -55,13 +56,12 @@ class Recorder:
         return taken
 
 
+RECORDER = InMemory[Recorder]("iam.calls", lambda _kernel: Recorder())
+
+
 def of(kernel: Kernel) -> Recorder:
     """Return the server's recorder."""
-    kept = kernel.state.get("iam_calls")
-    if kept is None:
-        kept = kernel.state["iam_calls"] = Recorder()
-    recorder: Recorder = kept
-    return recorder
+    return RECORDER.of(kernel)
 
 
 def record(cx: Context, principal: str, action: str, resource: str, *, denied: bool) -> None:
@@ -102,7 +102,7 @@ def tick(kernel: Kernel) -> None:
 
 def start(kernel: Kernel) -> None:
     """Let the kernel read what a role has, for what services do as that role."""
-    kernel.state[role_access.GRANTS] = _role_grants
+    role_access.GRANTS.set(kernel, _role_grants)
 
 
 def _role_grants(cx: Context, name: str) -> principals.Grants:

@@ -14,9 +14,10 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from backends.aws.moto import delivery, recording, replay, seams, wsgi
 from backends.aws.moto.wsgi import Answer, MotoRequest
-from backends.core import errors, events
+from backends.core import errors, events, other_services
 from backends.core.context import DEFAULT_REGION
 from backends.core.events import on
+from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,17 +35,19 @@ QUEUE = re.compile(r'QueueUrl["=:\s]+[^"&]*/([^/"&]+)')
 LONGEST_WAIT_S = 20
 
 
+POOL = InMemory[ThreadPoolExecutor]("moto.pool", lambda _kernel: ThreadPoolExecutor(1, thread_name_prefix="moto"))
+"""Moto's one thread."""
+APP = InMemory[Any]("moto.app", replay.start)
+"""Moto's application with its state; made and used on that thread."""
+
+
 def submit(kernel: Kernel, request: MotoRequest) -> Future[Answer]:
     """Queue a request for moto's thread."""
     return _pool(kernel).submit(_answer, kernel, request)
 
 
 def _pool(kernel: Kernel) -> ThreadPoolExecutor:
-    pool = kernel.state.get("moto")
-    if pool is None:
-        pool = kernel.state["moto"] = ThreadPoolExecutor(1, thread_name_prefix="moto")
-    made: ThreadPoolExecutor = pool
-    return made
+    return POOL.of(kernel)
 
 
 def _answer(kernel: Kernel, request: MotoRequest) -> Answer:
@@ -70,10 +73,7 @@ def _record(kernel: Kernel, request: MotoRequest, now: float, seed: int, kept: b
 
 def _app(kernel: Kernel) -> Any:
     """Return moto's application with its state; on moto's thread."""
-    app = kernel.state.get("moto_app")
-    if app is None:
-        app = kernel.state["moto_app"] = replay.start(kernel)
-    return app
+    return APP.of(kernel)
 
 
 def _know_roles(kernel: Kernel, request: MotoRequest) -> None:
@@ -92,7 +92,8 @@ def _role(name: str, cx: Context) -> dict[str, Any]:
 
 def start(kernel: Kernel) -> None:
     """Go on with what components want of moto and it has not answered, if there is any; let components read what it has."""
-    kernel.state["send to moto"], kernel.state["is delivery allowed"] = send, is_delivery_allowed
+    other_services.SEND.set(kernel, send)
+    other_services.IS_DELIVERY_ALLOWED.set(kernel, is_delivery_allowed)
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
 
@@ -105,18 +106,19 @@ async def listening(kernel: Kernel) -> None:
 
 def reset(kernel: Kernel, account: str | None) -> None:
     """Forget what moto holds, when it was used at all; the recording is a table, which the kernel empties."""
-    if "moto_app" in kernel.state:
-        kernel.state["moto"].submit(seams.forget, account).result()
+    if APP.get(kernel) is not None:
+        _pool(kernel).submit(seams.forget, account).result()
 
 
 def stop(kernel: Kernel) -> None:
     """End moto's thread."""
-    if "moto" in kernel.state:
-        kernel.state["moto"].shutdown()
+    pool = POOL.get(kernel)
+    if pool is not None:
+        pool.shutdown()
 
 
 def send(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
-    """Ask moto something at once, for a component that may not import this one: by `kernel.state["send to moto"]`."""
+    """Ask moto something at once, for a component that may not import this one: by `core/other_services.py`."""
     return submit(cx.kernel, _request_of(cx, detail))
 
 

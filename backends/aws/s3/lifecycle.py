@@ -14,6 +14,7 @@ from backends.aws.s3 import access
 from backends.aws.s3.configuration import missing
 from backends.aws.s3.lifecycle_rules import DAY_S, SETTING, Rule, checked, rules_of
 from backends.core.loops import every
+from backends.core.memory import InMemory
 from backends.core.objects.rows import LISTED, StoredObject, bucket_from, stored_object
 from backends.core.objects.tables import buckets, objects, uploads
 from backends.core.operation import operation
@@ -55,10 +56,14 @@ def delete_bucket_lifecycle(cx: Context, request: dict[str, Any]) -> dict[str, A
     return {}
 
 
+WALKED = InMemory[dict[str, tuple[int, str]]]("s3.lifecycle", lambda _kernel: {})
+"""By bucket, the day of its clock and the rules of the last walk."""
+
+
 @every(1)
 def expire(kernel: Kernel) -> None:
     """Walk the buckets whose rules, or whose clock's day, are not those of the last walk."""
-    walked: dict[str, tuple[int, str]] = kernel.state.setdefault("s3.lifecycle", {})
+    walked = WALKED.of(kernel)
     configured = select(buckets).where(buckets.c.settings.is_not(None))
     columns = configured.with_only_columns(
         buckets.c.name, buckets.c.account, buckets.c.region, buckets.c.created, buckets.c.settings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.aws.s3 import access, failures, notices
 from backends.aws.s3.notices import BRIDGE, KINDS, SETTING
-from backends.core import events
+from backends.core import events, other_services
 from backends.core.events import on
 from backends.core.objects.index import EVENT
 from backends.core.operation import operation
@@ -125,9 +125,9 @@ async def _check_destination(cx: Context, bucket: Bucket, service: str, arn: str
         "parameters": parameters[service],
     }
     there = cx.kernel.context(arn.split(":")[4], bucket.region)
-    status, _, _ = await asyncio.wrap_future(cx.kernel.state["send to moto"](there, requested))
+    status, _, _ = await asyncio.wrap_future(other_services.SEND.of(cx.kernel)(there, requested))
     if status >= 400 or not await asyncio.wrap_future(
-        cx.kernel.state["is delivery allowed"](cx.kernel, _sender(bucket), arn)
+        other_services.IS_DELIVERY_ALLOWED.of(cx.kernel)(cx.kernel, _sender(bucket), arn)
     ):
         text = "Unable to validate the following destination configurations"
         raise failures.invalid_argument(text, name, f"{arn}, null")

@@ -6,6 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from backends.core.loops import EVENT_LOOP
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -23,7 +25,7 @@ BATCH = 500
 def sweep_at_start(kernel: Kernel, what: str, remove_orphans: Callable[[Kernel, float], int]) -> None:
     """Call `remove_orphans(kernel, before)` in a thread, which counts what it removes; what requests write is newer than that."""
     before = time.time() - (CLOCK_MARGIN_S if kernel.db.is_sqlite else SHARED_KEEP_S)
-    kernel.state["loop"].run_in_executor(None, _sweep, kernel, what, remove_orphans, before)
+    EVENT_LOOP.of(kernel).run_in_executor(None, _sweep, kernel, what, remove_orphans, before)
 
 
 def _sweep(kernel: Kernel, what: str, remove_orphans: Callable[[Kernel, float], int], before: float) -> None:

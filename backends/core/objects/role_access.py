@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.core import errors
+from backends.core.memory import InMemory
 from backends.core.objects import public_access
 from backends.core.policy import Decision, Kind, PolicyError, Question, decide, evaluate, parse
 from backends.core.policy.principals import role_of
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 Cx = TypeVar("Cx", bound="Context")
 log = logging.getLogger("localmaker.iam")
 SESSION = "SageMaker"
-GRANTS = "role grants"
-"""In the kernel's state: what a role of the account has, `(cx, role's name) -> Grants`; IAM's component puts it there."""
+GRANTS = InMemory[Callable[[Any, str], Any]]("iam.role_grants")
+"""What a role of the account has, `(cx, role's name) -> Grants`; stored by IAM's component."""
+KEPT = InMemory[dict[tuple[str, str], tuple[float, Any]]]("core.kept_role_grants", lambda _kernel: {})
+"""What was asked lately, by account and role's name, with its time."""
 KEPT_S = 2.0
 """How long a role's policies are remembered, in real time: AWS, too, takes seconds until a change counts everywhere."""
 MOST_KEPT = 1024
@@ -94,7 +98,7 @@ def _refused_by_bucket(cx: Context, bucket: Bucket, question: Question) -> bool:
 
 def _refused_by_role(cx: Context, bucket: Bucket, question: Question) -> bool:
     name = role_of(question.principal).rpartition("/")[2]
-    if not name or GRANTS not in cx.kernel.state:
+    if not name or GRANTS.get(cx.kernel) is None:
         return False
     grants = grants_of(cx, name)
     verdict = evaluate(
@@ -109,13 +113,13 @@ def _refused_by_role(cx: Context, bucket: Bucket, question: Question) -> bool:
 
 def grants_of(cx: Context, name: str) -> Any:
     """Return what a role of the account has, as IAM's component says; remembered for KEPT_S."""
-    kept: dict[tuple[str, str], tuple[float, Any]] = cx.kernel.state.setdefault("kept role grants", {})
+    kept = KEPT.of(cx.kernel)
     since, grants = kept.get((cx.account, name), (0.0, None))
     now = time.monotonic()
     if grants is None or now - since > KEPT_S:
         if len(kept) >= MOST_KEPT:
             kept.clear()
-        grants = cx.kernel.state[GRANTS](cx, name)
+        grants = GRANTS.of(cx.kernel)(cx, name)
         kept[cx.account, name] = (now, grants)
     return grants
 
