@@ -11,6 +11,7 @@ from botocore import UNSIGNED
 
 from tests.aws.test_iam import TRUST, allow, refused, signed_by
 from tests.conftest import LiveServer
+from tests.processing import processor
 from tests.site import Site
 
 if TYPE_CHECKING:
@@ -332,6 +333,33 @@ def test_a_job_has_what_its_role_has(enforced: LiveServer, iam: Any, account: st
     assert f"arn:aws:sts::{account}:assumed-role/job/" in denied
     calls = [(call["action"], call["denied"]) for call in read_calls(enforced, account, "role/job")["calls"]]
     assert {("sagemaker:ListModels", False), ("sagemaker:ListEndpoints", True), ("s3:GetObject", False)} <= set(calls)
+    site.close()
+
+
+def test_a_processing_job_is_passed_a_role_and_has_what_that_has(
+    enforced: LiveServer, iam: Any, user: Callable[..., Any], account: str
+) -> None:
+    site = Site(enforced, account, "process")
+    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    stored = f"arn:aws:s3:::{site.bucket}/out/*"
+    iam.put_role_policy(RoleName="job", PolicyName="p", PolicyDocument=allow("s3:PutObject", stored))
+    outputs = {"Outputs": [processor.s3_output("out", f"s3://{site.bucket}/out")]}
+    given = processor.request(site, RoleArn=role, ProcessingOutputConfig=outputs)
+    client = user(allow("sagemaker:CreateProcessingJob", f"arn:aws:sagemaker:*:{account}:processing-job/*"))(
+        "sagemaker"
+    )
+    assert f"iam:PassRole on resource: {role}" in refused(partial(client.create_processing_job, **given))[1]
+    data = processor.s3_input("data", site.upload({"a": "1"}))
+    site.sagemaker.create_processing_job(**given, ProcessingInputs=[data])
+    reason = processor.ended(site, given["ProcessingJobName"])["FailureReason"]
+    assert reason.startswith("ClientError: Failed to download data. ")
+    assert "assumed-role/job/SageMaker is not authorized to perform: s3:ListBucket" in reason
+    code = ["python3", "-c", "open('/opt/ml/processing/out/x', 'w').write('1')"]
+    given = processor.request(site, RoleArn=role, ProcessingOutputConfig=outputs)
+    given["AppSpecification"]["ContainerEntrypoint"] = code
+    site.sagemaker.create_processing_job(**given)
+    assert processor.ended(site, given["ProcessingJobName"])["ProcessingJobStatus"] == "Completed"
+    assert site.keys(f"s3://{site.bucket}/out/") == ["x"]
     site.close()
 
 
