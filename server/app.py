@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from api_specs import model
 from backends.core import events, reset
 from backends.core.listening import ADDRESSES
-from backends.jobs import places, queue
+from backends.jobs import kinds, places, queue
 from server import admin_iam, ended_jobs, init_hooks
 from server.listener import authority
 
@@ -87,6 +87,7 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
             "operations": operations,
             "sagemaker_operations_known": len(model.operations("sagemaker")),
             "endpoint_addresses": ADDRESSES.of(kernel),
+            "log_groups": [kind.log_group for kind in kinds.shown(kernel)],
         }
 
     @app.get("/_localmaker/ca.pem", response_class=FileResponse)
@@ -97,9 +98,9 @@ def _add_reading(app: FastAPI, kernel: Kernel) -> None:
 
     @app.get("/_localmaker/jobs")
     async def jobs(*, ended: bool = False) -> dict[str, Any]:
-        """List what is being driven: training and processing jobs and endpoints, of all accounts; `ended`: and what ended last."""
+        """List what is being driven, of all kinds and accounts; `ended`: and what ended last."""
         listed: dict[str, Any] = {"jobs": queue.DISPATCHER.of(kernel).overview()}
-        return listed | {"ended": await kernel.db.read(ended_jobs.latest)} if ended else listed
+        return listed | {"ended": await ended_jobs.latest(kernel)} if ended else listed
 
     @app.get("/_localmaker/clock")
     async def read_clock(account: str = "000000000000") -> dict[str, float]:

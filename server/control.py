@@ -21,7 +21,6 @@ STOP_S = 20.0
 POLL_S = 0.05
 FOLLOW_S = 0.5
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # `localmaker env` sets proxies
-LOG_GROUPS = ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def server_lines(settings: Settings, *, follow: bool) -> Iterator[str]:
 
 
 def job_lines(server: Running, account: str, name: str, *, follow: bool) -> Iterator[str]:
-    """Yield the lines of a training job, processing job or endpoint from CloudWatch Logs."""
+    """Yield the lines of a job or endpoint from CloudWatch Logs."""
     import boto3
 
     key, secret = credentials(server, account)
@@ -124,19 +123,21 @@ def job_lines(server: Running, account: str, name: str, *, follow: bool) -> Iter
         "logs", endpoint_url=server.url, region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
         aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token="",
     )  # fmt: skip
+    groups: list[str] = server.request("info")["log_groups"]
     tokens: dict[tuple[str, str], str] = {}
     while True:
-        for group, stream in _streams(client, name):
+        for group, stream in _streams(client, groups, name):
             yield from _new_lines(client, group, stream, tokens)
         if not follow:
             return
         time.sleep(FOLLOW_S)
 
 
-def _streams(client: Any, name: str) -> list[tuple[str, str]]:
+def _streams(client: Any, groups: list[str], name: str) -> list[tuple[str, str]]:
     streams_of_groups = []
-    for group, prefix in (*((group, f"{name}/") for group in LOG_GROUPS), (f"/aws/sagemaker/Endpoints/{name}", "")):
-        given = {"logStreamNamePrefix": prefix} if prefix else {}
+    for kind in groups:
+        group = kind.replace("{name}", name)
+        given = {"logStreamNamePrefix": f"{name}/"} if group == kind else {}
         try:
             streams = client.describe_log_streams(logGroupName=group, **given)["logStreams"]
         except client.exceptions.ResourceNotFoundException:

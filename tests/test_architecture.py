@@ -19,6 +19,7 @@ from api_specs import model
 from backends.core.kernel import Kernel
 from backends.core.settings import Settings
 from backends.core.states import Machine
+from backends.jobs import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -245,6 +246,21 @@ def test_every_noun_is_the_models_and_its_states_are_too(kernel: Kernel) -> None
         shown = model.operation(f"Describe{noun}").output_shape
         allowed = set(shown.members[declared.status_member].enum)
         assert declared.machine.states <= allowed, f"{noun} has states that AWS does not know"
+
+
+def test_every_kind_of_work_says_how_it_is_shown(kernel: Kernel) -> None:
+    driven = {
+        module.rpartition(".")[0]
+        for module, path in MODULES.items()
+        if re.search(r"^@drives(_containers)?\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    said = {
+        module.__name__.rpartition(".")[0]
+        for module in kernel.modules
+        if any(isinstance(value, kinds.Shown) for value in vars(module).values())
+    }
+    assert driven == said, "declare a Shown (backends/jobs/kinds.py) beside what drives it"
+    assert {kind.noun for kind in kinds.shown(kernel)} <= kernel.resources.keys()
 
 
 # Words that a reader would have to learn, where the field has its own. AWS's and Python's own names stay.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from backends.core import keys
 from backends.core.instances import instance as instance_type
 from backends.endpoints import container as containers
-from backends.endpoints.fleet import Container, Fleet, Instance, Variant
+from backends.endpoints.fleet import Container, Fleet, Instance, Variant, log_group
 from backends.endpoints.status import variants_of
 from backends.jobs import logs, places
 from backends.jobs.queue import DISPATCHER
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from backends.jobs.run import Run
     from backends.jobs.runners.base import Runner
 
-LOG_GROUP = "/aws/sagemaker/Endpoints"
 STOP_GRACE_S = 30.0
 
 
@@ -340,7 +339,7 @@ class Deployment:
         stream = f"{instance['variant']}/{instance['id']}"
         if len(instance["containers"]) > 1:
             stream += f"/{entry['name']}"
-        return logs.Destination(f"{LOG_GROUP}/{self.run.state['name']}", {entry["host"]: stream})
+        return logs.Destination(log_group(self.run.state["name"]), {entry["host"]: stream})
 
     def _directory(self, entry: dict[str, Any]) -> Path:
         return Path(self.run.kernel.settings.data_dir, "jobs", self.run.id, entry["job"])

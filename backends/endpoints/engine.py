@@ -17,10 +17,12 @@ from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.endpoints import fleet as fleets
 from backends.endpoints.deployment import Deployment, DeploymentError
+from backends.endpoints.fleet import log_group
 from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary
 from backends.endpoints.tables import async_invocations
 from backends.jobs import queue
 from backends.jobs.admission import Allotment
+from backends.jobs.kinds import Shown
 from backends.jobs.run import Run, ServerStopping, drives
 from backends.jobs.supervisor import beneath
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from backends.endpoints.fleet import Fleet
 
 log = logging.getLogger(__name__)
+SHOWN = Shown("Endpoint", log_group("{name}"), ended=("Failed",))
 TEND_S = 0.5
 DRAIN_S = 60.0
 RESTART_PAUSE_S = 5.0

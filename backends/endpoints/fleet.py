@@ -78,6 +78,11 @@ class Fleet:
         return sum(instance.outstanding for variant in self.variants for instance in variant.instances)
 
 
+def log_group(endpoint: str) -> str:
+    """Return the log group of an endpoint."""
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
 FLEETS = InMemory[dict[tuple[str, str, str], Fleet]]("endpoints.fleets", lambda _kernel: {})
 
 

@@ -18,7 +18,7 @@ from backends.core.loops import EVENT_LOOP
 from backends.core.memory import InMemory
 from backends.core.operation import operation
 from backends.endpoints import http
-from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets
+from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets, log_group
 from backends.endpoints.status import ENDPOINT
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def model_error(cx: Context, fleet: Fleet, container: Container, status: int, bo
     """Return ModelError (424) in AWS's words, with the container's status and body (examples issues 235, 1809)."""
     text = body.decode("utf-8", errors="replace")
     side = "client" if 400 <= status < 500 else "server"
-    group = f"/aws/sagemaker/Endpoints/{fleet.endpoint}"
+    group = log_group(fleet.endpoint)
     message = (
         f'Received {side} error ({status}) from {container.name} with message "{text}". See '
         f"https://{cx.region}.console.aws.amazon.com/cloudwatch/home?region={cx.region}#logEventViewer:group={group} "

@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from backends.core import events, logstore, metricstore
 from backends.core.errors import AwsError
 from backends.core.objects import parse_uri, role_access
-from backends.endpoints.fleet import fleets
+from backends.endpoints.fleet import fleets, log_group
 from backends.endpoints.tables import async_invocations
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _count_and_log(cx: Context, row: Any, kept: dict[str, Any], outcome: Outcome
         cx, NAMESPACE, dimensions, [{"time": now, "name": outcome.metric, "value": 1.0, "unit": "Count"}]
     )
     stream = "/".join(part for part in (variant, instance, "data-log") if part)
-    log = logstore.ensure_stream(cx, f"/aws/sagemaker/Endpoints/{row.endpoint}", stream)
+    log = logstore.ensure_stream(cx, log_group(row.endpoint), stream)
     moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     text = " ".join(outcome.failure.split())
     logstore.append(cx, log, [(int(now * 1000), f"{moment}:[sagemaker logs] [{kept.get('id', '')}] {text}")])

@@ -9,6 +9,7 @@ from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.jobs import artifacts, mirrors, opt_ml, queue
 from backends.jobs.container_job import ContainerJob, JobEnded, Layout, drives_containers
+from backends.jobs.kinds import Shown
 from backends.jobs.verdict import Verdict
 from backends.processing import document as documents
 from backends.processing.status import PROCESSING_JOB
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from backends.jobs.runners.base import Handle, Runner
 
 DIRECTORIES = ("output",)
+SHOWN = Shown(
+    "ProcessingJob", documents.LOG_GROUP, began_member="ProcessingStartTime", ended_member="ProcessingEndTime"
+)
 
 
 @on("ProcessingJob", name="processing.engine.enqueue", to=("InProgress",))

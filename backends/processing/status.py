@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from backends.core.resource import resource
-from backends.core.states import machine
+from backends.jobs.states import JOB_STATES, NAME_TAKEN
 
 PROCESSING_JOB = resource(
     "ProcessingJob",
     arn_path="processing-job",
     status_member="ProcessingJobStatus",
-    machine=machine(
-        InProgress={"Completed", "Failed", "Stopping", "Stopped"},
-        Stopping={"Stopped", "Failed"},
-    ),
-    exists="Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
+    machine=JOB_STATES,
+    exists=NAME_TAKEN,
     stopped="The request was rejected because the processing job is in status {status}.",  # Unverified: AWS's wording
     order="Ascending",
     derives=("Describe", "List", "Stop", "Delete"),

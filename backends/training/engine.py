@@ -9,6 +9,7 @@ from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.jobs import artifacts, checkpoints, logs, mirrors, opt_ml, queue
 from backends.jobs.container_job import ContainerJob, JobEnded, Layout, drives_containers
+from backends.jobs.kinds import Shown
 from backends.jobs.verdict import Verdict
 from backends.training import document as documents
 from backends.training.status import TRAINING_JOB, advance, finish, with_secondary
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from backends.jobs.runners.base import Handle, Runner
     from backends.jobs.spec import JobSpec
 
+SHOWN = Shown("TrainingJob", documents.LOG_GROUP, began_member="TrainingStartTime", ended_member="TrainingEndTime")
 SECONDARY = {
     "waiting": "Pending",
     "preparing": "Downloading",

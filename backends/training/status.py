@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backends.core import events
 from backends.core.lifecycle import transition
 from backends.core.resource import resource
-from backends.core.states import machine
+from backends.jobs.states import JOB_STATES, NAME_TAKEN
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -20,11 +20,8 @@ TRAINING_JOB = resource(
     "TrainingJob",
     arn_path="training-job",
     status_member="TrainingJobStatus",
-    machine=machine(
-        InProgress={"Completed", "Failed", "Stopping", "Stopped"},
-        Stopping={"Stopped", "Failed"},
-    ),
-    exists="Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
+    machine=JOB_STATES,
+    exists=NAME_TAKEN,
     order="Ascending",
     pages_before_status=True,
     derives=("Describe", "List"),
