@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import boto3
@@ -95,6 +96,20 @@ def test_jobs_that_ended_are_shown_with_how(local: Site) -> None:
     line = next(line for line in shown("--all").splitlines() if name in line)
     assert "Failed" in line
     assert " s " in line
+
+
+def test_the_log_of_each_kind_of_work_is_printed(local: Site) -> None:
+    logs = local.client("logs")
+    groups = {"/aws/sagemaker/TrainingJobs": "x/algo-1", "/aws/sagemaker/ProcessingJobs": "x/algo-1"}
+    for group, stream in {**groups, "/aws/sagemaker/Endpoints/x": "all/i-1"}.items():
+        logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": f"line of {group}"}
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+    environment = {**os.environ, "LOCALMAKER_DATA_DIR": str(local.live.data_dir)}
+    command = [sys.executable, "-m", "server.cli", "logs", "x", "--account", local.account]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert [line.partition("line of ")[2] for line in printed.splitlines()] == [*groups, "/aws/sagemaker/Endpoints/x"]
 
 
 def test_a_bad_setting_is_named(localmaker: Command) -> None:
