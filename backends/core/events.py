@@ -97,9 +97,8 @@ def emit(
         _DELIVER.run_many(
             cx.transaction, [{**_FRESH, "event_id": event_id, "subscriber": s.name, "arn": arn} for s in heard_by]
         )
-    assert cx.tx is not None
-    cx.tx.after_commit.append(cx.kernel.deliverer.wake)
-    cx.tx.after_commit.append(lambda: cx.kernel.changed.notify(arn))
+        cx.transaction.after_commit.append(cx.kernel.deliverer.wake)
+    cx.transaction.after_commit.append(lambda: cx.kernel.changed.notify(arn))
 
 
 _earlier = deliveries.alias("earlier")

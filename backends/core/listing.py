@@ -20,6 +20,7 @@ from backends.core.paging import PAGING, binding_of, read_token, write_token
 from backends.core.prepared import Prepared
 from backends.core.resource import filtered_member
 from backends.core.rows import SCOPE, scope
+from backends.core.search.facets import kept_text
 from backends.core.tables import facets, resources
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class List:
     resource: Resource
     operation: str
     filters: dict[str, Filter] = field(init=False)
-    sorts: dict[str, Any] = field(init=False)
+    sorts: dict[str, Order] = field(init=False)
     _statements: dict[Any, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,7 +127,7 @@ class List:
             return _on_facet(about, _compared(member, facets.c.number), is_long=True)
         if member.endswith("Contains"):
             return _on_facet(about, Filter(contains(facets.c.text, member), like_pattern), is_long=True)
-        return _on_facet(about, Filter(facets.c.text == bindparam(member, type_=Text), str))
+        return _on_facet(about, Filter(facets.c.text == bindparam(member, type_=Text), kept_text))
 
     def _known_filter(self, member: str, about: str) -> Filter | None:
         """Return the filter of what a column holds; None for what stands in the document only."""
@@ -135,7 +136,9 @@ class List:
         if (column := self._column(about)) is not None:
             if member.endswith("Contains"):
                 return Filter(contains(column, member), like_pattern, is_long=True)
-            return Filter(column == bindparam(member, type_=Text), str)
+            has_status = resources.c.status != ""  # said, so that the index of those that have one is used
+            condition = column == bindparam(member, type_=Text)
+            return Filter(condition & has_status if column is resources.c.status else condition, str)
         if about == self.resource.key_members[0] and not member.endswith("Contains"):
             return Filter(is_below(resources.c.key, member), str)
         return None
@@ -149,7 +152,7 @@ class List:
             return resources.c.key
         return None
 
-    def _sort(self, value: str) -> Any:
+    def _sort(self, value: str) -> Order:
         """Return what a SortBy value orders by: `CREATION_TIME` is `CreationTime`, `ImageName` an Image's Name."""
         resource = self.resource
         path = resource.sorts.get(value)
@@ -164,9 +167,9 @@ class List:
             return self._facet(value)
         if column is None or (column == "status" and not resource.status_member):
             raise UndeclaredError(f"{self.operation}: {resource.noun} does not declare what SortBy {value} orders by")
-        return resources.c[column]
+        return Order(resources.c[column])
 
-    def _facet(self, path: str) -> Any:
+    def _facet(self, path: str) -> Order:
         kind = model.type_at(f"Describe{self.resource.noun}", path)
         return facet_of(path, as_number=kind in model.NUMBERS)
 
@@ -174,19 +177,30 @@ class List:
         """Write a page's query once for each form of it: SQLAlchemy takes longer to write one than SQLite to answer it."""
         form = sort_by, filters, descending, marked
         if form not in self._statements:
-            column = self.sorts.get(sort_by, resources.c.created)
+            column = self.sorts.get(sort_by, Order(resources.c.created))
             conditions = [SCOPE, *(self.filters[member].condition for member in filters)]
             self._statements[form] = Prepared(page_of(column, conditions, descending=descending, marked=marked))
         return self._statements[form]
 
 
-def page_of(column: Any, conditions: list[Any], *, descending: bool, marked: bool) -> Select[Any]:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a List is ordered by: a column, and what is to be joined to resources for it."""
+
+    column: Any
+    joined: Any = None
+
+
+def page_of(order: Order, conditions: list[Any], *, descending: bool, marked: bool) -> Select[Any]:
     """Write the query of one page: (id, mark, document), with the parameters `size` and, behind a page, `mark`, `mark_id`."""
+    column = order.column
     if marked:
         conditions = [*conditions, _after(column, descending=descending)]
-    order = (column.desc(), resources.c.id.desc()) if descending else (column, resources.c.id)
-    query = select(resources.c.id, column.label("mark"), resources.c.document).where(*conditions).order_by(*order)
-    return query.limit(bindparam("size", type_=Integer))
+    by = (column.desc(), resources.c.id.desc()) if descending else (column, resources.c.id)
+    query = select(resources.c.id, column.label("mark"), resources.c.document)
+    if order.joined is not None:
+        query = query.select_from(resources.outerjoin(order.joined, order.joined.c.resource_id == resources.c.id))
+    return query.where(*conditions).order_by(*by).limit(bindparam("size", type_=Integer))
 
 
 def _after(column: Any, *, descending: bool) -> ColumnElement[bool]:
@@ -207,8 +221,9 @@ def _on_facet(path: str, filtered: Filter, *, is_long: bool = False) -> Filter:
     return Filter(resources.c.id.in_(there), filtered.value, is_long)
 
 
-def facet_of(path: str, *, as_number: bool) -> Any:
-    """Return what stands at a path as something to order by; what has nothing there comes before everything."""
+def facet_of(path: str, *, as_number: bool) -> Order:
+    """Return the order of what stands at a path; what has nothing there comes before everything."""
     column, none, kind = (facets.c.number, LOWEST, Double) if as_number else (facets.c.text, "", Text)
-    first = select(func.min(column)).where(facets.c.resource_id == resources.c.id, facets.c.path == path)
-    return func.coalesce(first.correlate(resources).scalar_subquery(), none, type_=kind)
+    first = select(facets.c.resource_id, func.min(column).label("value")).where(facets.c.path == path)
+    by_resource = first.group_by(facets.c.resource_id).subquery()
+    return Order(func.coalesce(by_resource.c.value, none, type_=kind), by_resource)

@@ -140,7 +140,7 @@ def delete_row(cx: Context, row: Row, indexed: Indexed) -> None:
     """Remove a row, its facets and its tags."""
     _DELETE.run(cx.transaction, {"row_id": row.id})
     if indexed.patterns:
-        facets.remove(cx.transaction, row.id)
+        facets.store(cx.transaction, row.id, indexed.facets_of(row.document), {})
     tags.remove_all(cx, row.arn)
 
 

@@ -45,20 +45,25 @@ resources = Table(
     Index(None, "arn"),
     Index(None, "kind", "account", "region", "created", "id"),
     Index(None, "kind", "account", "region", "modified", "id"),
-    Index(None, "kind", "account", "region", "status", "id"),
+)
+# Most kinds have no status, and every index is a page more for each row that is stored.
+Index(
+    "ix_resources_kind_account_region_status_id",
+    *(resources.c[name] for name in ("kind", "account", "region", "status", "id")),
+    sqlite_where=resources.c.status != "",
+    postgresql_where=resources.c.status != "",
 )
 
 # What Lists and Search find resources by, besides their columns (`facets.py`).
 facets = Table(
     "facets",
     METADATA,
-    Column("resource_id", BigInteger, primary_key=True),
     Column("path", Text, primary_key=True),
+    Column("text", Text, primary_key=True),
+    Column("resource_id", BigInteger, primary_key=True),
     Column("place", Integer, primary_key=True),
     Column("item", Integer, nullable=False),
-    Column("text", Text, nullable=False),
     Column("number", Double),
-    Index(None, "path", "text", "resource_id"),
     sqlite_with_rowid=False,
 )
 Index(
@@ -155,8 +160,6 @@ events = Table(
     Column("new", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("detail", LargeBinary, nullable=False),
-    Index(None, "arn", "id"),
-    Index(None, "account", "id"),
 )
 
 deliveries = Table(

@@ -2,11 +2,13 @@
 
 A facet is one scalar at one path: `HyperParameters.max_depth`, and for each item of a list one of the same path,
 `InputDataConfig.ChannelName`. `item` numbers the items of the outermost list, so that a nested filter can ask for two
-properties of one item. Texts count up to 1,024 characters, which is all that a filter can name.
+properties of one item. The rows lie in the order in which they are searched, and in no other: each further order would be
+a page more for every facet of every row that is stored. They are removed by what the old document says.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,18 +29,12 @@ Facets = dict[tuple[str, int], Facet]
 """Facets by their path and their place among those of the path."""
 
 ALL = "*"
-MAX_TEXT = 1024
+LONGEST_KEPT, KEPT = 256, 160
+"""Texts longer than the first count as far as the second goes, and as a whole: PostgreSQL's keys have at most 2,704 bytes."""
 MAX_FACETS = 1000
-_COLUMNS = ("resource_id", "path", "place", "item", "text", "number")
-_INSERT = Prepared(insert(facets), _COLUMNS)
-_DELETE_ONE = Prepared(
-    delete(facets).where(
-        facets.c.resource_id == bindparam("resource_id"),
-        facets.c.path == bindparam("path"),
-        facets.c.place == bindparam("place"),
-    )
-)
-_DELETE_ALL = Prepared(delete(facets).where(facets.c.resource_id == bindparam("resource_id")))
+_KEY = ("path", "text", "resource_id", "place")
+_INSERT = Prepared(insert(facets), (*_KEY, "item", "number"))
+_DELETE = Prepared(delete(facets).where(*(facets.c[name] == bindparam(f"of_{name}") for name in _KEY)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +88,15 @@ def _text_and_number(value: Any) -> tuple[str, float | None]:
         return ("true" if value else "false"), None
     if isinstance(value, (int, float)):
         return str(value), float(value)
-    text = str(value)[:MAX_TEXT]
+    text = kept_text(str(value))
     return text, number_of(text)
+
+
+def kept_text(text: str) -> str:
+    """Return a text as it is stored and compared: a long one by its beginning and its digest."""
+    if len(text) <= LONGEST_KEPT:
+        return text
+    return f"{text[:KEPT]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def number_of(text: str) -> float | None:
@@ -109,10 +112,16 @@ def number_of(text: str) -> float | None:
 
 def store(tx: Transaction, resource_id: int, old: Facets, new: Facets) -> None:
     """Write a resource's facets where they differ from those that are there."""
-    gone = [key for key, facet in old.items() if new.get(key) != facet]
-    added = [(key, facet) for key, facet in new.items() if old.get(key) != facet]
+    gone = [(key, facet) for key, facet in old.items() if new.get(key) != facet]
+    added = [(key, facet) for key, facet in new.items() if old.get(key) != facet] if old else new.items()
     if gone:
-        _DELETE_ONE.run_many(tx, [{"resource_id": resource_id, "path": path, "place": place} for path, place in gone])
+        _DELETE.run_many(
+            tx,
+            [
+                {"of_path": path, "of_text": text, "of_resource_id": resource_id, "of_place": place}
+                for (path, place), (_, text, _number) in gone
+            ],
+        )
     if added:
         _INSERT.run_many(
             tx,
@@ -121,8 +130,3 @@ def store(tx: Transaction, resource_id: int, old: Facets, new: Facets) -> None:
                 for (path, place), (item, text, number) in added
             ],
         )
-
-
-def remove(tx: Transaction, resource_id: int) -> None:
-    """Remove a deleted resource's facets."""
-    _DELETE_ALL.run(tx, {"resource_id": resource_id})

@@ -16,11 +16,11 @@ from sqlalchemy import and_, func, not_, or_, select
 from api_specs import model
 from backends.core import errors, tags
 from backends.core.dialects import like_pattern
-from backends.core.listing import facet_of, page_of
+from backends.core.listing import Order, facet_of, page_of
 from backends.core.operation import operation
 from backends.core.paging import binding_of, read_token, write_token
 from backends.core.rows import scope
-from backends.core.search.facets import number_of
+from backends.core.search.facets import kept_text, number_of
 from backends.core.tables import facets, resources
 from backends.core.tables import tags as tag_rows
 
@@ -118,13 +118,13 @@ class Searched:
             columns[resource.name_member] = resources.c.key
         return columns.get(path) if path else None
 
-    def order_by(self, path: str) -> Any:
+    def order_by(self, path: str) -> Order:
         """Return what a property orders by."""
         if path in {"LastModifiedTime", "CreationTime"}:
-            return resources.c.modified if path == "LastModifiedTime" else resources.c.created
+            return Order(resources.c.modified if path == "LastModifiedTime" else resources.c.created)
         as_number = self.type_of(path) in model.NUMBERS or path.startswith(("Metrics.", "HyperParameters."))
         column = self.column_of(path)
-        return column if column is not None else facet_of(path, as_number=as_number)
+        return Order(column) if column is not None else facet_of(path, as_number=as_number)
 
     def shown(self, cx: Context, stored: bytes) -> dict[str, Any]:
         """Return a document as a search record, with its tags."""
@@ -231,6 +231,8 @@ def _compared(text: Any, number: Any, kind: str, criterion: Mapping[str, Any]) -
         values = [_number(kind, each, criterion) for each in values]
     elif kind == "boolean":
         values = [each.lower() for each in values]
+    else:
+        values = [kept_text(each) for each in values]
     return stored == values[0] if len(values) == 1 else stored.in_(values)  # type: ignore[no-any-return]
 
 

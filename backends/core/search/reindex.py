@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backends.core.db import Transaction
     from backends.core.resource import Resource
 
-FORM = 1
+FORM = 2
 """The number of the form in which facets are written; another one writes all of them anew."""
 BATCH = 1000
 
@@ -41,6 +41,8 @@ def _mark(resource: Resource) -> str:
 
 
 def _index(tx: Transaction, resource: Resource) -> None:
+    ids = select(resources.c.id).where(resources.c.kind == resource.noun)
+    tx.connection.execute(delete(facet_rows).where(facet_rows.c.resource_id.in_(ids)))
     last = 0
     while True:
         query = (
@@ -52,7 +54,6 @@ def _index(tx: Transaction, resource: Resource) -> None:
         rows: list[Any] = list(tx.connection.execute(query))
         if not rows:
             return
-        tx.connection.execute(delete(facet_rows).where(facet_rows.c.resource_id.in_([row.id for row in rows])))
         for row in rows:
             facets.store(tx, row.id, {}, resource.facets.facets_of(orjson.loads(row.document)))
         last = rows[-1].id

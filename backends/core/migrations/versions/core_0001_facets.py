@@ -12,15 +12,14 @@ def upgrade() -> None:
     """Make the tables."""
     op.create_table(
         "facets",
-        sa.Column("resource_id", sa.BigInteger(), primary_key=True),
         sa.Column("path", sa.Text(), primary_key=True),
+        sa.Column("text", sa.Text(), primary_key=True),
+        sa.Column("resource_id", sa.BigInteger(), primary_key=True),
         sa.Column("place", sa.Integer(), primary_key=True),
         sa.Column("item", sa.Integer(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
         sa.Column("number", sa.Double()),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_facets_path_text_resource_id"), "facets", ["path", "text", "resource_id"])
     op.create_index(
         op.f("ix_facets_path_number_resource_id"),
         "facets",
