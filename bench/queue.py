@@ -13,9 +13,10 @@ from backends.core.kernel import Kernel
 from backends.core.search import operations
 from backends.core.search.facets import Indexed
 from backends.core.settings import Settings
+from bench.control_plane import creates
 from bench.invoke import client
 from bench.jobs import SCIKIT_LEARN, channel, prepare
-from bench.peers import ours
+from bench.peers import OURS, ours
 from bench.report import Table
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ WAITING, PLACES = 2000, 2
 SETTLE_S, IDLE_S = 10.0, 10.0
 RESOURCES, ROUNDS = 100_000, 5
 ACCOUNT, REGION = "111122223333", "us-east-1"
+WITHOUT_FACETS = f"""
+from backends.core.resource import Resource
+from backends.core.search.facets import Indexed
+Resource.facets = Indexed()
+{OURS}
+"""
 
 
 def queued() -> Table:
@@ -140,6 +147,14 @@ def searched() -> Table:
     return table
 
 
+def faceted() -> Table:
+    """Measure what facets cost CreateModel, against a server that writes none."""
+    table = Table("CreateModel, req/s, against a server that writes no facets", "without facets")
+    with ours(code=WITHOUT_FACETS) as without, ours() as with_facets:
+        creates(table, (without, with_facets), goals=(1 / 1.3, 1 / 1.3))
+    return table
+
+
 def run() -> list[Table]:
-    """Measure both."""
-    return [queued(), searched()]
+    """Measure all three."""
+    return [queued(), searched(), faceted()]

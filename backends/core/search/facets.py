@@ -13,9 +13,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert
+from sqlalchemy import bindparam, delete
 
-from backends.core.prepared import Prepared
+from backends.core.prepared import Prepared, PreparedRows
 from backends.core.tables import facets
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LONGEST_KEPT, KEPT = 256, 160
 """Texts longer than the first count as far as the second goes, and as a whole: PostgreSQL's keys have at most 2,704 bytes."""
 MAX_FACETS = 1000
 _KEY = ("path", "text", "resource_id", "place")
-_INSERT = Prepared(insert(facets), (*_KEY, "item", "number"))
+_INSERT = PreparedRows(facets, (*_KEY, "item", "number"))
 _DELETE = Prepared(delete(facets).where(*(facets.c[name] == bindparam(f"of_{name}") for name in _KEY)))
 
 
@@ -123,10 +123,7 @@ def store(tx: Transaction, resource_id: int, old: Facets, new: Facets) -> None:
             ],
         )
     if added:
-        _INSERT.run_many(
+        _INSERT.run(
             tx,
-            [
-                {"resource_id": resource_id, "path": path, "place": place, "item": item, "text": text, "number": number}
-                for (path, place), (item, text, number) in added
-            ],
+            [(path, text, resource_id, place, item, number) for (path, place), (item, text, number) in added],
         )
