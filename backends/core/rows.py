@@ -26,7 +26,7 @@ SCOPE = (
     & (resources.c.account == bindparam("account"))
     & (resources.c.region == bindparam("region"))
 )
-_ROW = select(
+ROW = select(
     resources.c.id,
     resources.c.key,
     resources.c.arn,
@@ -35,12 +35,14 @@ _ROW = select(
     resources.c.version,
     resources.c.document,
     resources.c.hidden,
+    resources.c.account,
+    resources.c.region,
     resources.c.kind,
 )
-_BY_KEY = Prepared(_ROW.where(SCOPE, resources.c.key == bindparam("key")))
+_BY_KEY = Prepared(ROW.where(SCOPE, resources.c.key == bindparam("key")))
 _DOCUMENT = Prepared(select(resources.c.document).where(SCOPE, resources.c.key == bindparam("key")))
 # By ARN alone, which names account and region: given those too, SQLite walks all of the account's rows instead.
-_BY_ARN = Prepared(_ROW.where(resources.c.arn == bindparam("arn")))
+_BY_ARN = Prepared(ROW.where(resources.c.arn == bindparam("arn")))
 _STORED = ("kind", "account", "region", "key", "arn", "status", "created", "modified", "version", "document", "hidden")
 _INSERT = Prepared(insert(resources).returning(resources.c.id), _STORED)
 # On PostgreSQL a name can be taken between check and insert; asked so, it waits for the other to commit or to give up.
@@ -66,6 +68,8 @@ class Row:
     version: int
     document: dict[str, Any]
     hidden: dict[str, Any] = field(default_factory=dict)
+    account: str = ""
+    region: str = ""
 
 
 def scope(cx: Context, kind: str, **more: Any) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def document_bytes(cx: Context, kind: str, key: str) -> bytes | None:
 def children(cx: Context, kind: str, parent_key: str, *, newest_first: bool = False, limit: int = -1) -> Sequence[Row]:
     """Read the rows of a kind whose keys begin with another's, in the order they were made."""
     order = resources.c.id.desc() if newest_first else resources.c.id
-    query = _ROW.where(SCOPE, begins(resources.c.key, f"{parent_key}/")).order_by(order)
+    query = ROW.where(SCOPE, begins(resources.c.key, f"{parent_key}/")).order_by(order)
     stored = cx.db.execute(query if limit < 0 else query.limit(limit), scope(cx, kind))
     return [row_of(each) for each in stored]
 
@@ -146,7 +150,6 @@ def delete_row(cx: Context, row: Row, indexed: Indexed) -> None:
 
 def row_of(stored: Any) -> Row:
     """Read what the statements of this module select."""
-    row_id, key, arn, status, created, version, document, hidden, _kind = stored
-    return Row(
-        row_id, key, arn, status, created, version, orjson.loads(document), orjson.loads(hidden) if hidden else {}
-    )
+    row_id, key, arn, status, created, version, document, hidden, account, region, _kind = stored
+    hidden = orjson.loads(hidden) if hidden else {}
+    return Row(row_id, key, arn, status, created, version, orjson.loads(document), hidden, account, region)

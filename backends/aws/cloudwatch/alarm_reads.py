@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backends.core.context import Context
-    from backends.core.documents import Document
     from backends.core.kernel import Kernel
+    from backends.core.rows import Row
 
 PAGE, HISTORY_PAGE = 50, 100
 HISTORY_S = 30 * 86400
@@ -37,7 +37,7 @@ def describe_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     binding = b"DescribeAlarms" + orjson.dumps({k: v for k, v in request.items() if k not in paging.PAGING})
     after = refusals.read_token(cx, request["NextToken"], binding)[0] if "NextToken" in request else None
     size = request.get("MaxRecords", PAGE)
-    alarms: list[Document] = []
+    alarms: list[Row] = []
     for alarm in _matching(cx, request, after):
         if len(alarms) == size:
             return _shown(alarms) | {"NextToken": paging.write_token(cx, [alarms[-1].key], binding)}
@@ -45,14 +45,14 @@ def describe_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     return _shown(alarms)
 
 
-def _matching(cx: Context, request: dict[str, Any], after: str | None) -> Iterator[Document]:
+def _matching(cx: Context, request: dict[str, Any], after: str | None) -> Iterator[Row]:
     names = request.get("AlarmNames")
     types = request.get("AlarmTypes") or ([METRIC] if names is None else [METRIC, COMPOSITE])
     prefix = request.get("ActionPrefix", "")
     for alarm in ALARMS.page(cx, request.get("AlarmNamePrefix", ""), after):
-        targets = [target for key in ACTION_LISTS for target in alarm.body.get(key, [])]
+        targets = [target for key in ACTION_LISTS for target in alarm.document.get(key, [])]
         if (
-            type_of(alarm.body) in types
+            type_of(alarm.document) in types
             and (names is None or alarm.key in names)
             and request.get("StateValue", alarm.status) == alarm.status
             and (not prefix or any(target.startswith(prefix) for target in targets))
@@ -67,14 +67,17 @@ def _related(cx: Context, request: dict[str, Any], member: str) -> dict[str, Any
     if named is None:
         raise refusals.not_found()
     if member == "ChildrenOfAlarmName":
-        children = rules.parse(named.body["AlarmRule"]).children if type_of(named.body) == COMPOSITE else ()
+        children = rules.parse(named.document["AlarmRule"]).children if type_of(named.document) == COMPOSITE else ()
         return _shown([alarm for name in sorted(children) if (alarm := ALARMS.find(cx, name)) is not None])
-    composites = [alarm for alarm in ALARMS.page(cx) if type_of(alarm.body) == COMPOSITE]
-    return _shown([alarm for alarm in composites if named.key in rules.parse(alarm.body["AlarmRule"]).children])
+    composites = [alarm for alarm in ALARMS.page(cx) if type_of(alarm.document) == COMPOSITE]
+    return _shown([alarm for alarm in composites if named.key in rules.parse(alarm.document["AlarmRule"]).children])
 
 
-def _shown(alarms: list[Document]) -> dict[str, Any]:
-    return {f"{kind}s": [alarm.body for alarm in alarms if type_of(alarm.body) == kind] for kind in (METRIC, COMPOSITE)}
+def _shown(alarms: list[Row]) -> dict[str, Any]:
+    return {
+        f"{kind}s": [alarm.document for alarm in alarms if type_of(alarm.document) == kind]
+        for kind in (METRIC, COMPOSITE)
+    }
 
 
 @operation("DescribeAlarmsForMetric", service="cloudwatch")
@@ -85,10 +88,10 @@ def describe_alarms_for_metric(cx: Context, request: dict[str, Any]) -> dict[str
         key for key in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Unit") if key in request
     ]
     alarms = [
-        alarm.body
+        alarm.document
         for alarm in ALARMS.page(cx)
-        if all(alarm.body.get(key) == request[key] for key in same)
-        and refusals.dimensions(alarm.body.get("Dimensions", [])) == dimensions
+        if all(alarm.document.get(key) == request[key] for key in same)
+        and refusals.dimensions(alarm.document.get("Dimensions", [])) == dimensions
     ]
     return {"MetricAlarms": alarms}
 

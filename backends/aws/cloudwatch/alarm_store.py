@@ -16,7 +16,7 @@ from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.documents import Document
+    from backends.core.rows import Row
 
 ALARMS = Documents("CloudWatchAlarm")
 SLOTS = InMemory[dict[tuple[str, str, str], float]]("cloudwatch.slots", lambda _kernel: {})
@@ -49,13 +49,13 @@ def remember(cx: Context, body: dict[str, Any], item_type: str, summary: str, da
     cx.db.execute(insert(alarm_history), row)
 
 
-def move(cx: Context, alarm: Document, state: str, reason: str, reason_data: str | None) -> bool:
+def move(cx: Context, alarm: Row, state: str, reason: str, reason_data: str | None) -> bool:
     """Put an alarm into a state; when that is another one, write history and event and ask for its actions.
 
     Tells whether nobody else has changed the alarm since it was read.
     """
     now, old = cx.clock.now(), alarm.status
-    body = alarm.body | {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": now}
+    body = alarm.document | {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": now}
     if reason_data is None:
         body.pop("StateReasonData", None)
     else:
@@ -65,7 +65,7 @@ def move(cx: Context, alarm: Document, state: str, reason: str, reason_data: str
     if not ALARMS.change(cx, alarm, body, state):
         return False
     if state != old:
-        states = {"oldState": _state(alarm.body), "newState": _state(body)}
+        states = {"oldState": _state(alarm.document), "newState": _state(body)}
         remember(cx, body, "StateUpdate", f"Alarm updated from {old} to {state}", states)
         events.emit(cx, "Alarm", alarm.arn, old, state, reason, {"name": alarm.key})
         actions.emit(cx, body, old)

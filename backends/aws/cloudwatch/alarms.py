@@ -124,7 +124,7 @@ def put_composite_alarm(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def _put(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     name, now = request["AlarmName"], cx.clock.now()
     arn, before = arn_of(cx, name), ALARMS.find(cx, name)
-    if before is not None and type_of(before.body) != type_of(request):
+    if before is not None and type_of(before.document) != type_of(request):
         raise refusals.validation(f"An alarm named {name} of another type exists already.")  # Unverified: wording
     body: dict[str, Any] = {"ActionsEnabled": True, "OKActions": [], "AlarmActions": [], "InsufficientDataActions": []}
     if type_of(request) != COMPOSITE:
@@ -138,7 +138,7 @@ def _put(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("Tags"):
             tags.put(cx, arn, request["Tags"])
     else:
-        body |= {key: value for key, value in before.body.items() if key.startswith("State")}
+        body |= {key: value for key, value in before.document.items() if key.startswith("State")}
     ALARMS.put(cx, name, arn, body, body["StateValue"])
     forget_slot(cx, name)
     done = "created" if before is None else "updated"
@@ -163,12 +163,12 @@ def forget_slot(cx: Context, name: str) -> None:
 def delete_alarms(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Delete alarms; names that are none do not matter. At most one composite alarm in a request."""
     alarms = [alarm for name in request["AlarmNames"] if (alarm := ALARMS.find(cx, name)) is not None]
-    if sum(type_of(alarm.body) == COMPOSITE for alarm in alarms) > 1:
+    if sum(type_of(alarm.document) == COMPOSITE for alarm in alarms) > 1:
         raise refusals.validation("Only one composite alarm can be deleted in a request.")  # Unverified: wording
     for alarm in alarms:
         ALARMS.delete(cx, alarm)
         forget_slot(cx, alarm.key)
-        remember(cx, alarm.body, "ConfigurationUpdate", f'Alarm "{alarm.key}" deleted', {"type": "Delete"})
+        remember(cx, alarm.document, "ConfigurationUpdate", f'Alarm "{alarm.key}" deleted', {"type": "Delete"})
     return {}
 
 
@@ -206,8 +206,8 @@ def disable_alarm_actions(cx: Context, request: dict[str, Any]) -> dict[str, Any
 def _set_actions(cx: Context, request: dict[str, Any], *, enabled: bool) -> dict[str, Any]:
     for name in request["AlarmNames"]:
         alarm = ALARMS.find(cx, name)
-        if alarm is not None and alarm.body.get("ActionsEnabled") is not enabled:
-            body = alarm.body | {"ActionsEnabled": enabled}
+        if alarm is not None and alarm.document.get("ActionsEnabled") is not enabled:
+            body = alarm.document | {"ActionsEnabled": enabled}
             ALARMS.put(cx, name, alarm.arn, body, alarm.status)
             summary = f'Alarm "{name}" updated'
             remember(cx, body, "ConfigurationUpdate", summary, {"type": "Update", "actionsEnabled": enabled})

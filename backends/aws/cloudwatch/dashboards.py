@@ -59,7 +59,7 @@ def get_dashboard(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     dashboard = DASHBOARDS.find(cx, name)
     if dashboard is None:
         raise _missing(name)
-    return {"DashboardArn": dashboard.arn, "DashboardBody": dashboard.body["body"], "DashboardName": name}
+    return {"DashboardArn": dashboard.arn, "DashboardBody": dashboard.document["body"], "DashboardName": name}
 
 
 @operation("ListDashboards", service="cloudwatch")
@@ -73,8 +73,8 @@ def list_dashboards(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         {
             "DashboardName": entry.key,
             "DashboardArn": entry.arn,
-            "LastModified": entry.body["modified"],
-            "Size": len(entry.body["body"].encode()),
+            "LastModified": entry.document["modified"],
+            "Size": len(entry.document["body"].encode()),
         }
         for entry in dashboards[:PAGE]
     ]

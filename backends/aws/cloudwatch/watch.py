@@ -19,9 +19,9 @@ from backends.core.loops import every
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.documents import Document
     from backends.core.events import Event
     from backends.core.kernel import Kernel
+    from backends.core.rows import Row
 
 log = logging.getLogger(__name__)
 LOOK_S = 60
@@ -36,7 +36,7 @@ def watch(kernel: Kernel) -> None:
     for alarm in alarms:
         cx = kernel.context(alarm.account, alarm.region)
         try:
-            if type_of(alarm.body) == COMPOSITE:
+            if type_of(alarm.document) == COMPOSITE:
                 _evaluate_rule(cx, alarm, states)
             else:
                 _evaluate_metric(cx, alarm, slots)
@@ -44,16 +44,16 @@ def watch(kernel: Kernel) -> None:
             log.exception("alarm %s cannot be evaluated", alarm.arn)
 
 
-def _evaluate_metric(cx: Context, alarm: Document, slots: dict[tuple[str, str, str], float]) -> None:
-    period = alarms.period_of(alarm.body)
+def _evaluate_metric(cx: Context, alarm: Row, slots: dict[tuple[str, str, str], float]) -> None:
+    period = alarms.period_of(alarm.document)
     every_s = min(period, LOOK_S)
     slot = cx.clock.now() // every_s * every_s
     key = (alarm.account, alarm.region, alarm.key)
     if slots.get(key) == slot:
         return
     slots[key] = slot
-    values = cx.look(lambda inside: values_at(inside, alarm.body, slot, period))
-    state, reason, data = decide(alarm.body, alarm.status, values, slot, period)
+    values = cx.look(lambda inside: values_at(inside, alarm.document, slot, period))
+    state, reason, data = decide(alarm.document, alarm.status, values, slot, period)
     if state != alarm.status:
         cx.write(lambda inside: move(inside, alarm, state, reason, data))
 
@@ -129,8 +129,8 @@ def _stamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
-def _evaluate_rule(cx: Context, alarm: Document, states: dict[tuple[str, str, str], str]) -> None:
-    children = rules.parse(alarm.body["AlarmRule"])
+def _evaluate_rule(cx: Context, alarm: Row, states: dict[tuple[str, str, str], str]) -> None:
+    children = rules.parse(alarm.document["AlarmRule"])
     known = {name: states.get((alarm.account, alarm.region, name), "") for name in children.children}
     state = ALARM if children.holds(known) else OK
     if state == alarm.status:
@@ -148,7 +148,7 @@ def remember_action(cx: Context, event: Event) -> None:
         return
     name, target = event.detail["alarm"], event.detail["target"]
     alarm = ALARMS.find(cx, name)
-    body = {"AlarmName": name} if alarm is None else alarm.body
+    body = {"AlarmName": name} if alarm is None else alarm.document
     data: dict[str, Any] = {"actionState": event.new, "notificationResource": target}
     if event.new == "Failed":
         data["error"] = event.reason

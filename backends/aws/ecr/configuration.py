@@ -16,7 +16,7 @@ from backends.core.policy import Kind
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.documents import Document
+    from backends.core.rows import Row
 
 MUTABILITY = "imageTagMutability"
 FILTERS = "imageTagMutabilityExclusionFilters"
@@ -33,8 +33,8 @@ def mutability(request: dict[str, Any]) -> dict[str, Any]:
     return {MUTABILITY: kind, **({FILTERS: filters} if filters else {})}
 
 
-def _write(cx: Context, row: Document, changed: dict[str, Any], *gone: str) -> None:
-    body = {name: value for name, value in row.body.items() if name not in gone}
+def _write(cx: Context, row: Row, changed: dict[str, Any], *gone: str) -> None:
+    body = {name: value for name, value in row.document.items() if name not in gone}
     scope.REPOSITORIES.put(cx, row.key, row.arn, body | changed)
 
 
@@ -86,10 +86,10 @@ def delete_lifecycle_policy(cx: Context, request: dict[str, Any]) -> dict[str, A
     return answer
 
 
-def _lifecycle(repository: scope.Repository, row: Document) -> dict[str, Any]:
-    if "lifecyclePolicyText" not in row.body:
+def _lifecycle(repository: scope.Repository, row: Row) -> dict[str, Any]:
+    if "lifecyclePolicyText" not in row.document:
         raise AwsError("LifecyclePolicyNotFoundException", f"Lifecycle policy does not exist for {repository.words}")
-    return _named(repository, **{name: row.body[name] for name in ("lifecyclePolicyText", "lastEvaluatedAt")})
+    return _named(repository, **{name: row.document[name] for name in ("lifecyclePolicyText", "lastEvaluatedAt")})
 
 
 @operation("SetRepositoryPolicy", service="ecr")
@@ -133,10 +133,10 @@ def delete_repository_policy(cx: Context, request: dict[str, Any]) -> dict[str, 
     return answer
 
 
-def _policy(repository: scope.Repository, row: Document) -> dict[str, Any]:
-    if "policyText" not in row.body:
+def _policy(repository: scope.Repository, row: Row) -> dict[str, Any]:
+    if "policyText" not in row.document:
         raise AwsError("RepositoryPolicyNotFoundException", f"Repository policy does not exist for {repository.words}")
-    return _named(repository, policyText=row.body["policyText"])
+    return _named(repository, policyText=row.document["policyText"])
 
 
 @operation("TagResource", service="ecr")

@@ -13,12 +13,12 @@ from backends.core.dialects import insert_absent, insert_or_update
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Row as SqlRow
 
     from backends.aws.ecr.manifests import Manifest
     from backends.aws.ecr.scope import Repository
     from backends.core.context import Context
-    from backends.core.documents import Document
+    from backends.core.rows import Row
 
 
 class MissingPartsError(AwsError):
@@ -33,7 +33,7 @@ PULL_TIME_S = 86_400.0
 """ECR writes the time of an image's last pull at most once a day (shape ImageDetail)."""
 
 
-def by_digest(cx: Context, repository: Repository, digest: str) -> Row[Any] | None:
+def by_digest(cx: Context, repository: Repository, digest: str) -> SqlRow[Any] | None:
     """Find an image by its digest."""
     is_image = repository.rows(ecr_images), ecr_images.c.digest == digest
     return cx.db.execute(select(ecr_images).where(*is_image)).first()
@@ -47,7 +47,7 @@ def digest_of_tag(cx: Context, repository: Repository, tag: str) -> str | None:
     return digest
 
 
-def find(cx: Context, repository: Repository, reference: str) -> Row[Any] | None:
+def find(cx: Context, repository: Repository, reference: str) -> SqlRow[Any] | None:
     """Find an image by what stands behind a colon or an @: a tag, or a digest."""
     digest = reference if ":" in reference else digest_of_tag(cx, repository, reference)
     return None if digest is None else by_digest(cx, repository, digest)
@@ -64,10 +64,10 @@ def tags_of(cx: Context, repository: Repository, digest: str = "") -> dict[str, 
     return tags
 
 
-def put(cx: Context, repository: Repository, about: Document, manifest: Manifest, tag: str = "") -> bool:
+def put(cx: Context, repository: Repository, about: Row, manifest: Manifest, tag: str = "") -> bool:
     """Keep a manifest, under a tag if one is given; tell whether anything has changed. Everything it needs must be there."""
     current = digest_of_tag(cx, repository, tag) if tag else None
-    if current not in {None, manifest.digest} and is_immutable(about.body, tag):
+    if current not in {None, manifest.digest} and is_immutable(about.document, tag):
         raise AwsError(
             "ImageTagAlreadyExistsException",
             f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten "
@@ -151,7 +151,7 @@ def remove_tag(cx: Context, repository: Repository, tag: str) -> None:
     cx.db.execute(delete(ecr_tags).where(repository.rows(ecr_tags), ecr_tags.c.tag == tag))
 
 
-def referrers(cx: Context, repository: Repository, subject: str) -> list[Row[Any]]:
+def referrers(cx: Context, repository: Repository, subject: str) -> list[SqlRow[Any]]:
     """Return the images that say that they are about another one (signatures, bills of materials)."""
     is_referrer = repository.rows(ecr_images), ecr_images.c.subject == subject
     return list(cx.db.execute(select(ecr_images).where(*is_referrer).order_by(ecr_images.c.digest)))

@@ -132,7 +132,7 @@ def expired(rules: list[Rule], there: list[Aged], now: float) -> set[str]:
 def expire(kernel: Kernel) -> None:
     """Remove what has expired, repository by repository."""
     for document in kernel.db.read_blocking(lambda tx: scope.REPOSITORIES.everywhere(kernel.context("", "", tx=tx))):
-        if "lifecyclePolicyText" in document.body:
+        if "lifecyclePolicyText" in document.document:
             cx = kernel.context(document.account, document.region)
             repository = scope.Repository(document.account, document.region, document.key)
             if cx.look(partial(_due, repository=repository)):
@@ -142,12 +142,12 @@ def expire(kernel: Kernel) -> None:
 
 def _due(cx: Context, repository: scope.Repository) -> set[str]:
     about = scope.REPOSITORIES.find(cx, repository.name)
-    if about is None or "lifecyclePolicyText" not in about.body:
+    if about is None or "lifecyclePolicyText" not in about.document:
         return set()
     tags = images.tags_of(cx, repository)
     rows = cx.db.execute(select(ecr_images.c.digest, ecr_images.c.pushed).where(repository.rows(ecr_images)))
     there = [Aged(row.digest, row.pushed, tags.get(row.digest, [])) for row in rows]
-    digests = expired(parse(about.body["lifecyclePolicyText"]), there, cx.clock.now())
+    digests = expired(parse(about.document["lifecyclePolicyText"]), there, cx.clock.now())
     parts = select(ecr_contents.c.part).where(repository.rows(ecr_contents))
     return digests - set(cx.db.execute(parts).scalars()) if digests else digests
 

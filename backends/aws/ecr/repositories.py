@@ -16,7 +16,7 @@ from backends.core.operation import operation
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.documents import Document
+    from backends.core.rows import Row
 
 SHOWN = (
     "repositoryArn",
@@ -92,11 +92,11 @@ def delete_repository(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     return {"repository": shown(cx, row)}
 
 
-def shown(cx: Context, row: Document) -> dict[str, Any]:
+def shown(cx: Context, row: Row) -> dict[str, Any]:
     """Return a repository as AWS shows it. Its URI is not kept: it follows the port that the server has today."""
     repository = scope.Repository(row.account, row.region, row.key)
     uri = scope.uri_of(cx.kernel, repository)
-    return {**{name: row.body[name] for name in SHOWN if name in row.body}, "repositoryUri": uri}
+    return {**{name: row.document[name] for name in SHOWN if name in row.document}, "repositoryUri": uri}
 
 
 @operation("DescribeRegistry", service="ecr")

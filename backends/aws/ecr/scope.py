@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Table, and_
 
 from backends.core import arn as arns
-from backends.core.documents import Document, Documents
+from backends.core.documents import Documents
 from backends.core.errors import AwsError
 from backends.core.listening import PORT
 
 if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.kernel import Kernel
+    from backends.core.rows import Row
 
 REPOSITORIES = Documents("EcrRepository")
 
@@ -57,13 +58,13 @@ def check_registry(cx: Context, request: dict[str, Any]) -> None:
         raise AwsError("AccessDeniedException", f"User: {who} is not authorized to use the resource: {named}")
 
 
-def find(cx: Context, request: dict[str, Any]) -> tuple[Repository, Document]:
+def find(cx: Context, request: dict[str, Any]) -> tuple[Repository, Row]:
     """Find the repository that a request names; RepositoryNotFoundException."""
     check_registry(cx, request)
     return existing(cx, request["repositoryName"])
 
 
-def existing(cx: Context, name: str) -> tuple[Repository, Document]:
+def existing(cx: Context, name: str) -> tuple[Repository, Row]:
     """Find a repository of a context's account and region; RepositoryNotFoundException."""
     document = REPOSITORIES.find(cx, name)
     if document is None:

@@ -16,7 +16,7 @@ from backends.core.tables import log_events
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.documents import Document
+    from backends.core.rows import Row
 
 METRIC_FILTERS = Documents("LogsMetricFilter")
 SUBSCRIPTIONS = Documents("LogsSubscriptionFilter")
@@ -78,7 +78,7 @@ def _put(cx: Context, kind: Documents, group: str, request: dict[str, Any], most
     shown = {name: value for name, value in request.items() if name not in NOT_BUILT}
     shown |= {"logGroupName": group, "creationTime": int(cx.clock.now() * 1000)}
     after = cx.db.execute(select(func.max(log_events.c.id))).scalar() or 0
-    kind.put(cx, key, "", {"shown": shown, "after": after if before is None else before.body["after"]})
+    kind.put(cx, key, "", {"shown": shown, "after": after if before is None else before.document["after"]})
     if FOLLOWED.find(cx, group) is None:
         FOLLOWED.put(cx, group, "", {"after": after})
 
@@ -108,22 +108,22 @@ def describe_metric_filters(cx: Context, request: dict[str, Any]) -> dict[str, A
         raise scope.invalid("metricName and metricNamespace must be specified together.")  # Unverified: wording
     metric = (request.get("metricNamespace"), request.get("metricName"))
 
-    def makes_it(document: Document) -> bool:
-        made = [(e["metricNamespace"], e["metricName"]) for e in document.body["shown"]["metricTransformations"]]
+    def makes_it(document: Row) -> bool:
+        made = [(e["metricNamespace"], e["metricName"]) for e in document.document["shown"]["metricTransformations"]]
         return metric == (None, None) or metric in made
 
     documents, token = _listed(cx, METRIC_FILTERS, request)
-    return {"metricFilters": [entry.body["shown"] for entry in documents if makes_it(entry)]} | token
+    return {"metricFilters": [entry.document["shown"] for entry in documents if makes_it(entry)]} | token
 
 
 @operation("DescribeSubscriptionFilters", service="logs")
 def describe_subscription_filters(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """List a group's subscription filters."""
     documents, token = _listed(cx, SUBSCRIPTIONS, request)
-    return {"subscriptionFilters": [entry.body["shown"] for entry in documents]} | token
+    return {"subscriptionFilters": [entry.document["shown"] for entry in documents]} | token
 
 
-def _listed(cx: Context, kind: Documents, request: dict[str, Any]) -> tuple[list[Document], dict[str, str]]:
+def _listed(cx: Context, kind: Documents, request: dict[str, Any]) -> tuple[list[Row], dict[str, str]]:
     prefix = ""
     if "logGroupName" in request:
         prefix = key_of(scope.existing_group(cx, request), request.get("filterNamePrefix", ""))
@@ -170,11 +170,11 @@ def rewind(cx: Context) -> None:
     newest = cx.db.execute(select(func.max(log_events.c.id))).scalar() or 0
     for kind in (FOLLOWED, METRIC_FILTERS, SUBSCRIPTIONS):
         for document in kind.everywhere(cx):
-            if document.body["after"] > newest:
-                kind.change(cx, document, document.body | {"after": newest})
+            if document.document["after"] > newest:
+                kind.change(cx, document, document.document | {"after": newest})
 
 
-def of_group(cx: Context, kind: Documents, group: str) -> list[Document]:
+def of_group(cx: Context, kind: Documents, group: str) -> list[Row]:
     """Return a group's filters of one kind."""
     return kind.page(cx, key_of(group, ""))
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.db import Transaction
-    from backends.core.documents import Document
     from backends.core.kernel import Kernel
+    from backends.core.rows import Row
 
 log = logging.getLogger(__name__)
 BATCH = 1000
@@ -48,13 +48,13 @@ def follow(kernel: Kernel) -> None:
     for followed in groups:
         cx = kernel.context(followed.account, followed.region)
         try:
-            while followed.body["after"] < newest and cx.write(partial(_step, key=followed.key, newest=newest)):
+            while followed.document["after"] < newest and cx.write(partial(_step, key=followed.key, newest=newest)):
                 pass
         except Exception:
             log.exception("the filters of %s cannot be applied", followed.key)
 
 
-def _look(kernel: Kernel, tx: Transaction) -> tuple[list[Document], int]:
+def _look(kernel: Kernel, tx: Transaction) -> tuple[list[Row], int]:
     """Return the followed groups, and the id of the newest event that no other can come before any more."""
     groups = FOLLOWED.everywhere(kernel.context("", "", tx=tx))
     if not groups:
@@ -70,11 +70,11 @@ def _step(cx: Context, key: str, newest: int) -> bool:
     followed = FOLLOWED.find(cx, key)
     if followed is None:
         return False
-    rows = _new(cx, key, followed.body["after"], newest)
+    rows = _new(cx, key, followed.document["after"], newest)
     for document in filters.of_group(cx, METRIC_FILTERS, key):
-        _count(cx, document, [row for row in rows if row.id > document.body["after"]])
+        _count(cx, document, [row for row in rows if row.id > document.document["after"]])
     for document in filters.of_group(cx, SUBSCRIPTIONS, key):
-        _deliver(cx, document, [row for row in rows if row.id > document.body["after"]])
+        _deliver(cx, document, [row for row in rows if row.id > document.document["after"]])
     more = len(rows) == BATCH
     FOLLOWED.change(cx, followed, {"after": rows[-1].id if more else newest})
     return more
@@ -88,12 +88,12 @@ def _new(cx: Context, group: str, after: int, newest: int) -> Sequence[Any]:
     return cx.db.execute(query.order_by(log_events.c.id).limit(BATCH)).all()
 
 
-def _count(cx: Context, document: Document, rows: Sequence[Any]) -> None:
+def _count(cx: Context, document: Row, rows: Sequence[Any]) -> None:
     """Put the metrics of a metric filter."""
-    compiled = pattern.compile_pattern(document.body["shown"]["filterPattern"])
+    compiled = pattern.compile_pattern(document.document["shown"]["filterPattern"])
     oldest_ms = cx.clock.now() * 1000 - TWO_WEEKS_MS
     fresh = [row for row in rows if row.timestamp_ms > oldest_ms]  # CloudWatch takes no older ones
-    for entry in document.body["shown"]["metricTransformations"]:
+    for entry in document.document["shown"]["metricTransformations"]:
         counted: dict[tuple[int, tuple[tuple[str, str], ...]], Counter[float]] = defaultdict(Counter)
         for row in fresh:
             made = _made(entry, row.message, compiled.match(row.message))
@@ -137,9 +137,9 @@ def _put(cx: Context, entry: dict[str, Any], counted: dict[Any, Counter[float]])
             log.warning("metric %s of a log filter is refused: %s", entry["metricName"], error)
 
 
-def _deliver(cx: Context, subscription: Document, rows: Sequence[Any]) -> None:
+def _deliver(cx: Context, subscription: Row, rows: Sequence[Any]) -> None:
     """Send what matches to the subscriber: one message for each stream."""
-    shown = subscription.body["shown"]
+    shown = subscription.document["shown"]
     compiled = pattern.compile_pattern(shown["filterPattern"])
     by_stream: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
