@@ -115,7 +115,7 @@ def server_lines(settings: Settings, *, follow: bool) -> Iterator[str]:
 
 
 def job_lines(server: Running, account: str, name: str, *, follow: bool) -> Iterator[str]:
-    """Yield the lines of a job or endpoint from CloudWatch Logs."""
+    """Yield the lines of a job or endpoint from CloudWatch Logs. LookupError where the account has none of this name."""
     import boto3
 
     key, secret = credentials(server, account)
@@ -126,8 +126,11 @@ def job_lines(server: Running, account: str, name: str, *, follow: bool) -> Iter
     groups: list[str] = server.request("info")["log_groups"]
     tokens: dict[tuple[str, str], str] = {}
     while True:
-        for group, stream in _streams(client, groups, name):
+        streams = _streams(client, groups, name)
+        for group, stream in streams:
             yield from _new_lines(client, group, stream, tokens)
+        if not streams and not follow:
+            raise LookupError(f"Account {account} has no log of {name}; --account names another one.")
         if not follow:
             return
         time.sleep(FOLLOW_S)

@@ -110,6 +110,13 @@ def test_the_log_of_each_kind_of_work_is_printed(local: Site) -> None:
     command = [sys.executable, "-m", "server.cli", "logs", "x", "--account", local.account]
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
     assert [line.partition("line of ")[2] for line in printed.splitlines()] == [*groups, "/aws/sagemaker/Endpoints/x"]
+    other = subprocess.run(
+        [*command[:-1], "999988887777"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (other.returncode, other.stderr.strip()) == (
+        1,
+        "Account 999988887777 has no log of x; --account names another one.",
+    )
 
 
 def test_a_bad_setting_is_named(localmaker: Command) -> None:
