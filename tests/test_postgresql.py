@@ -36,11 +36,12 @@ DIALECT = {
     "tests/core/test_resources.py": (
         "test_a_composite_key_belongs_to_its_parent",
         "test_versions_count_up_and_do_not_come_again_and_go_with_their_parent",
-        "test_a_client_token_does_a_request_once",
+        "test_a_client_token_at_once_does_a_request_once",
     ),
     "tests/core/test_parents.py": (
         "test_a_parent_goes_on_when_its_children_have_and_when_its_time_has_come",
         "test_a_refused_call_leaves_nothing_and_is_heard",
+        "test_steps_at_once_lose_none_of_their_states",
     ),
     "tests/core/test_search.py": (
         "test_search_finds_what_an_expression_is_true_of",

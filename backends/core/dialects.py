@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, bindparam, func
+from sqlalchemy import Text, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def insert_or_update(
     statement = insert_into(connection, table).values(**key, **written, **fresh)
     again = {**written, "version": table.c.version + 1} if "version" in fresh else dict(written)
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=again))
+
+
+def one_at_a_time(connection: Connection, name: str) -> None:
+    """Wait until no other transaction that has called this with the same name is open (PostgreSQL; SQLite has one writer)."""
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def begins(column: Any, prefix: str) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from api_specs import model
 from backends.core import errors
+from backends.core.dialects import one_at_a_time
 from backends.core.prepared import Prepared
 from backends.core.tables import client_tokens
 
@@ -51,6 +52,7 @@ def once(cx: Context, service: str, operation: str, request: Mapping[str, Any], 
         "token": request[member],
     }
     digest = hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS, default=str)).digest()
+    one_at_a_time(cx.db, "\0".join(own.values()))
     known = _FIND.row(cx.transaction, own)
     if known is not None:
         if known[0] != digest:

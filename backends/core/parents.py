@@ -8,11 +8,13 @@ event's delivery ends, so that each happening counts exactly once, whatever is k
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from backends.core import lifecycle, work
 from backends.core.dialects import insert_or_update
@@ -20,7 +22,7 @@ from backends.core.errors import AwsError
 from backends.core.loops import every
 from backends.core.memory import InMemory
 from backends.core.operation import marked
-from backends.core.tables import awaited, parents
+from backends.core.tables import awaited, deliveries, parents, resources
 from backends.core.types import Subscription
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ if TYPE_CHECKING:
     from backends.core.kernel import Kernel
     from backends.core.resource import Resource
 
+log = logging.getLogger(__name__)
 State = dict[str, Any]
 StepFunction = TypeVar("StepFunction", bound="Callable[[State, Happened], tuple[State, list[Command]]]")
 MOST_STEPS = 1000
 """How many steps may follow each other at once: a function that commands without end is a fault of its own."""
 CALLS = "core.parents"
+LONGEST_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class Waiting:
             yield Subscription(f"parents.{noun}.{kind}", kind, frozenset(), self._hear_child)
 
     def _hear_itself(self, cx: Context, event: Event) -> None:
-        row = cx.db.execute(select(parents).where(parents.c.arn == event.arn)).first()
+        row = _held(cx, event.arn)
         if row is None:
             return
         if event.new == "Deleted":
@@ -128,7 +132,7 @@ class Waiting:
     def _hear_child(self, cx: Context, event: Event) -> None:
         query = select(parents, awaited.c.tag).join_from(awaited, parents, awaited.c.parent_id == parents.c.id)
         of_kind = query.where(awaited.c.child_arn == event.arn, parents.c.kind == self.resource.noun)
-        for row in cx.db.execute(of_kind).all():
+        for row in cx.db.execute(of_kind.order_by(parents.c.id).with_for_update(of=parents)).all():
             _run(cx, self, row, Happened("child", row.tag, event.arn, event.new, event.reason))
 
 
@@ -150,7 +154,16 @@ def waits(
 
 
 def begin(cx: Context, resource: Resource, arn: str, state: State | None = None) -> None:
-    """Let a resource wait, in the transaction that makes it: its created event calls the first step."""
+    """Let a resource wait, in the transaction that makes it: its created event calls the first step.
+
+    One of the same ARN, whose deletion has not been delivered yet, is forgotten with the events that wait for it.
+    """
+    earlier = _held(cx, arn)
+    if earlier is not None:
+        _end(cx, earlier.id)
+        own = (deliveries.c.arn == arn) & (deliveries.c.subscriber == f"parents.{resource.noun}")
+        last = select(func.max(deliveries.c.event_id)).where(own).scalar_subquery()  # that it was made
+        cx.db.execute(delete(deliveries).where(own, deliveries.c.event_id < last))
     row = {
         "kind": resource.noun,
         "account": cx.account,
@@ -160,6 +173,11 @@ def begin(cx: Context, resource: Resource, arn: str, state: State | None = None)
         "state": orjson.dumps(state or {}),
     }
     cx.db.execute(insert(parents), row)
+
+
+def _held(cx: Context, arn: str) -> Any:
+    """Read the row of a resource that waits, or None. On PostgreSQL other steps of it wait until this one has committed."""
+    return cx.db.execute(select(parents).where(parents.c.arn == arn).with_for_update()).first()
 
 
 def _run(cx: Context, waiting: Waiting, row: Any, happened: Happened) -> None:
@@ -236,16 +254,32 @@ async def call_outside(cx: Context, item: work.Item) -> Callable[[Context], None
         refused = error
 
     def end(inside: Context) -> None:
-        row = inside.db.execute(select(parents).where(parents.c.arn == body["arn"])).first()
+        row = _held(inside, body["arn"])
         if row is None:
             return
+        waiting = KINDS.of(inside.kernel)[body["kind"]]
         if refused is not None:
-            happened = Happened("refused", body["tag"], reason=refused.message, code=refused.code)
-        else:
-            happened = _answered(inside, row.id, body["tag"], answer)
-        _run(inside, KINDS.of(inside.kernel)[body["kind"]], row, happened)
+            _run(inside, waiting, row, Happened("refused", body["tag"], reason=refused.message, code=refused.code))
+            return
+        happened = _answered(inside, row.id, body["tag"], answer)
+        _run(inside, waiting, row, happened)
+        _catch_up(inside, waiting, body["arn"], happened)
 
     return end
+
+
+def _catch_up(cx: Context, waiting: Waiting, arn: str, answered: Happened) -> None:
+    """Call the step for what a child has come to, whose events were delivered before it was known whose child it is."""
+    child = cx.db.execute(select(resources.c.kind, resources.c.status).where(resources.c.arn == answered.arn)).first()
+    row = _held(cx, arn)
+    if child is None or row is None or child.kind not in waiting.children or not child.status:
+        return
+    subscriber = f"parents.{waiting.resource.noun}.{child.kind}"
+    coming = select(deliveries.c.event_id).where(
+        deliveries.c.arn == answered.arn, deliveries.c.subscriber == subscriber, deliveries.c.parked.is_(False)
+    )
+    if cx.db.execute(coming).first() is None:
+        _run(cx, waiting, row, Happened("child", answered.tag, answered.arn, child.status))
 
 
 def _end(cx: Context, parent_id: int) -> None:
@@ -262,18 +296,35 @@ def _declared(module: ModuleType) -> Iterator[Waiting]:
     yield from marked(module, "waiting_kinds")
 
 
+FAILED = InMemory[dict[int, tuple[int, float]]]("core.parents.failed", lambda _kernel: {})
+"""Whose step has raised at its time, by the row's id: how often in a row, and the real time of the next try."""
+
+
 @every(0.5)
 def wake(kernel: Kernel) -> None:
-    """Call the steps whose time has come, by their accounts' clocks."""
-    query = select(parents).where(parents.c.wake_at.is_not(None)).order_by(parents.c.wake_at)
+    """Call the steps whose time has come, by their accounts' clocks. One that raises backs off, and holds up no other."""
+    columns = parents.c.id, parents.c.account, parents.c.region, parents.c.arn, parents.c.wake_at
+    query = select(*columns).where(parents.c.wake_at.is_not(None)).order_by(parents.c.wake_at)
     rows = kernel.db.read_blocking(lambda tx: tx.connection.execute(query).all())
+    failed = FAILED.of(kernel)
+    for gone in failed.keys() - {row.id for row in rows}:
+        del failed[gone]
     for row in rows:
-        if kernel.clocks.now(row.account) >= row.wake_at:
+        times, next_at = failed.get(row.id, (0, 0.0))
+        if kernel.clocks.now(row.account) < row.wake_at or time.monotonic() < next_at:
+            continue
+        try:
             kernel.context(row.account, row.region).write(lambda cx, row=row: _wake(cx, row))  # type: ignore[misc]
+        except Exception:
+            log.exception("%s could not be woken; it is tried again", row.arn)
+            failed[row.id] = times + 1, time.monotonic() + min(2.0**times, LONGEST_PAUSE_S)
+        else:
+            failed.pop(row.id, None)
 
 
 def _wake(cx: Context, seen: Any) -> None:
-    row = cx.db.execute(select(parents).where(parents.c.id == seen.id, parents.c.wake_at == seen.wake_at)).first()
+    query = select(parents).where(parents.c.id == seen.id, parents.c.wake_at == seen.wake_at)
+    row = cx.db.execute(query.with_for_update()).first()
     if row is None:  # ended, or woken for something else, since
         return
     cx.db.execute(update(parents).where(parents.c.id == row.id).values(wake_at=None))

@@ -13,12 +13,14 @@ from sqlalchemy import delete, select
 
 from backends.core.tables import (
     METADATA,
+    awaited,
     deliveries,
     events,
     facets,
     installation,
     log_events,
     log_streams,
+    parents,
     resources,
     tags,
 )
@@ -54,6 +56,8 @@ def _forget(tx: Transaction, account: str | None) -> None:
         tx.connection.execute(delete(facets).where(facets.c.resource_id.in_(ids)))
         arns = select(resources.c.arn).where(resources.c.account == account)
         tx.connection.execute(delete(tags).where(tags.c.arn.in_(arns)))
+        ids = select(parents.c.id).where(parents.c.account == account)
+        tx.connection.execute(delete(awaited).where(awaited.c.parent_id.in_(ids)))
         ids = select(events.c.id).where(events.c.account == account)
         tx.connection.execute(delete(deliveries).where(deliveries.c.event_id.in_(ids)))
         streams = select(log_streams.c.id).where(log_streams.c.account == account)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 
 from backends.core.errors import AwsError
 from backends.core.loops import EVENT_LOOP
@@ -148,24 +148,30 @@ class Worker:
             if work is None:  # of a version that had it: whoever knows it again does it
                 continue
             cx = self._kernel.context(key.account, key.region)
-            for item in await cx.read(lambda inside, key=key, work=work: self._due(inside, work, key.key)):  # type: ignore[misc]
+            try:
+                due = await cx.read(lambda inside, key=key, work=work: self._due(inside, work, key.key))  # type: ignore[misc]
+            except Exception:  # of this key: the others go on
+                log.exception("what is promised for %s %s could not be read; it is tried again", key.queue, key.key)
+                continue
+            for item in due:
                 task = asyncio.create_task(self._do(work, item), name=f"{item.queue} {item.id}")
                 self._running[item.id] = item.queue, item.key, task
         return bool(keys)
 
     def _due(self, cx: Context, work: Work, key: str) -> list[Item]:
         """Return the items of a key to begin now: what has expired, else the first ones as far as its capacity goes."""
-        taken = [item for item, (queue, its_key, _) in self._running.items() if (queue, its_key) == (work.queue, key)]
+        running = list(self._running.items())  # on PostgreSQL this is another thread than the loop's
+        taken = [item for item, (queue, its_key, _) in running if (queue, its_key) == (work.queue, key)]
         own = (COLUMNS.queue == work.queue) & (COLUMNS.key == key) & COLUMNS.id.not_in(taken)
-        waiting = select(work_items).where(own, COLUMNS.account == cx.account, COLUMNS.region == cx.region)
+        own &= (COLUMNS.account == cx.account) & (COLUMNS.region == cx.region) & (COLUMNS.next_at <= time.time())
+        waiting = select(work_items).where(own)
         expired = waiting.where(COLUMNS.expires < cx.clock.now()).order_by(COLUMNS.id).limit(MOST_EXPIRED)
         if rows := cx.db.execute(expired).all():
             return [_item(row) for row in rows]
         free = work.capacity(cx, key) - len(taken)
         if free <= 0:
             return []
-        first = waiting.where(or_(COLUMNS.next_at <= bindparam("now"))).order_by(COLUMNS.id).limit(free)
-        return [_item(row) for row in cx.db.execute(first, {"now": time.time()})]
+        return [_item(row) for row in cx.db.execute(waiting.order_by(COLUMNS.id).limit(free))]
 
     async def _do(self, work: Work, item: Item) -> None:
         """Do an item and remove it; after a failure it comes again later."""

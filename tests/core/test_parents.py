@@ -6,17 +6,20 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from backends.core import calls, parents, work
 from backends.core.errors import AwsError
+from backends.core.events import Event
 from backends.core.lifecycle import transition
 from backends.core.operation import operation
 from backends.core.parents import Call, Change, End, Happened, Move, WakeAt
+from backends.core.reset import reset as forget_account
 from backends.core.resource import resource
 from backends.core.states import machine
-from backends.core.tables import awaited, work_items
+from backends.core.tables import awaited, deliveries, work_items
 from backends.core.tables import parents as parent_rows
 from tests.core.conftest import ACCOUNT, REGION
 
@@ -225,3 +228,172 @@ def test_promised_work_is_done_in_order_and_again_after_a_failure(
                 await asyncio.sleep(0.005)
 
     with_kernel(work_on, COMPONENT, work)
+
+
+@work.does("failing", capacity=lambda _cx, key: int(key))
+async def fail(_cx: Context, item: work.Item) -> None:
+    """Fail each time."""
+    DONE.append((item.body["n"], item.attempts))
+    raise OSError("never")
+
+
+def test_promised_work_that_fails_after_it_has_expired_is_no_hot_loop(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        DONE.clear()
+        cx = kernel.context(ACCOUNT, REGION)
+        await cx.transact(lambda inside: work.add(inside, "failing", "1", {"n": 1}, expires=1.0))
+        await kernel.listening()
+        await asyncio.sleep(0.6)
+        assert DONE == [(1, 0)]
+
+    with_kernel(work_on, COMPONENT, work)
+
+
+def test_promised_work_goes_on_where_one_keys_capacity_cannot_be_read(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        DONE.clear()
+        cx = kernel.context(ACCOUNT, REGION)
+        for key in ("", "no number", "zzz", "1"):
+            await cx.transact(lambda inside, key=key: work.add(inside, "test", key, {"n": 7}))  # type: ignore[misc]
+        await kernel.listening()
+        async with asyncio.timeout(5):
+            while not DONE:  # noqa: ASYNC110 - the worker sets no event
+                await asyncio.sleep(0.005)
+
+    with_kernel(work_on, COMPONENT, work)
+
+
+def test_a_step_that_raises_at_its_time_holds_up_no_other(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = await begin(kernel, "one")
+        await create(cx, "one")
+        await until(cx, lambda inside: inside.db.execute(select(parent_rows.c.wake_at)).scalar() is not None)
+
+        def break_one(inside: Context) -> None:
+            broken = {"kind": "CompilationJob", "account": ACCOUNT, "region": REGION, "arn": "arn:broken"}
+            inside.db.execute(insert(parent_rows), {**broken, "wake_at": 1.0, "state": b"{}"})
+
+        await cx.transact(break_one)
+        await kernel.db.write(lambda tx: kernel.clocks.set_offset(tx, ACCOUNT, 7200.0))
+        await until(cx, lambda inside: status(inside) == "COMPLETED")
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+def test_a_reset_leaves_nothing_of_an_accounts_parents(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = await begin(kernel, "one")
+        await until(cx, lambda inside: CHILD.find(inside, "one") is not None)
+        await forget_account(kernel, ACCOUNT)
+        assert await cx.read(count_of_everything) == 0
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+def test_a_parent_made_again_before_its_deletion_was_delivered_begins_anew(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+
+        def make(inside: Context, *names: str) -> None:
+            row = PARENT.insert(inside, "p", {"CompilationJobName": "p", "RoleArn": ROLE}, status="INPROGRESS")
+            parents.begin(inside, PARENT, row.arn, {"left": list(names), "made": [], "until": 0})
+
+        def again(inside: Context) -> None:
+            make(inside, "old")
+            PARENT.delete(inside, PARENT.get(inside, "p"))
+            make(inside, "new")
+
+        await cx.transact(again)
+        await kernel.listening()
+        await until(cx, lambda inside: CHILD.find(inside, "new") is not None)
+        assert await cx.read(lambda inside: CHILD.find(inside, "old")) is None
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+LATE = resource(
+    "HumanTaskUi",
+    arn_path="human-task-ui",
+    status_member="HumanTaskUiStatus",
+    machine=machine(Active={"Deleting"}),
+    derives=("Describe",),
+)
+
+
+@operation("StartMlflowTrackingServer")
+async def make_early(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make a child that has come to its end before this answers."""
+    name = request["TrackingServerName"]
+
+    def made(inside: Context) -> str:
+        row = CHILD.insert(inside, name, {"ImageName": name, "RoleArn": ROLE}, status="CREATING")
+        transition(inside, CHILD, row, "CREATED")
+        return row.arn
+
+    arn = await cx.transact(made)
+    waiting = select(func.count()).select_from(deliveries)
+    while await cx.read(lambda inside: inside.db.execute(waiting).scalar_one()):  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.005)
+    return {"TrackingServerArn": arn}
+
+
+@parents.waits(LATE, children=("Image",))
+def late_step(state: State, happened: Happened) -> tuple[State, list[Command]]:
+    """Call what answers late, and end when its child has."""
+    if happened.what == "begun":
+        return state, [Call("StartMlflowTrackingServer", {"TrackingServerName": "early"})]
+    if happened.what == "child" and happened.status == "CREATED":
+        return state, [Move("Deleting"), End()]
+    return state, []
+
+
+def test_a_child_that_ended_before_its_call_was_answered_is_heard(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+
+        def make(inside: Context) -> None:
+            row = LATE.insert(inside, "late", {}, status="Active")
+            parents.begin(inside, LATE, row.arn)
+
+        await cx.transact(make)
+        await kernel.listening()
+        await until(cx, lambda inside: LATE.get(inside, "late").status == "Deleting")
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+def test_steps_at_once_lose_none_of_their_states(with_kernel: Callable[..., Any]) -> None:
+    """On PostgreSQL the clock, children's events and answers of calls come in transactions that overlap."""
+
+    async def work_on(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+
+        def make(inside: Context) -> str:
+            row = COUNTING.insert(inside, "c", {}, status="Active")
+            parents.begin(inside, COUNTING, row.arn, {"count": 0})
+            return row.arn
+
+        arn = await cx.transact(make)
+        event = Event(0, 0.0, ACCOUNT, REGION, "FlowDefinition", arn, "x", "y", "", {})
+        waiting = parents.KINDS.of(kernel)["FlowDefinition"]
+        hear = next(each.handler for each in waiting.heard() if each.kind == "FlowDefinition")
+        await asyncio.gather(*(cx.transact(lambda inside: hear(inside, event)) for _ in range(16)))
+        state = await cx.read(lambda inside: inside.db.execute(select(parent_rows.c.state)).scalar_one())
+        assert orjson.loads(state)["count"] >= 16
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+COUNTING = resource(
+    "FlowDefinition",
+    arn_path="flow-definition",
+    status_member="FlowDefinitionStatus",
+    machine=machine(Active={"Deleting"}),
+    derives=("Describe",),
+)
+
+
+@parents.waits(COUNTING)
+def count_up(state: State, _happened: Happened) -> tuple[State, list[Command]]:
+    """Count what happens."""
+    return {"count": state["count"] + 1}, []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
 
 from api_specs import model
-from backends.core import listing
+from backends.core import idempotency, listing
 from backends.core.errors import AwsError
 from backends.core.resource import resource
 from backends.core.states import machine
@@ -197,6 +199,29 @@ def test_a_client_token_does_a_request_once(with_kernel: Callable[..., Any]) -> 
         with pytest.raises(AwsError, match="ConflictException"):
             await call("CreateImageVersion", **{**request, "BaseImage": "other"})
         assert await call("CreateImageVersion", **{**request, "ClientToken": "u" * 36}) == {"ImageVersionArn": "arn-2"}
+
+    with_kernel(work, COMPONENT)
+
+
+def test_a_client_token_at_once_does_a_request_once(with_kernel: Callable[..., Any]) -> None:
+    """On PostgreSQL the same request comes again while the first is under way, as a client's retry does."""
+
+    async def work(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+        request = {"ClientToken": "t" * 36, "ImageName": "i"}
+        count: list[int] = []
+
+        def make() -> dict[str, Any]:
+            count.append(1)
+            time.sleep(0.02)
+            return {"ImageVersionArn": f"arn-{len(count)}"}
+
+        def once(inside: Any) -> Any:
+            return idempotency.once(inside, "sagemaker", "CreateImageVersion", request, make)
+
+        answers = await asyncio.gather(*(cx.transact(once) for _ in range(8)))
+        assert answers == [{"ImageVersionArn": "arn-1"}] * 8
+        assert count == [1]
 
     with_kernel(work, COMPONENT)
 
