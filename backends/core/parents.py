@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from sqlalchemy import delete, func, insert, select, update
 
 from backends.core import lifecycle, work
+from backends.core.commands import Call, Change, Command, End, Happened, Move, State, WakeAt
 from backends.core.dialects import insert_or_update
 from backends.core.errors import AwsError
 from backends.core.loops import every
@@ -26,7 +27,7 @@ from backends.core.tables import awaited, deliveries, parents, resources
 from backends.core.types import Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from backends.core.context import Context
@@ -35,71 +36,11 @@ if TYPE_CHECKING:
     from backends.core.resource import Resource
 
 log = logging.getLogger(__name__)
-State = dict[str, Any]
 StepFunction = TypeVar("StepFunction", bound="Callable[[State, Happened], tuple[State, list[Command]]]")
 MOST_STEPS = 1000
 """How many steps may follow each other at once: a function that commands without end is a fault of its own."""
 CALLS = "core.parents"
 LONGEST_PAUSE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """What a step is called for.
-
-    `what` is `begun`; `child` or `changed` (itself), with `arn`, `status` and `reason`; `answered`, with the `answer` of a
-    call and the `arn` that it named; `refused`, with `code` and `reason`; or `time`. `tag` is that of the call, also with
-    the later changes of what it made.
-    """
-
-    what: str
-    tag: str = ""
-    arn: str = ""
-    status: str = ""
-    reason: str = ""
-    code: str = ""
-    answer: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Call an operation as the resource's role; what it answers with an ARN is a child from then on."""
-
-    operation: str
-    request: dict[str, Any]
-    tag: str = ""
-    service: str = "sagemaker"
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Move the resource to a status, and change members of its document alongside."""
-
-    status: str
-    reason: str = ""
-    changes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Change members of the resource's document."""
-
-    changes: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class WakeAt:
-    """Call the step at a time of the account's clock (epoch seconds); it replaces an earlier one, None takes it back."""
-
-    time: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Wait for nothing any more."""
-
-
-Command = Call | Move | Change | WakeAt | End
 
 
 @dataclass(frozen=True, slots=True)

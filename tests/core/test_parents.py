@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from backends.core import calls, parents, work
+from backends.core.commands import Call, Change, End, Happened, Move, WakeAt
 from backends.core.errors import AwsError
 from backends.core.events import Event
 from backends.core.lifecycle import transition
 from backends.core.operation import operation
-from backends.core.parents import Call, Change, End, Happened, Move, WakeAt
 from backends.core.reset import reset as forget_account
 from backends.core.resource import resource
 from backends.core.states import machine
@@ -26,9 +26,9 @@ from tests.core.conftest import ACCOUNT, REGION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backends.core.commands import Command, State
     from backends.core.context import Context
     from backends.core.kernel import Kernel
-    from backends.core.parents import Command, State
 
 COMPONENT = sys.modules[__name__]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backends.core import errors, parents
+from backends.core.commands import Call, End, Move
 from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.core.operation import operation
-from backends.core.parents import Call, End, Move
 from backends.core.resource import resource
 from backends.core.states import machine
 from backends.jobs import queue
@@ -23,9 +23,9 @@ from backends.jobs.run import drives
 if TYPE_CHECKING:
     from typing import Any
 
+    from backends.core.commands import Command, Happened, State
     from backends.core.context import Context
     from backends.core.events import Event
-    from backends.core.parents import Command, Happened, State
     from backends.jobs.run import Run
 
 # -- records: a parent, and versions below it; all of their operations are derived

@@ -1,0 +1,70 @@
+"""What the step of a parent that waits is called for, and what it commands (`parents.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What a step is called for.
+
+    `what` is `begun`; `child` or `changed` (itself), with `arn`, `status` and `reason`; `answered`, with the `answer` of a
+    call and the `arn` that it named; `refused`, with `code` and `reason`; or `time`. `tag` is that of the call, also with
+    the later changes of what it made.
+    """
+
+    what: str
+    tag: str = ""
+    arn: str = ""
+    status: str = ""
+    reason: str = ""
+    code: str = ""
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call an operation as the resource's role; what it answers with an ARN is a child from then on."""
+
+    operation: str
+    request: dict[str, Any]
+    tag: str = ""
+    service: str = "sagemaker"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move the resource to a status, and change members of its document alongside."""
+
+    status: str
+    reason: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Change members of the resource's document."""
+
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Call the step at a time of the account's clock (epoch seconds); it replaces an earlier one, None takes it back."""
+
+    time: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Wait for nothing any more."""
+
+
+Command = Call | Move | Change | WakeAt | End
