@@ -33,7 +33,12 @@ class Operation:
     """Whether a request makes a `reads` handler read so much that it must not hold up the event loop."""
 
 
-def operation(*names: str, service: str = "sagemaker", reads: bool | None = None) -> Callable[[Handler], Handler]:
+def operation(
+    *names: str,
+    service: str = "sagemaker",
+    reads: bool | None = None,
+    is_long: Callable[[dict[str, Any]], bool] | None = None,
+) -> Callable[[Handler], Handler]:
     """Mark a function as the handler of one operation (several names where AWS has synonyms)."""
 
     def mark(handler: Handler) -> Handler:
@@ -44,6 +49,7 @@ def operation(*names: str, service: str = "sagemaker", reads: bool | None = None
                 handler,
                 name.startswith(READING_VERBS) if reads is None else reads,
                 inspect.iscoroutinefunction(handler),
+                is_long=is_long,
             )
             for name in names
         )

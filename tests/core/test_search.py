@@ -255,6 +255,32 @@ def test_what_cannot_be_asked(kernel: Kernel, expression: dict[str, Any], text: 
         cx.look(lambda inside: operations.search(inside, {"Resource": "TrainingJob", "SearchExpression": expression}))
 
 
+def few(count: int, each: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"Filters": [each] * 20}] * count
+
+
+IN = {"Name": "HyperParameters.depth", "Operator": "In", "Value": ",".join("a" * 19)}
+ITEM = {"Name": "InputDataConfig.ChannelName", "Value": "x"}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        {"SubExpressions": few(4, IN)},
+        {"SubExpressions": few(4, {"Name": "TrainingJobStatus", "Value": "x"}), "Operator": "Or"},
+        {"NestedFilters": [{"NestedPropertyName": "InputDataConfig", "Filters": [ITEM] * 20}] * 4},
+    ],
+)
+def test_a_large_expression_is_answered_and_one_too_large_refused(kernel: Kernel, expression: dict[str, Any]) -> None:
+    cx = kernel.context(ACCOUNT, REGION)
+    request = {"Resource": "TrainingJob", "SearchExpression": expression}
+    cx.look(lambda inside: operations.search(inside, request))
+    for inner in (expression, {}):
+        request["SearchExpression"] = {"SubExpressions": [{"SubExpressions": [inner] * 20}] * 20}
+        with pytest.raises(AwsError, match="ValidationException: The SearchExpression has more than"):
+            cx.look(lambda inside: operations.search(inside, request))
+
+
 def test_order_times_and_suggestions(kernel: Kernel) -> None:
     cx = kernel.context("222222222222", REGION)
 

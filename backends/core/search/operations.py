@@ -48,7 +48,15 @@ OFTEN = ("Name", "Tags", "InputArtifacts", "OutputArtifacts")
 """What the properties are called of which an expression may ask Contains more than once."""
 
 
-@operation("Search")
+MOST_FILTERS = 100
+"""How many filters and sub-expressions an expression may have in all, and MOST_VALUES how many values of In: what both
+databases take.
+
+AWS documents 20 of each list; Unverified: its limit for all together."""
+MOST_VALUES = 4000
+
+
+@operation("Search", is_long=lambda _request: True)
 def search(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return one page of the resources of a kind that an expression is true of. ValidationException for a bad filter."""
     name = request["Resource"]
@@ -61,6 +69,7 @@ def search(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if request.get("CrossAccountFilterOption") == "CrossAccount":  # nothing is shared between accounts here
         return {"Results": []}
     searched = Searched(known, record[1])
+    _check_size(request.get("SearchExpression") or {})
     condition = expression(searched, request.get("SearchExpression") or {})
     column = searched.order_by(request.get("SortBy", "LastModifiedTime"))
     descending = request.get("SortOrder", "Descending") == "Descending"
@@ -133,6 +142,21 @@ class Searched:
         if "Tags" in self.record.members:
             record["Tags"] = tags.as_list(tags.of(cx, document[self.resource.arn_member]))
         return record
+
+
+def _check_size(given: Mapping[str, Any]) -> None:
+    """Refuse an expression that no database would plan. ValidationException."""
+    filters: list[Mapping[str, Any]] = []
+    expressions = [given]
+    for each in expressions:
+        expressions += each.get("SubExpressions", ())
+        filters += each.get("Filters", ())
+        filters += [inner for nested in each.get("NestedFilters", ()) for inner in nested["Filters"]]
+    values = sum(each.get("Value", "").count(",") + 1 for each in filters if each.get("Operator") == "In")
+    if len(filters) + len(expressions) > MOST_FILTERS or values > MOST_VALUES:  # Unverified: AWS's wording
+        raise errors.validation(
+            f"The SearchExpression has more than {MOST_FILTERS} filters and sub-expressions, or {MOST_VALUES} values."
+        )
 
 
 def expression(searched: Searched, given: Mapping[str, Any]) -> Condition:
