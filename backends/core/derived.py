@@ -49,8 +49,8 @@ def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operatio
 def create(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store what the request says: a record, which nothing stands behind."""
     if resource.numbered:
-        parent_key = "/".join(str(request[member]) for member in resource.key_members[:-1])
-        request = {**request, resource.name_member: resource.next_number(cx, parent_key)}
+        number = resource.next_number(cx, resource.parent_key_of(request))
+        request = {**request, resource.name_member: number}
     key = resource.key_of(request)
     status = ""
     if resource.machine is not None:

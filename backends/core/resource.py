@@ -86,8 +86,20 @@ class Resource:
         return model.arn_member(self.noun)
 
     def key_of(self, members: Mapping[str, Any]) -> str:
-        """Return the key that a request (or a document) names; its ARN where that is what it gives."""
-        return "/".join(str(members[_given(member, members)]) for member in self.key_members)
+        """Return the key that a request (or a document) names. ValidationException for one that lacks a part of it."""
+        return "/".join(self._part(member, members) for member in self.key_members)
+
+    def parent_key_of(self, members: Mapping[str, Any]) -> str:
+        """Return the key of the parent that a request names. ValidationException for one that lacks a part of it."""
+        return "/".join(self._part(member, members) for member in self.key_members[:-1])
+
+    def _part(self, member: str, members: Mapping[str, Any]) -> str:
+        """Return one part of a key; of several parts none has a slash, or two keys could be the same text."""
+        names = member.split("|")
+        part = next((str(members[name]) for name in names if name in members), "")
+        if not part or ("/" in part and len(self.key_members) > 1):  # Unverified: AWS's wording
+            raise errors.validation(f"{' or '.join(names)} of {self.noun} is required, without a slash.")
+        return part
 
     def arn_of(self, cx: Context, key: str) -> str:
         """Return the ARN of a key in the caller's account and region."""
@@ -134,7 +146,7 @@ class Resource:
             if str(request.get(member, "")).startswith("arn:"):
                 return self.get(cx, request[member])
         if self.numbered and self.name_member not in request:
-            parent_key = "/".join(str(request[member]) for member in self.key_members[:-1])
+            parent_key = self.parent_key_of(request)
             last = rows.children(cx, self.noun, parent_key, newest_first=True, limit=1)
             if not last:
                 raise self.not_found(cx, parent_key)
@@ -272,12 +284,6 @@ def filtered_member(name: str) -> str:
         if name.endswith(suffix):
             return name.removesuffix(suffix)
     return name
-
-
-def _given(member: str, members: Mapping[str, Any]) -> str:
-    """Return which of several members that may stand at one place of a key is given; the first where none is."""
-    names = member.split("|")
-    return next((name for name in names if name in members), names[0])
 
 
 CHILDREN = InMemory[dict[str, list[Resource]]]("core.children")

@@ -84,7 +84,9 @@ def find(cx: Context, kind: str, key: str) -> Row | None:
 
 
 def find_arn(cx: Context, kind: str, arn: str) -> Row | None:
-    """Read a row by its ARN, or None."""
+    """Read a row by its ARN, or None; another account's or region's is none."""
+    if arn.split(":", 5)[3:5] != [cx.region, cx.account]:
+        return None
     stored = _BY_ARN.rows(cx.transaction, {"arn": arn})
     return next((row_of(each) for each in stored if each[-1] == kind), None)
 

@@ -181,6 +181,35 @@ def test_update_changes_what_describe_shows(with_kernel: Callable[..., Any]) -> 
     with_kernel(work, COMPONENT)
 
 
+def test_an_arn_of_another_account_or_region_is_none(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        own = kernel.context(ACCOUNT, REGION)
+        row = await own.transact(lambda cx: DOMAIN.insert(cx, "d", {"DomainId": "d", "DomainName": "d"}))
+        request = {"DomainId": "d", "DomainArn": row.arn}
+        assert (await own.read(lambda cx: DOMAIN.named(cx, request))).key == "d"
+        for other in (kernel.context("999988887777", REGION), kernel.context(ACCOUNT, "eu-west-1")):
+            with pytest.raises(AwsError):
+                await other.read(lambda cx: DOMAIN.named(cx, request))
+            assert await other.read(lambda cx: DOMAIN.find(cx, row.arn)) is None
+
+    with_kernel(work, COMPONENT)
+
+
+def test_a_key_that_lacks_a_part_or_has_a_slash_in_one_is_refused(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+        common = {"DomainId": "d-one", "AppType": "JupyterLab", "AppName": "default"}
+        call = Session(kernel)
+        for operation in ("CreateApp", "DescribeApp", "DeleteApp"):
+            with pytest.raises(AwsError, match="UserProfileName or SpaceName of App is required"):
+                await call(operation, **common)
+        for bad in ({}, {"ImageName": "a/b", "Version": 1}):
+            with pytest.raises(AwsError, match="ImageName of ImageVersion is required, without a slash"):
+                await cx.read(lambda inside, bad=bad: VERSION.named(inside, bad))  # type: ignore[misc]
+
+    with_kernel(work, COMPONENT)
+
+
 def test_a_client_token_does_a_request_once(with_kernel: Callable[..., Any]) -> None:
     async def work(kernel: Kernel) -> None:
         call, count = Session(kernel), []
