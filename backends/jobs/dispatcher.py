@@ -40,10 +40,11 @@ BATCH = 500
 
 @dataclass(slots=True)
 class _Entry:
-    """A waiting job. `wanted`: somebody notified it while it was looked at."""
+    """A waiting job. `wanted`: somebody notified it while it was looked at. `error`: it is in no line, but to be refused."""
 
     row: Any
     driver: Driver
+    error: CapacityError | None = None
     deadline: float | None = None
     looking: bool = False
     wanted: bool = False
@@ -186,11 +187,12 @@ class Dispatcher:
         with self._lock:
             if self._closed.is_set():
                 return
-            for job, outcome in self._admission.admit():
-                self._begin(job, outcome)
+            failures = [error for admitted in self._admission.admit() if (error := self._begun(*admitted)) is not None]
             due = [self._waiting[job] for job in entered if job in self._waiting]
             for entry in [*due, *self._past_deadline()]:
                 self._look_at(entry)
+        for error in failures:
+            raise error
 
     def _past_deadline(self) -> list[_Entry]:
         clocks = self._kernel.clocks
@@ -207,60 +209,84 @@ class Dispatcher:
         return self._kernel.db.read_blocking(lambda tx: tx.connection.execute(query).all())
 
     def _adopt(self, row: Any) -> None:
-        driver, run = self._drivers[row.kind], Run(self._kernel, row)
-        if driver.adopt is not None:
-            for holder, allotment in driver.adopt(run).items():
-                self._admission.hold(holder, allotment)
+        driver, run = self._drivers.get(row.kind), Run(self._kernel, row)
+        if driver is None or driver.adopt is None:
+            return
+        try:
+            held = driver.adopt(run)
+        except Exception:  # its driver fails as well, and ends it: until then it holds something
+            log.exception("what %s holds could not be read", row.id)
+            held = {row.id: Allotment(row.account, 1, tuple(run.state.get("gpus", ())))}
+        for holder, allotment in held.items():
+            self._admission.hold(holder, allotment)
 
     def _take_on(self, row: Any) -> str | None:
         """Start a job that waits for nothing, or put it in line: return its id then."""
-        driver = self._drivers[row.kind]
+        driver = self._drivers.get(row.kind)
+        if driver is None:  # of a version that had it: whoever knows it again goes on with it
+            log.warning("%s waits: this version has no jobs of its kind", row.id)
+            return None
         with self._lock:
             if row.id in self._running or row.id in self._waiting:
-                return None
+                return str(row.id) if row.id in self._waiting else None
             self._jobs_of.setdefault(row.arn, set()).add(row.id)
             if row.phase != QUEUED or driver.request is None:
                 self._start(row.id, None)
                 return None
-        request = driver.request(Run(self._kernel, row))
+        run = Run(self._kernel, row)
+        try:
+            request = driver.request(run)
+        except Exception:  # of this job: it is tried again, and failed, in a thread of its own
+            log.exception("what %s asks for could not be read", row.id)
+            with self._lock:
+                self._start(row.id, None)
+            return None
         with self._lock:
             entry = self._waiting[row.id] = _Entry(row, driver)
             try:
                 self._admission.check(request)
             except CapacityError as error:
-                self._refuse(entry, error)
-                return None
-            self._admission.submit(row.id, row.account, request, Run(self._kernel, row).state.get("beside", ""))
+                entry.error = error
+            else:
+                self._admission.submit(row.id, row.account, request, run.state.get("beside", ""))
         return str(row.id)
 
-    def _begin(self, job: str, outcome: Allotment | CapacityError) -> None:
+    def _begun(self, job: str, outcome: Allotment | CapacityError) -> Exception | None:
+        """Begin what was admitted; where that fails, return the failure and let the job come again: nobody else waits for it."""
         entry = self._waiting[job]
         if isinstance(outcome, CapacityError):
-            self._refuse(entry, outcome)
-            return
+            entry.error = outcome
+            self._look_at(entry)
+            return None
         del self._waiting[job]
-        self._start(job, outcome)
+        try:
+            self._start(job, outcome)
+        except Exception as error:  # noqa: BLE001 - the machine has no thread left
+            self._forget(job, entry.row.arn)
+            self._new.append(job)
+            return error
+        return None
 
     def _start(self, job: str, allotment: Allotment | None) -> None:
         thread = threading.Thread(target=self._drive, args=(job, allotment), name=job, daemon=True)
         self._running[job] = (None, thread)
-        thread.start()
+        try:
+            thread.start()
+        except Exception:
+            del self._running[job]
+            raise
 
     # -- what is asked about waiting jobs, in the threads they share
 
-    def _refuse(self, entry: _Entry, error: CapacityError) -> None:
-        refuse = entry.driver.refuse
-        assert refuse is not None
-        self._hand_out(entry, lambda run: refuse(run, error))
-
     def _look_at(self, entry: _Entry) -> None:
-        look = entry.driver.look
-        if look is None:
-            return
+        """Look at a waiting job, or refuse it where this machine can never admit it, until either is done."""
+        refuse, error = entry.driver.refuse, entry.error
         if entry.looking:
             entry.wanted = True
-            return
-        self._hand_out(entry, look)
+        elif error is not None and refuse is not None:
+            self._hand_out(entry, lambda run: refuse(run, error))
+        elif entry.driver.look is not None:
+            self._hand_out(entry, entry.driver.look)
 
     def _hand_out(self, entry: _Entry, work: Callable[[Run], float | None]) -> None:
         entry.looking, entry.wanted = True, False
@@ -325,11 +351,13 @@ class Dispatcher:
             self._wake.set()
 
     def _forget(self, job: str, arn: str) -> None:
+        """Return what a job holds. Without an ARN (its row was never read) every resource is gone through."""
         self._admission.release(job)
-        jobs_of_arn = self._jobs_of.get(arn, set())
-        jobs_of_arn.discard(job)
-        if not jobs_of_arn:
-            self._jobs_of.pop(arn, None)
+        for each in [arn] if arn else [known for known, ids in self._jobs_of.items() if job in ids]:
+            ids = self._jobs_of.get(each, set())
+            ids.discard(job)
+            if not ids:
+                self._jobs_of.pop(each, None)
 
     def _drive_once(self, job: str, allotment: Allotment | None) -> bool:
         """Carry a job from its row on, once; return whether it is to wait in line again."""
@@ -341,7 +369,11 @@ class Dispatcher:
             if self._closed.is_set():
                 raise ServerStopping
             self._running[job] = (run, threading.current_thread())
-        self._drivers[run.kind].drive(run)
+        driver = self._drivers[run.kind]
+        if run.phase == QUEUED and allotment is None and driver.request is not None:  # that could not be read
+            driver.request(run)
+            return True
+        driver.drive(run)
         return run.phase == QUEUED and not run.is_finished
 
     def _give_up(self, job: str, error: Exception) -> bool:

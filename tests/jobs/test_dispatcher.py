@@ -8,8 +8,9 @@ import time
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from backends.core.kernel import Kernel
 from backends.core.settings import Settings
@@ -36,12 +37,13 @@ class Work:
         self.may_end = threading.Event()
         self.stopped: set[str] = set()
         self.limit: float | None = None
+        self.failures: list[str] = []
 
     def names(self, what: str) -> list[str]:
         """Return whom something happened to, in order."""
         return [name for happened, name in self.log if happened == what]
 
-    def module(self) -> ModuleType:
+    def module(self) -> ModuleType:  # noqa: C901 - each thing that a driver has, in a line or two
         """Return a component whose jobs do this."""
 
         def finish(run: Run, how: str) -> None:
@@ -67,15 +69,27 @@ class Work:
             finish(run, "ended")
 
         def refuse(run: Run, _: CapacityError) -> None:
+            if self.failures:
+                raise OSError(self.failures.pop())
             finish(run, "refused")
+
+        def request(run: Run) -> ResourceRequest:
+            if "unreadable" in run.state:
+                raise ValueError(run.state["name"])
+            return ResourceRequest(1, run.state.get("gpus_wanted", 0))
+
+        def adopt(run: Run) -> dict[str, Allotment]:
+            if "unreadable" in run.state:
+                raise ValueError(run.state["name"])
+            return {run.id: Allotment(run.cx.account, 1, ())}
 
         marked = drives(
             "toy",
             fail=lambda run, _: finish(run, "failed"),
-            request=lambda run: ResourceRequest(1, run.state.get("gpus_wanted", 0)),
+            request=request,
             refuse=refuse,
             look=look,
-            adopt=lambda run: {run.id: Allotment(run.cx.account, 1, ())},
+            adopt=adopt,
         )(drive)
         component = ModuleType("toy")
         marked.__module__ = component.__name__
@@ -218,3 +232,85 @@ def test_a_job_that_a_job_asks_for_runs_beside_it(run_kernel: Callable[..., Any]
         assert "other" not in work.names("started")
 
     run_kernel(work, test)
+
+
+def test_a_job_whose_request_cannot_be_read_holds_up_nobody_and_is_failed(
+    run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.jobs.dispatcher.RETRY_S", 0.01)
+    work = Work()
+
+    async def test(kernel: Kernel) -> None:
+        await add(kernel, "bad", unreadable=True)
+        await add(kernel, "a", "b")
+        await until(lambda: sorted(work.names("started")) == ["a", "b"])
+        await until(lambda: work.names("failed") == ["bad"])
+        assert await asyncio.to_thread(count, kernel) == 2
+
+    run_kernel(work, test)
+
+
+def test_what_an_earlier_version_left_does_not_keep_the_next_from_starting(
+    run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.jobs.dispatcher.RETRY_S", 0.01)
+    work = Work()
+
+    async def first(kernel: Kernel) -> None:
+        await add(kernel, "a")
+        await until(lambda: work.names("started") == ["a"])
+
+        def age(cx: Any) -> None:
+            state = orjson.dumps({"name": "a", "unreadable": True})
+            cx.db.execute(update(jobs).values(state=state))
+            for phase in ("queued", "running"):
+                queue.add(cx, "gone", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:gone/{phase}")
+                cx.db.execute(update(jobs).where(jobs.c.arn.endswith(phase)).values(phase=phase))
+
+        await kernel.context(ACCOUNT, REGION).transact(age)
+
+    run_kernel(work, first)
+    again = Work()
+
+    async def second(kernel: Kernel) -> None:
+        await add(kernel, "b")
+        await until(lambda: sorted(again.names("started")) == ["a", "b"])
+        assert await asyncio.to_thread(count, kernel) == 4
+
+    run_kernel(again, second)
+
+
+def test_a_refusal_that_fails_is_tried_again(run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.jobs.dispatcher.RETRY_S", 0.01)
+    work = Work()
+    work.failures = ["once", "twice"]
+
+    async def test(kernel: Kernel) -> None:
+        await add(kernel, "greedy", gpus_wanted=64)
+        await until(lambda: work.names("refused") == ["greedy"])
+
+    run_kernel(work, test)
+
+
+def test_a_machine_without_a_thread_left_loses_no_job_and_no_place(
+    run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.jobs.dispatcher.RETRY_S", 0.01)
+    work, start = Work(), threading.Thread.start
+    refused: list[str] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("toy-") and len(refused) < 3:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def test(kernel: Kernel) -> None:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        await add(kernel, "a", "b", "c")
+        await until(lambda: len(work.names("started")) == 2)
+        work.may_end.set()
+        await until(lambda: sorted(work.names("ended")) == ["a", "b", "c"])
+
+    run_kernel(work, test)
+    assert len(refused) == 3
