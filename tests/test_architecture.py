@@ -203,7 +203,7 @@ def test_every_component_is_there_and_declares_something(kernel: Kernel) -> None
 
 
 def test_every_module_with_handlers_is_announced(kernel: Kernel) -> None:
-    marks = ("@operation(", "@on(", "@every(", "@drives(", "@drives_containers(")
+    marks = ("@operation(", "@on(", "@every(", "@drives(", "@drives_containers(", "@drives_service(")
     announced = {module.__name__ for module in kernel.modules}
     forgotten = [
         module
