@@ -1,25 +1,18 @@
-"""One serving container: its model laid out, its JobSpec, its health. Source: developer guide "Use your own inference code".
-
-Every container of an endpoint is a job of its own to the runner; here is what makes it a model server.
-"""
+"""One serving container: what makes a service a model server. Source: developer guide "Use your own inference code"."""
 
 from __future__ import annotations
 
-import http.client
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
-from backends.core.instances import instance
+from backends.core.instances import instance as instance_type
 from backends.core.objects import parse_uri, role_access
 from backends.core.policy.principals import role_of
 from backends.jobs import archive, channels, places
 from backends.jobs.opt_ml import bring, make_open
-from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.spec import HostSpec
-from backends.jobs.specify import ContainerRequest, job_spec
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
@@ -28,11 +21,10 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.objects import StoredObject
-    from backends.jobs.runners.base import Runner
+    from backends.jobs.service import Service
+    from backends.jobs.specify import ContainerRequest
 
 PORT = 8080
-PING_TIMEOUT_S = 2.0
-PING_EVERY_S = 0.05
 DEFAULT_STARTUP_S = 240.0
 HOST = "model"
 # Two sentences of AWS's, which numbers the containers of a model from 1; seen in users' reports.
@@ -46,25 +38,6 @@ _BROKEN = (
 )
 
 
-@dataclass(frozen=True)
-class ContainerSpec:
-    """What one container is made from. `container` is a ContainerDefinition of the model."""
-
-    job: str
-    directory: Path
-    name: str
-    variant: str
-    instance_type: str
-    container: dict[str, Any]
-    role: str
-    isolated: bool
-    startup_s: float
-    gpus: tuple[int, ...]
-    arn: str
-    volume_bytes: int | None = None
-    number: int = 1
-
-
 class ModelDataError(Exception):
     """A model's artifact that cannot be delivered: AWS's sentence, and `detail`, which is for the container's log."""
 
@@ -73,61 +46,108 @@ class ModelDataError(Exception):
         self.detail = detail
 
 
-def start(cx: Context, spec: ContainerSpec, log_line: Callable[[str], None], check: Callable[[], None]) -> Handle:
-    """Lay out a container's model and start it; give its handle. StartError or ModelDataError when it cannot."""
-    wanted = places.Wanted(spec.container["Image"], "serve", cuda=bool(spec.gpus))
-    place = places.find(cx.kernel, wanted, log_line, check)
-    opt_ml = spec.directory / "ml"
-    beneath.remove(spec.directory)
-    make_open(opt_ml / "model", above=spec.directory)
-    try:
-        deliver_model(role_access.as_role(cx, spec.role), spec, opt_ml / "model", check)
-    except ModelDataError as error:
-        if error.detail:
-            log_line(f"LocalMaker: the model data archive cannot be extracted: {error.detail}")
-        raise
-    request = ContainerRequest(
-        job=spec.job,
-        directory=spec.directory,
-        hosts=(HostSpec(spec.container.get("ContainerHostname", HOST), opt_ml),),
-        arn=spec.arn,
-        image=spec.container["Image"],
-        instance=instance(spec.instance_type),
-        role=spec.role,
-        session=spec.job,
-        isolated=spec.isolated,
-        environment=spec.container.get("Environment", {}),
-        gpus=spec.gpus,
-        volume_bytes=spec.volume_bytes,
-        ports=(PORT,),
-    )
-    return place.runner.start(job_spec(cx, place, request, log_line))
+def start(service: Service, instance: dict[str, Any], check: Callable[[], None]) -> None:
+    """Lay out the model of a container of an instance and start it. StartError or ModelDataError when it cannot."""
+    container = service.record["definition"]
+    wanted = places.Wanted(container["Image"], "serve", cuda=bool(instance["gpus"]))
+    place = places.find(service.run.kernel, wanted, service.log, check)
+
+    def lay_out() -> ContainerRequest:
+        data = ModelData(
+            role_access.as_role(service.run.cx, instance["role"]),
+            container,
+            service.directory / "ml" / "model",
+            service.record.get("number", 1),
+            instance.get("volume_bytes"),
+            check,
+        )
+        make_open(data.target, above=service.directory)
+        try:
+            data.deliver()
+        except ModelDataError as error:
+            if error.detail:
+                service.log(f"LocalMaker: the model data archive cannot be extracted: {error.detail}")
+            raise
+        return service.request(
+            HostSpec(service.record["host"], data.target.parent),
+            instance_type(instance["type"]),
+            image=container["Image"],
+            role=instance["role"],
+            isolated=instance["isolated"],
+            environment=container.get("Environment", {}),
+            gpus=tuple(instance["gpus"]),
+            volume_bytes=data.volume_bytes,
+            ports=(PORT,),
+        )
+
+    service.start(place, lay_out)
 
 
-def deliver_model(cx: Context, spec: ContainerSpec, target: Path, check: Callable[[], None]) -> None:
-    """Put a container's artifact where it expects it: unpacked, or file by file when it is not compressed."""
-    source = spec.container.get("ModelDataSource", {}).get("S3DataSource")
-    url = spec.container.get("ModelDataUrl") or (source or {}).get("S3Uri")
-    if not url:
-        return
-    bucket, key = parse_uri(url)
-    if source is not None and source["CompressionType"] == "None":
-        _copy_files(cx, spec, bucket, key, check)
-        return
-    _check(cx, bucket, "s3:GetObject", key)
-    stored = cx.look(lambda inside: cx.objects.head(inside, bucket, key))
-    if stored is None:
-        raise ModelDataError(_MISSING.format(number=spec.number, url=url))
-    packed = spec.directory / "model.tar.gz"
-    try:
-        _copy(cx, stored, packed, link=True)
-        _unpack(packed, target, spec.volume_bytes, check)
-    except FileNotFoundError as error:  # deleted since
-        raise ModelDataError(_MISSING.format(number=spec.number, url=url)) from error
-    except archive.ArchiveError as error:
-        raise ModelDataError(_BROKEN.format(number=spec.number, url=url), str(error)) from error
-    finally:
-        packed.unlink(missing_ok=True)
+@dataclass(frozen=True)
+class ModelData:
+    """A container's artifact and where it expects it. `container`: a ContainerDefinition, the model's `number`th."""
+
+    cx: Context
+    container: dict[str, Any]
+    target: Path
+    number: int
+    volume_bytes: int | None
+    check: Callable[[], None]
+
+    def deliver(self) -> None:
+        """Put the artifact there: unpacked, or file by file when it is not compressed."""
+        source = self.container.get("ModelDataSource", {}).get("S3DataSource")
+        url = self.container.get("ModelDataUrl") or (source or {}).get("S3Uri")
+        if not url:
+            return
+        bucket, key = parse_uri(url)
+        if source is not None and source["CompressionType"] == "None":
+            self._copy_files(bucket, key)
+            return
+        self._authorize(bucket, "s3:GetObject", key)
+        stored = self.cx.look(lambda inside: inside.objects.head(inside, bucket, key))
+        if stored is None:
+            raise self._missing(url)
+        packed = self.target.parent.parent / "model.tar.gz"
+        try:
+            _copy(self.cx, stored, packed, link=True)
+            _unpack(packed, self.target, self.volume_bytes, self.check)
+        except FileNotFoundError as error:  # deleted since
+            raise self._missing(url) from error
+        except archive.ArchiveError as error:
+            raise ModelDataError(_BROKEN.format(number=self.number, url=url), str(error)) from error
+        finally:
+            packed.unlink(missing_ok=True)
+
+    def _missing(self, url: str) -> ModelDataError:
+        return ModelDataError(_MISSING.format(number=self.number, url=url))
+
+    def _authorize(self, bucket: str, action: str, key: str) -> None:
+        try:
+            self.cx.look(lambda inside: role_access.check(inside, bucket, action, key))
+        except errors.AwsError as error:
+            role = role_of(self.cx.caller.arn)
+            raise ModelDataError(
+                f'Could not access model data at s3://{bucket}/{key}. Please ensure that the role "{role}" exists and that '
+                'its trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+                '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the object '
+                f"is located in {self.cx.region}."
+            ) from error
+
+    def _copy_files(self, bucket: str, prefix: str) -> None:
+        self._authorize(bucket, "s3:ListBucket", prefix)
+        listed = self.cx.look(lambda inside: list(inside.objects.list_keys(inside, bucket, prefix)))
+        files = [stored for stored in listed if stored.key[-1] != "/"]
+        if not files:
+            raise self._missing(f"s3://{bucket}/{prefix}")
+        for stored in files:
+            self.check()
+            try:
+                path = self.target / channels.relative_path(prefix, stored.key)
+                self._authorize(bucket, "s3:GetObject", stored.key)
+                bring(self.cx, stored, path, above=self.target.parent)
+            except channels.DataError as error:
+                raise ModelDataError(str(error)) from error
 
 
 def _unpack(packed: Path, target: Path, volume_bytes: int | None, check: Callable[[], None]) -> None:
@@ -140,66 +160,8 @@ def _unpack(packed: Path, target: Path, volume_bytes: int | None, check: Callabl
         os.close(at)
 
 
-def _check(cx: Context, bucket: str, action: str, key: str) -> None:
-    try:
-        cx.look(lambda inside: role_access.check(inside, bucket, action, key))
-    except errors.AwsError as error:
-        role = role_of(cx.caller.arn)
-        raise ModelDataError(
-            f'Could not access model data at s3://{bucket}/{key}. Please ensure that the role "{role}" exists and that its '
-            'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
-            '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the object is '
-            f"located in {cx.region}."
-        ) from error
-
-
 def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) -> None:
     try:
         cx.objects.copy_to(stored, path, link=link)
     except PermissionError as error:  # a customer's key encrypts it
         raise ModelDataError(str(error)) from error
-
-
-def _copy_files(cx: Context, spec: ContainerSpec, bucket: str, prefix: str, check: Callable[[], None]) -> None:
-    _check(cx, bucket, "s3:ListBucket", prefix)
-    target = spec.directory / "ml" / "model"
-    files = [s for s in cx.look(lambda inside: cx.objects.list_keys(inside, bucket, prefix)) if s.key[-1] != "/"]
-    if not files:
-        raise ModelDataError(_MISSING.format(number=spec.number, url=f"s3://{bucket}/{prefix}"))
-    for stored in files:
-        check()
-        try:
-            path = target / channels.relative_path(prefix, stored.key)
-            _check(cx, bucket, "s3:GetObject", stored.key)
-            bring(cx, stored, path, above=target.parent)
-        except channels.DataError as error:
-            raise ModelDataError(str(error)) from error
-
-
-def wait_healthy(runner: Runner, handle: Handle, host: str, startup_s: float, check: Callable[[], None]) -> bool:
-    """Ping until the container is healthy; False when it ends or the start-up window does. Real time."""
-    deadline = time.monotonic() + startup_s
-    while time.monotonic() < deadline:
-        check()
-        if runner.poll(handle) is not None:
-            return False
-        address = runner.address(handle, host, PORT)
-        if address is not None and is_healthy(*address):
-            return True
-        time.sleep(PING_EVERY_S)
-    return False
-
-
-def is_healthy(host: str, port: int) -> bool:
-    """Ask `GET /ping` once: 200 is healthy."""
-    connection = http.client.HTTPConnection(host, port, timeout=PING_TIMEOUT_S)
-    try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-__all__ = ["ContainerSpec", "ModelDataError", "StartError", "deliver_model", "is_healthy", "start", "wait_healthy"]

@@ -7,28 +7,22 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from backends.core import keys
 from backends.core.instances import instance as instance_type
 from backends.endpoints import container as containers
 from backends.endpoints.fleet import Container, Fleet, Instance, Variant, log_group
 from backends.endpoints.status import variants_of
-from backends.jobs import logs, places
+from backends.jobs import logs, service
 from backends.jobs.queue import DISPATCHER
 from backends.jobs.run import ServerStopping
-from backends.jobs.runners.base import Handle, StartError
-from backends.jobs.supervisor import beneath
+from backends.jobs.runners.base import StartError
+from backends.jobs.service import HealthCheck, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from backends.core.context import Context
     from backends.jobs.run import Run
-    from backends.jobs.runners.base import Runner
-
-STOP_GRACE_S = 30.0
 
 
 class DeploymentError(Exception):
@@ -76,11 +70,10 @@ class Deployment:
         definitions = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
         added = []
         for _ in range(count):
-            number = uuid.uuid4().hex[:17]
             several = len(definitions) > 1
             added.append(
                 {
-                    "id": f"i-{number}",
+                    "id": service.new_job("i"),
                     "variant": variant["VariantName"],
                     "type": variant["InstanceType"],
                     "volume_bytes": (gb := variant.get("VolumeSizeInGB")) and gb << 30,
@@ -91,7 +84,8 @@ class Deployment:
                     "isolated": model.get("EnableNetworkIsolation", False),
                     "containers": [
                         {
-                            "job": f"endpoint-{number}-{index}",
+                            "job": service.new_job("endpoint"),
+                            "number": index,
                             "name": definition.get("ContainerHostname", f"container-{index}") if several else "primary",
                             "host": definition.get("ContainerHostname", containers.HOST),
                             "definition": definition,
@@ -109,31 +103,21 @@ class Deployment:
         self._start(self.state["instances"])
 
     def _start(self, instances: list[dict[str, Any]]) -> None:
-        for instance in instances:
-            instance["gpus"] = self._take_gpus(instance)
-        self.run.save(**{self._which: self.state})
-        for instance in instances:
-            for entry in instance["containers"]:
-                self._start_container(instance, entry)
+        try:
+            for instance in instances:
+                instance["gpus"] = service.take_gpus(self.run, self._holder(instance), instance_type(instance["type"]))
+            self.run.save(**{self._which: self.state})
+            for instance in instances:
+                for entry in instance["containers"]:
+                    self._start_container(instance, entry)
+        except StartError as error:
+            raise DeploymentError(f"{error.code}: {error.message}") from error
+        except containers.ModelDataError as error:
+            raise DeploymentError(str(error)) from error
         with ThreadPoolExecutor(max(1, len(instances))) as pool:
             for healthy in pool.map(self._await_instance, instances):
                 if healthy is not None:
                     raise DeploymentError(healthy)
-
-    def _take_gpus(self, instance: dict[str, Any]) -> list[int]:
-        """Take an instance's GPUs, or those that it holds already. DeploymentError when too few are free."""
-        wanted = instance_type(instance["type"]).gpus
-        if not wanted or self.run.kernel.settings.gpu == "cpu":
-            return []
-        dispatcher = DISPATCHER.of(self.run.kernel)
-        taken = dispatcher.take_gpus(self._holder(instance), self.run.cx.account, wanted)
-        if taken is not None:
-            return list(taken)
-        raise DeploymentError(
-            f"CapacityError: an instance of {instance['type']} asks for {wanted} GPU(s) and this machine has "
-            f"{dispatcher.gpu_count}, not enough of them free. "
-            "Set LOCALMAKER_GPU=cpu to serve GPU instance types on the CPU."
-        )
 
     def gpus(self) -> dict[str, list[int]]:
         """Return the GPUs of what may still run, by the name under which they are held."""
@@ -149,42 +133,14 @@ class Deployment:
         return f"{self.run.id}-{instance['id']}"
 
     def _start_container(self, instance: dict[str, Any], entry: dict[str, Any]) -> None:
-        to = self._destination(instance, entry)
-        spec = containers.ContainerSpec(
-            entry["job"],
-            self._directory(entry),
-            entry["name"],
-            instance["variant"],
-            instance["type"],
-            entry["definition"],
-            instance["role"],
-            instance["isolated"],
-            instance["startup_s"],
-            tuple(instance["gpus"]),
-            self.run.arn,
-            instance.get("volume_bytes"),
-            instance["containers"].index(entry) + 1,
-        )
-
-        def log_line(text: str) -> None:
-            self.run.cx.write(lambda cx: logs.log_line(cx, to, entry["host"], text))
-
-        try:
-            handle = containers.start(self.run.cx, spec, log_line, self.run.check)
-        except StartError as error:
-            raise DeploymentError(f"{error.code}: {error.message}") from error
-        except containers.ModelDataError as error:
-            raise DeploymentError(str(error)) from error
-        entry["runner"] = handle.runner
+        containers.start(self._service(instance, entry), instance, self.run.check)
         self.run.save(**{self._which: self.state})
 
     def _await_instance(self, instance: dict[str, Any]) -> str | None:
-        """Wait for an instance's containers; give the failure's sentence."""
+        """Wait for an instance's containers; return the failure's sentence."""
+        health = HealthCheck(containers.PORT, "/ping", instance["startup_s"])
         for entry in instance["containers"]:
-            healthy = containers.wait_healthy(
-                self._runner(entry), self._handle(entry), entry["host"], instance["startup_s"], self.run.check
-            )
-            if not healthy:
+            if not self._service(instance, entry).wait_healthy(health, self.run.check):
                 return (
                     f"The {entry['name']} container for production variant {instance['variant']} did not pass the ping "
                     "health check. Please check CloudWatch logs for this endpoint."
@@ -203,29 +159,19 @@ class Deployment:
     def find_started(self) -> None:
         """Find the containers that a killed server had started and not yet written down."""
         for instance in self.state["instances"]:
-            for entry in instance["containers"]:
-                if not entry["runner"]:
-                    entry["runner"] = places.runner_of(self.run.kernel, entry["job"])
-                    self._found.append(instance)
+            if [each for each in self._services([instance]) if each.find_started()]:
+                self._found.append(instance)
 
     def dead(self) -> list[dict[str, Any]]:
         """Return the instances of which a container has ended."""
-        return [
-            instance
-            for instance in self.state["instances"]
-            if any(
-                not entry["runner"] or self._runner(entry).poll(self._handle(entry)) is not None
-                for entry in instance["containers"]
-            )
-        ]
+        return [i for i in self.state["instances"] if any(each.has_ended() for each in self._services([i]))]
 
     def replace(self, dead: list[dict[str, Any]]) -> None:
         """Start dead instances again under new job names; they keep their GPUs."""
         self._stop(dead)
         for instance in dead:
-            number = uuid.uuid4().hex[:17]
-            for index, entry in enumerate(instance["containers"], 1):
-                entry.update(job=f"endpoint-{number}-{index}", runner="")
+            for entry in instance["containers"]:
+                entry.update(job=service.new_job("endpoint"), runner="")
         self._start(dead)
 
     def scale(self, variant_name: str, count: int) -> None:
@@ -266,26 +212,12 @@ class Deployment:
         self._release_gpus(everything)
 
     def _stop(self, instances: Iterable[dict[str, Any]]) -> None:
-        entries = [entry for instance in instances for entry in instance["containers"]]
-        running = [entry for entry in entries if entry["runner"]]
-        for entry in running:
-            self._runner(entry).stop(self._handle(entry), STOP_GRACE_S)
-        for entry in running:
-            self._runner(entry).wait(self._handle(entry), STOP_GRACE_S + 5)
-        self.pump()
-        for entry in running:
-            self._runner(entry).remove(self._handle(entry))
-        for entry in entries:  # its copy of the model
-            beneath.remove(self._directory(entry))
-        self.run.cx.write(lambda cx: _end_sessions(cx, entries))
-        logs.forget(self.run, [entry["job"] for entry in entries])
+        service.stop(self._services(instances))
 
     def pump(self) -> None:
         """Carry the containers' log lines over."""
-        for instance in [*self.state["instances"], *self.state["surplus"]]:
-            for entry in instance["containers"]:
-                if entry["runner"]:
-                    logs.pump(self.run, self._runner(entry), self._handle(entry), self._destination(instance, entry))
+        for each in self._services([*self.state["instances"], *self.state["surplus"]]):
+            each.pump()
 
     def set_weight(self, variant_name: str, weight: float) -> None:
         """Change a variant's share."""
@@ -325,32 +257,18 @@ class Deployment:
     def _serving(self, instance: dict[str, Any]) -> Instance | None:
         serving = []
         for entry in instance["containers"]:
-            address = (
-                self._runner(entry).address(self._handle(entry), entry["host"], containers.PORT)
-                if entry["runner"]
-                else None
-            )
+            address = self._service(instance, entry).address(containers.PORT)
             if address is None:
                 return None
             serving.append(Container(entry["name"], *address))
         return Instance(instance["id"], tuple(serving))
 
-    def _destination(self, instance: dict[str, Any], entry: dict[str, Any]) -> logs.Destination:
+    def _services(self, instances: Iterable[dict[str, Any]]) -> list[Service]:
+        return [self._service(instance, entry) for instance in instances for entry in instance["containers"]]
+
+    def _service(self, instance: dict[str, Any], entry: dict[str, Any]) -> Service:
         stream = f"{instance['variant']}/{instance['id']}"
         if len(instance["containers"]) > 1:
             stream += f"/{entry['name']}"
-        return logs.Destination(log_group(self.run.state["name"]), {entry["host"]: stream})
-
-    def _directory(self, entry: dict[str, Any]) -> Path:
-        return Path(self.run.kernel.settings.data_dir, "jobs", self.run.id, entry["job"])
-
-    def _handle(self, entry: dict[str, Any]) -> Handle:
-        return Handle(entry["job"], self._directory(entry), entry["runner"])
-
-    def _runner(self, entry: dict[str, Any]) -> Runner:
-        return places.runner(self.run.kernel, entry["runner"])
-
-
-def _end_sessions(cx: Context, entries: list[dict[str, Any]]) -> None:
-    for entry in entries:
-        keys.end_sessions(cx, entry["job"])
+        to = logs.Destination(log_group(self.run.state["name"]), {entry["host"]: stream})
+        return Service(self.run, entry, to)

@@ -24,6 +24,7 @@ from backends.jobs import queue
 from backends.jobs.admission import Allotment
 from backends.jobs.kinds import Shown
 from backends.jobs.run import Run, ServerStopping, drives
+from backends.jobs.service import RestartPolicy
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 SHOWN = Shown("Endpoint", log_group("{name}"), ended=("Failed",))
 TEND_S = 0.5
 DRAIN_S = 60.0
-RESTART_PAUSE_S = 5.0
+RESTART = RestartPolicy(pause_s=5.0)
 
 
 @on("Endpoint", name="endpoints.engine.enqueue", to=("Creating",))
@@ -98,7 +99,6 @@ class _Endpoint:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.key = (run.cx.account, run.cx.region, run.state["name"])
-        self._restart_at = 0.0
 
     def row(self) -> Row | None:
         return self.run.cx.look(lambda cx: ENDPOINT.find_arn(cx, self.run.arn))
@@ -254,16 +254,15 @@ class _Endpoint:
         if current is None:
             return
         current.pump()
-        if time.monotonic() < self._restart_at:
-            return
-        dead = current.dead()
+        dead = [instance for instance in current.dead() if not RESTART.wait_s(instance)]
         if dead:
             log.warning("endpoint %s: %d instance(s) died and are started again", self.run.arn, len(dead))
+            for instance in dead:
+                RESTART.count(instance)
             try:
                 current.replace(dead)
             except DeploymentError:
                 log.exception("endpoint %s: an instance could not be started again", self.run.arn)
-            self._restart_at = time.monotonic() + RESTART_PAUSE_S
             self.run.save(current=current.state)
             self._publish(current)
 
