@@ -88,7 +88,9 @@ def emit(
         "arn": arn,
         "old": old,
         "new": new,
-        "reason": reason,
+        "reason": reason.replace(
+            "\0", ""
+        ),  # PostgreSQL's text takes every character but this one; containers write any
         "detail": orjson.dumps(detail or {}),
     }
     ((event_id,),) = _INSERT.rows(cx.transaction, row)

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from backends.core.errors import AwsError
 from backends.core.kernel import Kernel
+from backends.core.lifecycle import transition
 from backends.core.resource import resource
 from backends.core.search import operations
 from backends.core.settings import Settings
+from backends.core.states import machine
 from tests import postgresql
 from tests.core.conftest import ACCOUNT, REGION
 
@@ -29,6 +31,7 @@ JOB = resource(
     "TrainingJob",
     arn_path="training-job",
     status_member="TrainingJobStatus",
+    machine=machine(InProgress={"Failed"}),
     derives=("Describe", "Delete"),
     indexed=lambda document: (
         (f"Metrics.{metric['MetricName']}", metric["Value"]) for metric in document.get("FinalMetricDataList", ())
@@ -253,6 +256,22 @@ def test_what_cannot_be_asked(kernel: Kernel, expression: dict[str, Any], text: 
     cx = kernel.context(ACCOUNT, REGION)
     with pytest.raises(AwsError, match=text):
         cx.look(lambda inside: operations.search(inside, {"Resource": "TrainingJob", "SearchExpression": expression}))
+
+
+def test_text_with_a_nul_is_stored_and_found_on_either_database(kernel: Kernel) -> None:
+    """A container writes what it likes as the reason of its failure, and a hyperparameter's pattern lets it through."""
+    cx = kernel.context("333333333333", REGION)
+
+    def fail(inside: Context) -> None:
+        members = {"TrainingJobName": "nul", "HyperParameters": {"a\0b": "c\0d"}, "TrainingJobStatus": "InProgress"}
+        row = JOB.insert(inside, "nul", members, status="InProgress")
+        transition(inside, JOB, row, "Failed", "AlgorithmError: \0 was read")
+
+    cx.write(fail)
+    condition = {"Name": "HyperParameters.a\0b", "Value": "c\0d"}
+    request = {"Resource": "TrainingJob", "SearchExpression": {"Filters": [condition]}}
+    (result,) = cx.look(lambda inside: operations.search(inside, request))["Results"]
+    assert result["TrainingJob"]["FailureReason"] == "AlgorithmError: \0 was read"
 
 
 def few(count: int, each: dict[str, Any]) -> list[dict[str, Any]]:

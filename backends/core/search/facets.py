@@ -64,6 +64,7 @@ class Indexed:
         facets_found: Facets = {}
         places: dict[str, int] = {}
         for path, item, value in scalars[:MAX_FACETS]:
+            path = path.replace("\0", "")  # noqa: PLW2901 - a map's key can have one
             place = places.get(path, 0)
             places[path] = place + 1
             facets_found[path, place] = (item, *_text_and_number(value))
@@ -93,7 +94,8 @@ def _text_and_number(value: Any) -> tuple[str, float | None]:
 
 
 def kept_text(text: str) -> str:
-    """Return a text as it is stored and compared: a long one by its beginning and its digest."""
+    """Return a text as it is stored and compared: a long one by its beginning and its digest, NUL by nothing (PostgreSQL)."""
+    text = text.replace("\0", "")
     if len(text) <= LONGEST_KEPT:
         return text
     return f"{text[:KEPT]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"

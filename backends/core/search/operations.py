@@ -182,7 +182,7 @@ def _condition(searched: Searched, criterion: Mapping[str, Any]) -> Condition:
     kind, column = searched.type_of(path), searched.column_of(path)
     if column is not None:
         return _on_column(column, kind, criterion)
-    stored = select(facets.c.resource_id).where(facets.c.path == path)
+    stored = select(facets.c.resource_id).where(facets.c.path == path.replace("\0", ""))
     return _among(resources.c.id, stored, facets.c.text, facets.c.number, kind, criterion)
 
 
