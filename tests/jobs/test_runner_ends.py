@@ -13,11 +13,12 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import backends
+from backends.jobs.runners.base import StartError
 from tests.jobs.conftest import WAIT_S, make
 
 if TYPE_CHECKING:
@@ -61,6 +62,16 @@ def test_stop_lets_a_job_save(lab: Lab) -> None:
     found = lab.runner.wait(handle, WAIT_S)
     assert (found.reason, found.hosts["algo-1"].code) == ("stopped", 0)
     assert (spec.hosts[0].opt_ml / "model" / "saved").read_text() == "yes"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"environment": {"A": "b\0c"}}, {"entrypoint": ("python\0",)}, {"code": ("python", "-c", "print(1)\0")}],
+)
+def test_a_text_that_no_process_can_be_given_is_refused(lab: Lab, options: dict[str, Any]) -> None:
+    spec = lab.spec(**{"code": "print(1)", **options})
+    with pytest.raises(StartError, match="must not hold the character NUL"):
+        lab.runner.start(spec)
 
 
 def test_stop_kills_after_the_grace(lab: Lab) -> None:

@@ -64,6 +64,7 @@ class SupervisedRunner:
         reason = self.refusal(spec.image)
         if reason:
             raise StartError(reason)
+        _check_texts(spec)
         handle = Handle(spec.id, spec.directory, self.name)
         if (handle.state / files.DESCRIPTION).exists():
             raise StartError(f"Job {spec.id} was started before.", "InternalServerError")
@@ -285,3 +286,10 @@ def _lock(fd: int) -> None:
             return
         time.sleep(0.005)
     raise BlockingIOError
+
+
+def _check_texts(spec: JobSpec) -> None:
+    """Refuse what no process can be given: requests' patterns let a NUL through. StartError."""
+    texts = [*(spec.entrypoint or ()), *spec.command, *spec.environment, *spec.environment.values()]
+    if any("\0" in text for text in texts):
+        raise StartError("The entrypoint, the arguments and the environment must not hold the character NUL.")
