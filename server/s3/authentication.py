@@ -25,9 +25,9 @@ async def authenticate(exchange: Exchange) -> None:
         return  # browsers send no credentials with a preflight, but the query of a presigned URL
     if not exchange.identity.caller.access_key and "enforce" in {settings.auth, settings.iam}:
         exchange.identity = replace(exchange.identity, account="")
-        if route.is_upload(exchange.request):
-            return
         name, _, key = requests.path_of(exchange)
+        if route.is_upload(exchange.request) and name and not key:  # as `forms.upload` takes one
+            return
         bucket = await requests.named_bucket(exchange)
         if bucket is None and requests.is_for_missing_bucket(exchange.request, name, key):
             raise failures.no_such_bucket(name)

@@ -120,6 +120,14 @@ def test_a_form_says_which_field_it_lacks(enforced: LiveServer, own: Any, signat
     assert f"<ArgumentName>{lost}</ArgumentName>".encode() in body.lower().replace(b"argumentname", b"ArgumentName")
 
 
+def test_only_a_form_for_a_bucket_comes_unsigned(enforced: LiveServer, own: Any) -> None:
+    """Nobody's form for a key is an operation on that key, and is not read."""
+    own.create_bucket(Bucket="closed-bucket")
+    for query in ("uploads", "uploadId=1", "restore", "select&select-type=2"):
+        status, _, body = post(f"{enforced.url}/closed-bucket/k?{query}", form({"key": "k"}, b"x"))
+        assert (status, code_of(body)) == (403, "AccessDenied")
+
+
 def test_a_form_with_a_policy_that_nobody_signed(enforced: LiveServer, own: Any) -> None:
     fields = own.generate_presigned_post("open-bucket", "form")["fields"]
     bare = {name: text for name, text in fields.items() if name in {"key", "policy"}}
