@@ -185,24 +185,28 @@ def _answered(cx: Context, parent_id: int, tag: str, answer: dict[str, Any]) -> 
 
 @work.does(CALLS)
 async def call_outside(cx: Context, item: work.Item) -> Callable[[Context], None]:
-    """Call an operation that waits, and give the step its answer in the transaction that ends this."""
+    """Call an operation that waits, and give the step its answer in the transaction that ends this.
+
+    The answer is kept first: a step that raises is called with it again, and what was called is not called twice for it.
+    """
     body = item.body
-    answer: dict[str, Any] = {}
-    refused: AwsError | None = None
-    try:
-        answer = await cx.call_async(body["operation"], body["request"], body["service"], role=body["role"])
-    except AwsError as error:
-        refused = error
+    if "answer" not in body:
+        try:
+            made = await cx.call_async(body["operation"], body["request"], body["service"], role=body["role"])
+            body |= {"answer": made, "refused": None}
+        except AwsError as error:
+            body |= {"answer": {}, "refused": {"code": error.code, "reason": error.message}}
+        await cx.transact(lambda inside: work.keep(inside, item))
 
     def end(inside: Context) -> None:
         row = _held(inside, body["arn"])
         if row is None:
             return
         waiting = KINDS.of(inside.kernel)[body["kind"]]
-        if refused is not None:
-            _run(inside, waiting, row, Happened("refused", body["tag"], reason=refused.message, code=refused.code))
+        if body["refused"] is not None:
+            _run(inside, waiting, row, Happened("refused", body["tag"], **body["refused"]))
             return
-        happened = _answered(inside, row.id, body["tag"], answer)
+        happened = _answered(inside, row.id, body["tag"], body["answer"])
         _run(inside, waiting, row, happened)
         _catch_up(inside, waiting, body["arn"], happened)
 

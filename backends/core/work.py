@@ -102,6 +102,11 @@ def forget(cx: Context, queue: str, key: str) -> None:
     cx.db.execute(delete(work_items).where(COLUMNS.queue == queue, COLUMNS.key == key))
 
 
+def keep(cx: Context, item: Item) -> None:
+    """Keep an item's body as it has become: where it is done again, that is what it has."""
+    cx.db.execute(update(work_items).where(COLUMNS.id == item.id).values(body=orjson.dumps(item.body, default=str)))
+
+
 def is_there(cx: Context, item: Item) -> bool:
     """Return whether an item is still promised."""
     return cx.db.execute(select(COLUMNS.id).where(COLUMNS.id == item.id)).first() is not None

@@ -324,6 +324,7 @@ LATE = resource(
 async def make_early(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a child that has come to its end before this answers."""
     name = request["TrackingServerName"]
+    CALLERS.append(name)
 
     def made(inside: Context) -> str:
         row = CHILD.insert(inside, name, {"ImageName": name, "RoleArn": ROLE}, status="CREATING")
@@ -342,9 +343,33 @@ def late_step(state: State, happened: Happened) -> tuple[State, list[Command]]:
     """Call what answers late, and end when its child has."""
     if happened.what == "begun":
         return state, [Call("StartMlflowTrackingServer", {"TrackingServerName": "early"})]
+    if happened.what == "answered" and FAILURES:
+        raise OSError(FAILURES.pop())
     if happened.what == "child" and happened.status == "CREATED":
         return state, [Move("Deleting"), End()]
     return state, []
+
+
+def test_a_step_that_raises_at_an_answer_does_not_call_again(
+    with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "LONGEST_PAUSE_S", 0.01)
+
+    async def work_on(kernel: Kernel) -> None:
+        CALLERS.clear()
+        FAILURES[:] = [1, 2]
+        cx = kernel.context(ACCOUNT, REGION)
+
+        def make(inside: Context) -> None:
+            row = LATE.insert(inside, "late", {}, status="Active")
+            parents.begin(inside, LATE, row.arn)
+
+        await cx.transact(make)
+        await kernel.listening()
+        await until(cx, lambda inside: LATE.get(inside, "late").status == "Deleting")
+        assert CALLERS == ["early"]
+
+    with_kernel(work_on, COMPONENT, parents, work)
 
 
 def test_a_child_that_ended_before_its_call_was_answered_is_heard(with_kernel: Callable[..., Any]) -> None:
