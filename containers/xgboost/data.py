@@ -175,7 +175,9 @@ def _number(field: str) -> float | None:
 def _parquet(body: bytes) -> dict[str, Any]:
     from pyarrow import parquet
 
-    read = parquet.read_table(io.BytesIO(body))
+    # Without threads of Arrow's: a process that ends soon after is aborted by them now and then ("terminate called without
+    # an active exception", pyarrow 26; one in three where they read ahead).
+    read = parquet.read_table(io.BytesIO(body), pre_buffer=False, use_threads=False)
     # pandas stores an index of its own as columns, and takes them back as its index: they are no features.
     index = [name for name in (read.schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
     read = read.drop_columns([name for name in index if name in read.column_names])
