@@ -1,8 +1,8 @@
 """Operations called in process, by name: as from outside, or as a resource's role.
 
 Each call is validated as a request is, runs in a savepoint of its caller's transaction (a failed call leaves nothing, and
-its caller may go on), and with `role` is judged by that role's policies where policies count. What it makes is recorded as
-its caller's.
+its caller may go on), and with `role` is judged by that role's policies where policies count. The events of
+what it makes name the role's session as their caller.
 """
 
 from __future__ import annotations

@@ -39,7 +39,10 @@ IDLE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to one resource: `kind` is its noun, `old` and `new` its statuses."""
+    """Something that happened to one resource: `kind` is its noun, `old` and `new` its statuses.
+
+    `detail["caller"]` is the ARN of the session or user whose request it was, where the server issued its key.
+    """
 
     id: int
     time: float
@@ -51,6 +54,11 @@ class Event:
     new: str
     reason: str
     detail: dict[str, Any]
+
+    @property
+    def caller(self) -> str:
+        """The ARN of whose request it was; empty for an account's own and for the server's."""
+        return str(self.detail.get("caller", ""))
 
 
 def on(kind: str, *, name: str, to: tuple[str, ...] = ()) -> Callable[[Listener], Listener]:
@@ -91,7 +99,7 @@ def emit(
         "reason": reason.replace(
             "\0", ""
         ),  # PostgreSQL's text takes every character but this one; containers write any
-        "detail": orjson.dumps(detail or {}),
+        "detail": orjson.dumps({**(detail or {}), **({"caller": cx.caller.arn} if cx.caller.arn else {})}),
     }
     ((event_id,),) = _INSERT.rows(cx.transaction, row)
     heard_by = [s for s in cx.kernel.subscriptions.get(kind, ()) if not s.to or new in s.to]

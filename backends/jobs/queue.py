@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 DISPATCHER = InMemory[Dispatcher]("jobs.dispatcher")
 
 
-def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None, *, beside: str = "") -> str:
+def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None, *, caller: str = "") -> str:
     """Put a job on the queue, in the running transaction; it is dispatched after the commit. Returns its id.
 
-    `beside`: the id of a job that waits for this one. A job that another job asked for, with its role's credentials, is
-    put beside that one.
+    `caller`: whose request it was (`event.caller`). What a job asks for, with its role's keys, is admitted beside that job,
+    which may wait for it: its keys' session has the job's id.
     """
     job_id = f"{kind}-{uuid.uuid4().hex[:16]}"
-    beside = beside or session_of(cx.caller.arn)
+    beside = session_of(caller)
     row = {
         "id": job_id,
         "kind": kind,

@@ -34,7 +34,7 @@ SHOWN = Shown(
 @on("ProcessingJob", name="processing.engine.enqueue", to=("InProgress",))
 def enqueue(cx: Context, event: Event) -> None:
     """Queue a job that was accepted."""
-    queue.add(cx, "processing", event.arn, {"name": event.detail["name"]})
+    queue.add(cx, "processing", event.arn, {"name": event.detail["name"]}, caller=event.caller)
 
 
 @drives_containers("processing")

@@ -37,7 +37,7 @@ SECONDARY = {
 @on("TrainingJob", name="training.engine.enqueue", to=("InProgress",))
 def enqueue(cx: Context, event: Event) -> None:
     """Queue a job that was accepted."""
-    queue.add(cx, "training", event.arn, {"name": event.detail["name"], "attempt": 1})
+    queue.add(cx, "training", event.arn, {"name": event.detail["name"], "attempt": 1}, caller=event.caller)
 
 
 @drives_containers("training")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import LiveServer
+from tests.site import channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,3 +86,52 @@ def test_what_runs_for_nobody_is_swept_at_the_next_start(live: LiveServer) -> No
     live.start()
     until(lambda: not list((live.data_dir / "jobs").iterdir()))
     assert request(live, "jobs")["jobs"] == []
+
+
+STARTS_ANOTHER = """
+import json, os, time, urllib.request
+def call(operation, **request):
+    scope = f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/20261127/us-east-1/sagemaker/aws4_request, "
+    headers = {
+        "X-Amz-Target": f"SageMaker.{operation}", "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": scope + "SignedHeaders=host, Signature=0", "X-Amz-Security-Token": os.environ["AWS_SESSION_TOKEN"],
+    }
+    asked = urllib.request.Request(os.environ["AWS_ENDPOINT_URL"], json.dumps(request).encode(), headers)
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+mine = call("DescribeTrainingJob", TrainingJobName="parent")
+call("CreateTrainingJob", TrainingJobName="child", **{name: mine[name] for name in (
+    "RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition",
+)}, AlgorithmSpecification={**mine["AlgorithmSpecification"], "ContainerEntrypoint": ["/bin/true"]})
+while call("DescribeTrainingJob", TrainingJobName="child")["TrainingJobStatus"] != "Completed":
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+def test_a_job_waits_for_one_that_it_started_where_there_is_one_place(tmp_path: Path) -> None:
+    live = LiveServer(tmp_path / "data", {"runner": "process", "max_jobs": 1})
+    live.start()
+    try:
+        client = live.client("sagemaker", ACCOUNT)
+        s3 = live.client("s3", ACCOUNT)
+        s3.create_bucket(Bucket="parents")
+        s3.put_object(Bucket="parents", Key="code/job.py", Body=STARTS_ANOTHER.encode())
+        client.create_training_job(
+            TrainingJobName="parent",
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/r",
+            AlgorithmSpecification={
+                "TrainingImage": IMAGE,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": ["python", "/opt/ml/input/data/code/job.py"],
+            },
+            InputDataConfig=[channel("code", "s3://parents/code/")],
+            OutputDataConfig={"S3OutputPath": "s3://parents/out"},
+            ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 60},
+        )
+        until(lambda: client.describe_training_job(TrainingJobName="parent")["TrainingJobStatus"] != "InProgress", 300)
+        parent = client.describe_training_job(TrainingJobName="parent")
+        assert parent["TrainingJobStatus"] == "Completed", parent.get("FailureReason")
+    finally:
+        live.stop()
