@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from backends.jobs.supervisor import beneath, container, sync
 from tests.engine import open_to_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NOBODY = 65534
 pytestmark = pytest.mark.filterwarnings(
@@ -56,14 +57,19 @@ def as_an_ordinary_user(work: Callable[[], None]) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder in which an ordinary user may write."""
-    found = tmp_path / "job"
+def folder() -> Iterator[Path]:
+    """Return a folder in which an ordinary user may write.
+
+    Not below pytest's own: a run whose leavings, or an earlier run's, are too deep for `shutil.rmtree` ends with exit code 1.
+    """
+    above = Path(tempfile.mkdtemp(prefix="localmaker-beneath-"))
+    found = above / "job"
     found.mkdir()
     found.chmod(0o777)
     if os.geteuid() == 0:
-        open_to_others(tmp_path)
-    return found
+        open_to_others(found)
+    yield found
+    beneath.remove(above)
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o500, 0o400, 0o100, 0])
