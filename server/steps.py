@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from api_specs import ledger
 from backends.core import calls, errors
 from server import authorize, body, identify, moto_proxy, route, waiters
 from server.types import HttpResponse
@@ -77,7 +78,8 @@ async def dispatch(exchange: Exchange) -> None:
     cx, name = exchange.context(), exchange.operation.name
     registered = exchange.kernel.operations.get((exchange.service, name))
     if registered is None:
-        raise errors.not_implemented(f"{exchange.service}:{name}")
+        missing = ledger.line(exchange.service, name).missing
+        raise errors.not_implemented(f"{exchange.service}:{name}{missing and f', which waits for {missing}'}")
     handler, given = registered.handler, exchange.input
     if registered.waits:
         exchange.output = await handler(cx, given)

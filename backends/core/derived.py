@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from api_specs import model
-from backends.core import listing
+from backends.core import errors, listing
 from backends.core.lifecycle import transition
 from backends.core.operation import Operation
 
@@ -34,9 +34,12 @@ def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operatio
         "Stop": stop,
         "Delete": delete,
     }
+    if resource.awaits:
+        handlers |= {"Create": refuse, "Start": named, "Update": named, "Stop": named, "Delete": named}
     for verb, handler in handlers.items():
         name = f"{verb}{resource.noun}"
-        if verb in resource.derives and name not in written and model.has_operation(name):
+        is_derived = verb in resource.derives or bool(resource.awaits)
+        if is_derived and name not in written and model.has_operation(name):
             yield Operation(
                 "sagemaker", name, partial(handler, resource), reads=verb == "Describe", waits=False, noun=resource.noun
             )
@@ -44,6 +47,16 @@ def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operatio
     if "List" in resource.derives and name and name not in written:
         own = listing.List(resource, name)
         yield Operation("sagemaker", name, own.page, reads=True, waits=False, noun=resource.noun, is_long=own.is_long)
+
+
+def refuse(resource: Resource, cx: Context, request: dict[str, Any]) -> None:  # noqa: ARG001 - a handler's parameters
+    """Raise NotImplemented (501): what a resource's status promises is not built yet."""
+    raise errors.not_implemented(f"sagemaker:Create{resource.noun}, which waits for {resource.awaits}")
+
+
+def named(resource: Resource, cx: Context, request: dict[str, Any]) -> None:
+    """Raise AWS's error for a resource that is not there: there are none of what cannot be made yet."""
+    raise resource.not_found(cx, resource.named(cx, request).key)
 
 
 def create(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class Resource:
     what has ended, with `{status}` too. `derives`: the verbs whose operations are derived where no handler is written.
     `filters`, `sorts`: of its List, a request's member or SortBy value to the path in the document, where the name alone
     does not say it. `indexed`: facets that stand in the document in another form. `summary`: a summary's members whose
-    names in the document differ. `times`: the members of its two times. `quota`: how many an account and region has.
+    names in the document differ. `times`: the members of its two times. `quota`: how many an account and region has. `awaits`: what must be built before
+    one can be made (`notebooks`): until then Create answers 501 and says so, every other verb that there are none.
     """
 
     noun: str
@@ -67,6 +68,7 @@ class Resource:
     summary: Mapping[str, str] = field(default_factory=dict)
     times: tuple[str, str] = ("CreationTime", "LastModifiedTime")
     quota: int | None = None
+    awaits: str = ""
 
     # -- names
 

@@ -25,7 +25,7 @@ from backends.jobs import queue
 from tests.toy import component
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 MODULES = (search, tag_operations, parents, work, queue, component)
@@ -37,13 +37,13 @@ approvals = st.sampled_from(["Approved", "Rejected"])
 class Server:
     """A kernel on a loop of its own thread, as a server is; it can be stopped and started again on the same data."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, modules: Sequence[Any] = MODULES) -> None:
+        self._folder, self._modules, self.account = folder, modules, ACCOUNT
         self.start()
 
     def start(self) -> None:
         """Start a kernel on the data that is there."""
-        self.kernel = Kernel(Settings.read({}, data_dir=self._folder, max_jobs=2), MODULES)
+        self.kernel = Kernel(Settings.read({}, data_dir=self._folder, max_jobs=2), self._modules)
         self.kernel.open()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -63,7 +63,7 @@ class Server:
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """Call an operation."""
-        answer: dict[str, Any] = self._run(self.kernel.context(ACCOUNT, REGION).call_async(operation, request))
+        answer: dict[str, Any] = self._run(self.kernel.context(self.account, REGION).call_async(operation, request))
         return answer
 
     def count(self, *tables: Any) -> int:

@@ -127,8 +127,13 @@ class Searched:
             columns[resource.name_member] = resources.c.key
         return columns.get(path) if path else None
 
+    def own(self, path: str) -> str:
+        """Return a property as the document has it: a model's record has the model in a member of that name."""
+        return path.removeprefix(f"{self.resource.noun}.") if self.resource.noun in self.record.members else path
+
     def order_by(self, path: str) -> Order:
         """Return what a property orders by."""
+        path = self.own(path)
         if path in {"LastModifiedTime", "CreationTime"}:
             return Order(resources.c.modified if path == "LastModifiedTime" else resources.c.created)
         as_number = self.type_of(path) in model.NUMBERS or path.startswith(("Metrics.", "HyperParameters."))
@@ -137,11 +142,12 @@ class Searched:
 
     def shown(self, cx: Context, stored: bytes) -> dict[str, Any]:
         """Return a document as a search record, with its tags."""
-        document = orjson.loads(stored)
-        record = {member: document[member] for member in self.record.members if member in document}
-        if "Tags" in self.record.members:
+        document, noun = orjson.loads(stored), self.resource.noun
+        inner = self.record.members.get(noun, self.record)
+        record = {member: document[member] for member in inner.members if member in document}
+        if "Tags" in inner.members:
             record["Tags"] = tags.as_list(tags.of(cx, document[self.resource.arn_member]))
-        return record
+        return record if inner is self.record else {noun: record}
 
 
 def _check_size(given: Mapping[str, Any]) -> None:
@@ -175,7 +181,7 @@ def expression(searched: Searched, given: Mapping[str, Any]) -> Condition:
 
 
 def _condition(searched: Searched, criterion: Mapping[str, Any]) -> Condition:
-    path = criterion["Name"]
+    path = searched.own(criterion["Name"])
     if path.startswith(TAGS):
         stored = select(tag_rows.c.arn).where(tag_rows.c.key == path.removeprefix(TAGS))
         return _among(resources.c.arn, stored, tag_rows.c.value, None, "string", criterion)

@@ -1,0 +1,1 @@
+"""The life of every resource kind, driven against a simple model."""

@@ -1,0 +1,50 @@
+"""`Kind`: what the life of one noun needs to know of it. Each component has its own in `tests/<component>/kinds.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROLE = "arn:aws:iam::111122223333:role/role"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One noun whose Create works.
+
+    `request(name, parent)`: what Create is asked for, the smallest that is good, where `parent` is the identity of a living one of
+    `parent`'s kind (empty without). `identity`: how Describe is asked, of the request with the answer; without, those members that
+    Describe requires. `named`: whether the caller names it, so that a second of the name is refused. `update`: members that
+    Update takes and Describe then shows. `unlike`: members of the request that Describe shows otherwise. `found_by`: Search's
+    name of the member that has the name. `holds`: whether a living child refuses its deletion; else it goes with its
+    children. `listing`: what its List must be asked for besides. `delete`: what Delete must be asked for besides.
+    `reused`: whether the key of a deleted one may be used again.
+    """
+
+    noun: str
+    request: Callable[[str, Mapping[str, Any]], dict[str, Any]]
+    parent: str = ""
+    identity: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    named: bool = True
+    update: Mapping[str, Any] = field(default_factory=dict)
+    unlike: frozenset[str] = frozenset()
+    found_by: str = ""
+    holds: bool = False
+    listing: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _: {}
+    delete: Mapping[str, Any] = field(default_factory=dict)
+    reused: bool = True
+
+    def __str__(self) -> str:
+        return self.noun
+
+
+def kinds() -> dict[str, Kind]:
+    """Collect the kinds of all components."""
+    files = sorted(Path(__file__).parents[1].glob("*/kinds.py"))
+    modules = [import_module(f"tests.{file.parent.name}.kinds") for file in files]
+    return {kind.noun: kind for module in modules for kind in module.KINDS}
