@@ -2,7 +2,8 @@
 
 A component adds an item in the transaction that accepts the work and marks one coroutine with `@does(queue)`. It is
 called for each item, as many at once as its key has capacity for and in the order they came, and again after a failure (1
-s, 2 s, 4 s, ... up to 60) or a restart. What it returns is done in the transaction that removes the item.
+s, 2 s, 4 s, ... up to 60; the item keeps its place meanwhile, and in memory what it has `kept`) or a restart. What it
+returns is done in the transaction that removes the item.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -45,7 +46,10 @@ _KEYS = select(COLUMNS.queue, COLUMNS.key, COLUMNS.account, COLUMNS.region).dist
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One piece of work. `expires`: a time of the account's clock, after which it is handed out whatever the capacity."""
+    """One piece of work. `expires`: a time of the account's clock, after which it is handed out whatever the capacity.
+
+    `kept` is what one attempt leaves to the next, in memory: what a failure to write it down must not ask for twice.
+    """
 
     id: int
     queue: str
@@ -56,6 +60,7 @@ class Item:
     expires: float | None
     attempts: int
     body: dict[str, Any]
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,11 @@ def add(cx: Context, queue: str, key: str, body: dict[str, Any], *, expires: flo
 
 
 def forget(cx: Context, queue: str, key: str) -> None:
-    """Forget what is promised for a key; what is being done for it ends in nothing."""
+    """Forget what is promised for a key; what is being done for it is cancelled."""
     cx.db.execute(delete(work_items).where(COLUMNS.queue == queue, COLUMNS.key == key))
+    worker = WORKER.get(cx.kernel)
+    if worker is not None:
+        cx.transaction.after_commit.append(lambda: worker.cancel(queue, key))
 
 
 def keep(cx: Context, item: Item) -> None:
@@ -127,6 +135,12 @@ class Worker:
     def wake(self) -> None:
         """Look for work now."""
         self._wake.set()
+
+    def cancel(self, queue: str, key: str) -> None:
+        """Cancel what is being done for a key."""
+        for its_queue, its_key, task in self._running.values():
+            if (its_queue, its_key) == (queue, key):
+                task.cancel()
 
     async def run(self) -> None:
         """Begin items until cancelled."""
@@ -179,9 +193,21 @@ class Worker:
         return [_item(row) for row in cx.db.execute(waiting.order_by(COLUMNS.id).limit(free))]
 
     async def _do(self, work: Work, item: Item) -> None:
-        """Do an item and remove it; after a failure it comes again later."""
+        """Do an item until it is done or forgotten, with pauses, and remove it."""
+        try:
+            while not await self._attempt(work, item):
+                await asyncio.sleep(_pause_s(item))
+                item = replace(item, attempts=item.attempts + 1)
+        finally:
+            self._running.pop(item.id, None)
+            self.wake()
+
+    async def _attempt(self, work: Work, item: Item) -> bool:
+        """Do an item and remove it. Return whether nothing is left to do: false after a failure."""
         cx = self._kernel.context(item.account, item.region)
         try:
+            if item.attempts and not await cx.read(lambda inside: is_there(inside, item)):
+                return True
             end = await work.do(cx, item)
             await cx.transact(lambda inside: _end(inside, item, end))
         except Exception as error:
@@ -189,11 +215,10 @@ class Worker:
                 log.warning("%s %s is tried again: %s", item.queue, item.id, error.message)
             else:
                 log.exception("%s %s is tried again", item.queue, item.id)
-            with contextlib.suppress(Exception):  # then it is tried again at once
+            with contextlib.suppress(Exception):  # what is lost is how long a server that starts meanwhile waits
                 await cx.transact(lambda inside: _back_off(inside, item))
-        finally:
-            self._running.pop(item.id, None)
-            self.wake()
+            return False
+        return True
 
 
 def _item(row: Any) -> Item:
@@ -210,9 +235,12 @@ def _end(cx: Context, item: Item, end: Callable[[Context], None] | None) -> None
             end(cx)
 
 
+def _pause_s(item: Item) -> float:
+    return min(2.0 ** min(item.attempts, 10), LONGEST_PAUSE_S)
+
+
 def _back_off(cx: Context, item: Item) -> None:
-    pause_s = min(2.0 ** min(item.attempts, 10), LONGEST_PAUSE_S)
-    values = {"attempts": item.attempts + 1, "next_at": time.time() + pause_s}
+    values = {"attempts": item.attempts + 1, "next_at": time.time() + _pause_s(item)}
     cx.db.execute(update(work_items).where(COLUMNS.id == item.id).values(values))
 
 

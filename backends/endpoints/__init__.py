@@ -2,8 +2,9 @@
 
 AWS calls it: EndpointConfig and Endpoint (Create, Describe, List, Update, Delete, UpdateEndpointWeightsAndCapacities),
 and the runtime's InvokeEndpoint, InvokeEndpointWithResponseStream and InvokeEndpointAsync. States of an endpoint:
-Creating, InService, Updating, Deleting, Failed. Tables: `async_invocations` (what was accepted and not yet answered).
-`operations.py` accepts, `engine.py` makes the containers what the document says, `fleet.py` knows who serves what right
-now, `invoke.py` is the hot path. Events sent: Endpoint at each status. Heard: Endpoint Creating, Updating, Deleting.
+Creating, InService, Updating, Deleting, Failed. Tables: none of its own; what InvokeEndpointAsync has accepted is promised
+work, under the endpoint's ARN. `operations.py` accepts, `engine.py` makes the containers what the document says, `fleet.py`
+knows who serves what right now, `invoke.py` is the hot path. Events sent: Endpoint at each status. Heard: Endpoint
+Creating, Updating, Deleting.
 Guide: "Real-time inference" (https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html).
 """

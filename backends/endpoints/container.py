@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.core.context import Context
-    from backends.core.objects import StoredObject
     from backends.jobs.service import Service
     from backends.jobs.specify import ContainerRequest
 
@@ -110,10 +109,12 @@ class ModelData:
             raise self._missing(url)
         packed = self.target.parent.parent / "model.tar.gz"
         try:
-            _copy(self.cx, stored, packed, link=True)
+            self.cx.objects.copy_to(stored, packed, link=True)
             _unpack(packed, self.target, self.volume_bytes, self.check)
         except FileNotFoundError as error:  # deleted since
             raise self._missing(url) from error
+        except PermissionError as error:  # a customer's key encrypts it
+            raise ModelDataError(str(error)) from error
         except archive.ArchiveError as error:
             raise ModelDataError(_BROKEN.format(number=self.number, url=url), str(error)) from error
         finally:
@@ -158,10 +159,3 @@ def _unpack(packed: Path, target: Path, volume_bytes: int | None, check: Callabl
             archive.unpack(file, at, limits, check)
     finally:
         os.close(at)
-
-
-def _copy(cx: Context, stored: StoredObject, path: Path, *, link: bool = False) -> None:
-    try:
-        cx.objects.copy_to(stored, path, link=link)
-    except PermissionError as error:  # a customer's key encrypts it
-        raise ModelDataError(str(error)) from error

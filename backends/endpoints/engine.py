@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
-
-import sqlalchemy as sql
+from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
 from backends.core.events import on
 from backends.core.lifecycle import transition
+from backends.core.work import forget
 from backends.endpoints import fleet as fleets
+from backends.endpoints.asynchronous import QUEUE
 from backends.endpoints.deployment import Deployment, DeploymentError
 from backends.endpoints.fleet import log_group
 from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary
-from backends.endpoints.tables import async_invocations
 from backends.jobs import queue
 from backends.jobs.admission import Allotment
 from backends.jobs.kinds import Shown
@@ -208,43 +207,31 @@ class _Endpoint:
         """Write InService, with what now serves."""
         current = self._deployment("current")
         assert current is not None
-
-        def work(cx: Context) -> None:
-            row = ENDPOINT.find_arn(cx, self.run.arn)
-            if row is None or row.status not in {"Creating", "Updating"}:
-                return
-            variants = []
-            for variant in current.variants():
-                shown = summary(variant, DeployedImages=current.images(variant["VariantName"], cx.clock.now()))
-                weight, count = current.weight(variant["VariantName"]), current.count(variant["VariantName"])
-                shown |= {"CurrentWeight": weight, "DesiredWeight": weight}
-                variants.append(shown | {"CurrentInstanceCount": count, "DesiredInstanceCount": count})
-            transition(
-                cx, ENDPOINT, row, "InService",
-                ProductionVariants=variants, EndpointConfigName=current.config, PendingDeploymentSummary=None,
-            )  # fmt: skip
-
-        self.run.cx.write(work)
+        variants = []
+        for variant in current.variants():
+            images = current.images(variant["VariantName"], self.run.cx.clock.now())
+            weight, count = current.weight(variant["VariantName"]), current.count(variant["VariantName"])
+            shown = summary(variant, DeployedImages=images, CurrentWeight=weight, DesiredWeight=weight)
+            variants.append(shown | {"CurrentInstanceCount": count, "DesiredInstanceCount": count})
+        shown = {"ProductionVariants": variants, "EndpointConfigName": current.config, "PendingDeploymentSummary": None}
+        self._move({"Creating", "Updating"}, "InService", **shown)
 
     def fail(self, error: Exception) -> None:
         """Write Failed with the reason, if the endpoint is still being created."""
-        reason = reason_of(error)
-
-        def work(cx: Context) -> None:
-            row = ENDPOINT.find_arn(cx, self.run.arn)
-            if row is not None and row.status == "Creating":
-                transition(cx, ENDPOINT, row, "Failed", reason)
-
-        self.run.cx.write(work)
+        self._move({"Creating"}, "Failed", reason_of(error))
 
     def roll_back(self, error: Exception) -> None:
         """Let what served serve on after an update that failed, and show the reason. Nothing unless Updating."""
         reason = reason_of(error)
+        self._move({"Updating"}, "InService", reason, FailureReason=reason, PendingDeploymentSummary=None)
+
+    def _move(self, before: set[str], to: str, reason: str = "", **changes: Any) -> None:
+        """Write a status, where the endpoint still has one of `before`."""
 
         def work(cx: Context) -> None:
             row = ENDPOINT.find_arn(cx, self.run.arn)
-            if row is not None and row.status == "Updating":
-                transition(cx, ENDPOINT, row, "InService", reason, FailureReason=reason, PendingDeploymentSummary=None)
+            if row is not None and row.status in before:
+                transition(cx, ENDPOINT, row, to, reason, **changes)
 
         self.run.cx.write(work)
 
@@ -280,7 +267,7 @@ class _Endpoint:
             if row is not None and (endpoint := ENDPOINT.find_arn(cx, self.run.arn)) is not None:
                 ENDPOINT.delete(cx, endpoint)
                 # A later endpoint of this name must not be asked what was meant for this one.
-                cx.db.execute(sql.delete(async_invocations).where(async_invocations.c.arn == endpoint.arn))
+                forget(cx, QUEUE, endpoint.arn)
             self.run.finish_in(cx)
 
         beneath.remove(self.run.kernel.settings.data_dir / "jobs" / self.run.id)

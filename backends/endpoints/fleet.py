@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
+    from backends.core.context import Context
     from backends.core.kernel import Kernel
 
 
@@ -89,3 +90,8 @@ FLEETS = InMemory[dict[tuple[str, str, str], Fleet]]("endpoints.fleets", lambda 
 def fleets(kernel: Kernel) -> dict[tuple[str, str, str], Fleet]:
     """Return the published fleets, by account, region and endpoint name."""
     return FLEETS.of(kernel)
+
+
+def fleet_of(cx: Context, endpoint: str) -> Fleet | None:
+    """Return who serves an endpoint of the account right now."""
+    return fleets(cx.kernel).get((cx.account, cx.region, endpoint))

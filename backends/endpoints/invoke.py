@@ -18,7 +18,7 @@ from backends.core.loops import EVENT_LOOP
 from backends.core.memory import InMemory
 from backends.core.operation import operation
 from backends.endpoints import http
-from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleets, log_group
+from backends.endpoints.fleet import Container, Fleet, Instance, Variant, fleet_of, log_group
 from backends.endpoints.status import ENDPOINT
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def invoke_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any
     fleet = await find_fleet(cx, request["EndpointName"])
     check_request(request)
     if fleet.async_config is not None:
-        raise _invalid(f"Endpoint {fleet.endpoint} can only be invoked asynchronously.")
+        raise invalid(f"Endpoint {fleet.endpoint} can only be invoked asynchronously.")
     variant = pick_variant(fleet, request)
     body, headers = await call_through(cx, fleet, variant, request, TIMEOUT_S)
     answer = {
@@ -77,7 +77,7 @@ async def invoke_endpoint_with_response_stream(cx: Context, request: dict[str, A
     variant = pick_variant(fleet, request)
     instance = serving_instance(fleet, variant)
     if len(instance.containers) > 1:
-        raise _invalid("Response streaming is not supported for a serial inference pipeline.")
+        raise invalid("Response streaming is not supported for a serial inference pipeline.")
     container = instance.containers[0]
     instance.outstanding += 1
     try:
@@ -132,21 +132,21 @@ async def _parts(chunks: AsyncIterator[bytes], instance: Instance) -> AsyncItera
 
 async def find_fleet(cx: Context, name: str) -> Fleet:
     """Find who serves an endpoint; ValidationError when it is not there or not in service."""
-    fleet = fleets(cx.kernel).get((cx.account, cx.region, name))
+    fleet = fleet_of(cx, name)
     if fleet is not None:
         return fleet
     deadline = time.monotonic() + APPEAR_S
     while True:
         row = await cx.read(lambda inside: ENDPOINT.find(inside, name))
         if row is None:
-            raise _invalid(f"Endpoint {name} of account {cx.account} not found.")
+            raise invalid(f"Endpoint {name} of account {cx.account} not found.")
         if row.status not in {"InService", "Updating"} or time.monotonic() > deadline:
             break
         await asyncio.sleep(APPEAR_EVERY_S)
-        fleet = fleets(cx.kernel).get((cx.account, cx.region, name))
+        fleet = fleet_of(cx, name)
         if fleet is not None:
             return fleet
-    raise _invalid(f"Endpoint {name} of account {cx.account} is in status {row.status}, not InService.")
+    raise invalid(f"Endpoint {name} of account {cx.account} is in status {row.status}, not InService.")
 
 
 def check_request(request: dict[str, Any]) -> None:
@@ -155,7 +155,7 @@ def check_request(request: dict[str, Any]) -> None:
         if request.get(member):
             raise errors.not_implemented(what)
     if len(request.get("Body", b"")) > MAX_BODY_BYTES:
-        raise _invalid(f"The request body exceeds {MAX_BODY_BYTES} bytes.")
+        raise invalid(f"The request body exceeds {MAX_BODY_BYTES} bytes.")
 
 
 def pick_variant(fleet: Fleet, request: dict[str, Any]) -> Variant:
@@ -165,7 +165,7 @@ def pick_variant(fleet: Fleet, request: dict[str, Any]) -> Variant:
         return fleet.pick()
     variant = fleet.by_name.get(wanted)
     if variant is None:
-        raise _invalid(f"Variant {wanted} was not found for endpoint {fleet.endpoint}.")
+        raise invalid(f"Variant {wanted} was not found for endpoint {fleet.endpoint}.")
     return variant
 
 
@@ -285,5 +285,6 @@ def model_error(cx: Context, fleet: Fleet, container: Container, status: int, bo
     return AwsError("ModelError", message, status=424, members=members)
 
 
-def _invalid(message: str) -> AwsError:
+def invalid(message: str) -> AwsError:
+    """Return the error of a request that cannot be served."""
     return AwsError("ValidationError", message)

@@ -11,18 +11,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import delete, select
 
 from backends.core import events, logstore, metricstore
 from backends.core.errors import AwsError
 from backends.core.objects import parse_uri, role_access
-from backends.endpoints.fleet import fleets, log_group
-from backends.endpoints.tables import async_invocations
+from backends.endpoints.fleet import fleet_of, log_group
 
 if TYPE_CHECKING:
     from backends.core.context import Context
+    from backends.core.work import Item
 
-COLUMNS = async_invocations.c
 NAMESPACE = "AWS/SageMaker"
 INVOCATION, DOWNLOAD, UPLOAD = "InvocationFailures", "RequestDownloadFailures", "ResponseUploadFailures"
 EXPIRED = "ExpiredRequests"
@@ -43,15 +41,9 @@ class Outcome:
     metric: str = ""
 
 
-def failed(kept: dict[str, Any], text: str, metric: str = INVOCATION) -> Outcome:
+def failed(accepted: dict[str, Any], text: str, metric: str = INVOCATION) -> Outcome:
     """Return the outcome of an invocation that failed."""
-    return Outcome(kept["failure"], text.encode(), "text/plain", text, metric)
-
-
-def is_there(cx: Context, row: Any) -> bool:
-    """Return whether a row is still there: its endpoint may have been deleted, and made anew."""
-    query = select(COLUMNS.id).where(COLUMNS.id == row.id)
-    return cx.db.execute(query).first() is not None
+    return Outcome(accepted["failure"], text.encode(), "text/plain", text, metric)
 
 
 def as_role(cx: Context, endpoint: str) -> Context:
@@ -65,13 +57,13 @@ def as_role(cx: Context, endpoint: str) -> Context:
     return role_access.as_role(cx, model.get("ExecutionRoleArn", ""))
 
 
-def placed(cx: Context, row: Any, kept: dict[str, Any], outcome: Outcome) -> Outcome:
+def placed(cx: Context, accepted: dict[str, Any], outcome: Outcome) -> Outcome:
     """Return the outcome that can be written: an answer that its role may not write has failed. In a transaction."""
-    if not outcome.failure and not _may_write(cx, row.endpoint, outcome.place):
+    if not outcome.failure and not _may_write(cx, accepted["endpoint"], outcome.place):
         # Unverified: the sentence.
         text = f"The response could not be uploaded to {outcome.place}: access denied, or no such bucket."
-        outcome = failed(kept, text, UPLOAD)
-    if outcome.failure and not _may_write(cx, row.endpoint, outcome.place):
+        outcome = failed(accepted, text, UPLOAD)
+    if outcome.failure and not _may_write(cx, accepted["endpoint"], outcome.place):
         return Outcome(None, outcome.content, outcome.content_type, outcome.failure, outcome.metric)
     return outcome
 
@@ -83,64 +75,60 @@ def _may_write(cx: Context, endpoint: str, place: str | None) -> bool:
     return role_access.may(as_role(cx, endpoint), bucket, "s3:PutObject", key)
 
 
-def settle(cx: Context, row: Any, kept: dict[str, Any], outcome: Outcome, stored: Any) -> None:
-    """Record the outcome's object, count and log a failure, notify a topic, and take the row away."""
-    if not is_there(cx, row):
-        return
-    if outcome.place is not None and stored is not None:
+def settle(cx: Context, item: Item, outcome: Outcome, stored: Any) -> None:
+    """Record the outcome's object, count and log a failure, notify a topic; in the transaction that removes the item."""
+    accepted = item.body
+    if outcome.place is not None:
         bucket, key = parse_uri(outcome.place)
-        if _may_write(cx, row.endpoint, outcome.place):  # it may have changed since it was asked
+        if _may_write(cx, accepted["endpoint"], outcome.place):  # it may have changed since it was asked
             cx.objects.record(cx, bucket, key, stored, {"ContentType": outcome.content_type})
         elif not outcome.failure:
-            outcome = failed(
-                {**kept, "failure": None}, f"The response could not be uploaded to {outcome.place}.", UPLOAD
-            )
+            text = f"The response could not be uploaded to {outcome.place}."
+            outcome = failed({**accepted, "failure": None}, text, UPLOAD)
     if outcome.failure:
-        _count_and_log(cx, row, kept, outcome)
-    _notify(cx, row, kept, outcome)
-    if kept.get("remove_input"):
-        cx.objects.delete(cx, *parse_uri(kept["input"]))
-    cx.db.execute(delete(async_invocations).where(COLUMNS.id == row.id))
+        _count_and_log(cx, item, outcome)
+    topic = (accepted.get("topics") or {}).get("ErrorTopic" if outcome.failure else "SuccessTopic")
+    if topic is not None:
+        publish(cx, item.key, topic, message_of(cx.region, cx.clock.now(), item, outcome))
+    if accepted.get("remove_input"):
+        cx.objects.delete(cx, *parse_uri(accepted["input"]))
 
 
-def _count_and_log(cx: Context, row: Any, kept: dict[str, Any], outcome: Outcome) -> None:
-    variant, instance = _served_by(cx, row.endpoint, kept)
+def _count_and_log(cx: Context, item: Item, outcome: Outcome) -> None:
+    endpoint = item.body["endpoint"]
+    variant, instance = _served_by(cx, item)
     now = cx.clock.now()
-    dimensions = {"EndpointName": row.endpoint, **({"VariantName": variant} if variant else {})}
+    dimensions = {"EndpointName": endpoint, **({"VariantName": variant} if variant else {})}
     metricstore.append(
         cx, NAMESPACE, dimensions, [{"time": now, "name": outcome.metric, "value": 1.0, "unit": "Count"}]
     )
     stream = "/".join(part for part in (variant, instance, "data-log") if part)
-    log = logstore.ensure_stream(cx, log_group(row.endpoint), stream)
+    log = logstore.ensure_stream(cx, log_group(endpoint), stream)
     moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     text = " ".join(outcome.failure.split())
-    logstore.append(cx, log, [(int(now * 1000), f"{moment}:[sagemaker logs] [{kept.get('id', '')}] {text}")])
+    logstore.append(cx, log, [(int(now * 1000), f"{moment}:[sagemaker logs] [{item.body.get('id', '')}] {text}")])
 
 
-def _served_by(cx: Context, endpoint: str, kept: dict[str, Any]) -> tuple[str, str]:
+def _served_by(cx: Context, item: Item) -> tuple[str, str]:
     """Return the variant and (the first of its) instances that served a request; empty where there is none."""
-    fleet = fleets(cx.kernel).get((cx.account, cx.region, endpoint))
-    name = kept.get("served_by") or kept.get("variant") or (fleet.variants[0].name if fleet is not None else "")
+    fleet = fleet_of(cx, item.body["endpoint"])
+    name = (
+        item.kept.get("served_by") or item.body.get("variant") or (fleet.variants[0].name if fleet is not None else "")
+    )
     variant = fleet.by_name.get(name) if fleet is not None else None
     return name, variant.instances[0].id if variant is not None and variant.instances else ""
 
 
-def _notify(cx: Context, row: Any, kept: dict[str, Any], outcome: Outcome) -> None:
-    topics = kept.get("topics") or {}
-    topic = topics.get("ErrorTopic" if outcome.failure else "SuccessTopic")
-    if topic is not None:
-        publish(cx, row.arn, topic, message_of(cx.region, cx.clock.now(), row, kept, outcome))
-
-
-def message_of(region: str, now: float, row: Any, kept: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+def message_of(region: str, now: float, item: Item, outcome: Outcome) -> dict[str, Any]:
     """Return what a topic is told of an outcome."""
-    request = {"contentType": kept["headers"].get("Content-Type"), "endpointName": row.endpoint}
-    if not kept.get("remove_input"):
-        request["inputLocation"] = kept["input"]
+    accepted = item.body
+    request = {"contentType": accepted["headers"].get("Content-Type"), "endpointName": accepted["endpoint"]}
+    if not accepted.get("remove_input"):
+        request["inputLocation"] = accepted["input"]
     told: dict[str, Any] = {
         "awsRegion": region,
         "eventTime": _iso(now),
-        "receivedTime": _iso(row.received),
+        "receivedTime": _iso(item.created),
         "invocationStatus": "Failed" if outcome.failure else "Completed",
         "requestParameters": {name: value for name, value in request.items() if value is not None},
     }
@@ -149,7 +137,7 @@ def message_of(region: str, now: float, row: Any, kept: dict[str, Any], outcome:
     else:
         told["responseParameters"] = {"contentType": outcome.content_type, "outputLocation": outcome.place}
     return told | {
-        "inferenceId": kept.get("id", ""),
+        "inferenceId": accepted.get("id", ""),
         "eventVersion": "1.0",
         "eventSource": "aws:sagemaker",
         "eventName": "InferenceResult",

@@ -133,6 +133,45 @@ def test_points_of_before_are_still_there(tmp_path: Path) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+def test_accepted_invocations_are_promised_work_and_come_back(tmp_path: Path, where: str) -> None:
+    """Migration endpoints_0001 carries the rows over, in their order."""
+    from alembic import command
+    from alembic.config import Config
+
+    if where == "postgresql" and postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    url = postgresql.database_for(tmp_path / "state") if where == "postgresql" else f"sqlite:///{tmp_path / 'state.db'}"
+    engine = engine_for(url, "process")
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.attributes["engine"] = engine
+    command.upgrade(config, "core_0003")
+    columns = "account, region, endpoint, arn, received, expires, request"
+    row = f"INSERT INTO async_invocations ({columns}) VALUES ('1', 'r', 'One', 'arn:one', :received, 9.0, :request)"
+    with engine.begin() as connection:
+        for received in (5.0, 3.0):
+            connection.execute(text(row), {"received": received, "request": b'{"id": "i"}'})
+    schema.upgrade(engine)
+    query = "SELECT queue, key, account, region, created, expires, attempts, body FROM work_items ORDER BY id"
+    with engine.connect() as connection:
+        items = [tuple(item) for item in connection.execute(text(query))]
+    kept = b'{"endpoint": "One", "id": "i"}'
+    assert [(*item[:-1], bytes(item[-1])) for item in items] == [
+        ("endpoints.invocations", "arn:one", "1", "r", created, 9.0, 0, kept) for created in (5.0, 3.0)
+    ]
+    command.downgrade(config, "endpoints@base")
+    with engine.connect() as connection:
+        rows = [
+            tuple(item) for item in connection.execute(text(f"SELECT {columns} FROM async_invocations ORDER BY id"))
+        ]
+        assert connection.execute(text("SELECT count(*) FROM work_items")).scalar() == 0
+    assert [(*row[:-1], bytes(row[-1])) for row in rows] == [
+        ("1", "r", "One", "arn:one", received, 9.0, kept) for received in (5.0, 3.0)
+    ]
+    engine.dispose()
+
+
 @pytest.mark.parametrize("since", [None, *VERSIONS])
 def test_a_server_killed_while_it_migrates_starts_again(tmp_path: Path, since: str | None) -> None:
     """Killed at one statement after another, from nothing and from every earlier schema."""

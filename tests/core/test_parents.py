@@ -1,4 +1,4 @@
-"""Parents that wait, calls as a role, and promised work: nouns of the model with a component of the test's own."""
+"""Parents that wait, and calls as a role: nouns of the model with a component of the test's own."""
 
 from __future__ import annotations
 
@@ -192,75 +192,7 @@ def test_a_call_as_a_role_is_judged_as_the_role(with_kernel: Callable[..., Any])
     with_kernel(work_on, COMPONENT)
 
 
-DONE: list[tuple[int, int]] = []
 FAILURES: list[int] = []
-
-
-@work.does("test", capacity=lambda _cx, key: int(key))
-async def do(_cx: Context, item: work.Item) -> Callable[[Context], None] | None:
-    """Note what was done; fail as often as the test wants."""
-    if item.body["n"] in FAILURES:
-        FAILURES.remove(item.body["n"])
-        raise OSError("not yet")
-    DONE.append((item.body["n"], item.attempts))
-    return None
-
-
-def test_promised_work_is_done_in_order_and_again_after_a_failure(
-    with_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work, "LONGEST_PAUSE_S", 0.01)
-
-    async def work_on(kernel: Kernel) -> None:
-        DONE.clear()
-        FAILURES[:] = [2, 2]
-        cx = kernel.context(ACCOUNT, REGION)
-        await cx.transact(lambda inside: [work.add(inside, "test", "1", {"n": n}) for n in range(4)])
-        await cx.transact(lambda inside: work.add(inside, "test", "0", {"n": 9}, expires=inside.clock.now() + 3600))
-        await kernel.listening()
-        async with asyncio.timeout(10):
-            while len(DONE) < 4:  # noqa: ASYNC110 - the worker sets no event
-                await asyncio.sleep(0.005)
-        assert sorted(DONE) == [(0, 0), (1, 0), (2, 2), (3, 0)]
-        await kernel.db.write(lambda tx: kernel.clocks.set_offset(tx, ACCOUNT, 7200.0))
-        async with asyncio.timeout(10):
-            while len(DONE) < 5:  # noqa: ASYNC110 - the worker sets no event
-                await asyncio.sleep(0.005)
-
-    with_kernel(work_on, COMPONENT, work)
-
-
-@work.does("failing", capacity=lambda _cx, key: int(key))
-async def fail(_cx: Context, item: work.Item) -> None:
-    """Fail each time."""
-    DONE.append((item.body["n"], item.attempts))
-    raise OSError("never")
-
-
-def test_promised_work_that_fails_after_it_has_expired_is_no_hot_loop(with_kernel: Callable[..., Any]) -> None:
-    async def work_on(kernel: Kernel) -> None:
-        DONE.clear()
-        cx = kernel.context(ACCOUNT, REGION)
-        await cx.transact(lambda inside: work.add(inside, "failing", "1", {"n": 1}, expires=1.0))
-        await kernel.listening()
-        await asyncio.sleep(0.6)
-        assert DONE == [(1, 0)]
-
-    with_kernel(work_on, COMPONENT, work)
-
-
-def test_promised_work_goes_on_where_one_keys_capacity_cannot_be_read(with_kernel: Callable[..., Any]) -> None:
-    async def work_on(kernel: Kernel) -> None:
-        DONE.clear()
-        cx = kernel.context(ACCOUNT, REGION)
-        for key in ("", "no number", "zzz", "1"):
-            await cx.transact(lambda inside, key=key: work.add(inside, "test", key, {"n": 7}))  # type: ignore[misc]
-        await kernel.listening()
-        async with asyncio.timeout(5):
-            while not DONE:  # noqa: ASYNC110 - the worker sets no event
-                await asyncio.sleep(0.005)
-
-    with_kernel(work_on, COMPONENT, work)
 
 
 def test_a_step_that_raises_at_its_time_holds_up_no_other(with_kernel: Callable[..., Any]) -> None:
