@@ -31,6 +31,8 @@ class Operation:
     """The resource that a derived operation is about."""
     is_long: Callable[[dict[str, Any]], bool] | None = None
     """Whether a request makes a `reads` handler read so much that it must not hold up the event loop."""
+    acts_on: tuple[str, ...] = ()
+    """The nouns of the resources whose ARNs a policy has for it; empty: the one that its name says."""
 
 
 def operation(
@@ -38,6 +40,7 @@ def operation(
     service: str = "sagemaker",
     reads: bool | None = None,
     is_long: Callable[[dict[str, Any]], bool] | None = None,
+    acts_on: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Mark a function as the handler of one operation (several names where AWS has synonyms)."""
 
@@ -50,6 +53,7 @@ def operation(
                 name.startswith(READING_VERBS) if reads is None else reads,
                 inspect.iscoroutinefunction(handler),
                 is_long=is_long,
+                acts_on=acts_on,
             )
             for name in names
         )

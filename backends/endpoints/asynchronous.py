@@ -40,7 +40,7 @@ DEFAULT_CONCURRENCY = 4  # AWS chooses by itself when MaxConcurrentInvocationsPe
 MOST_DEATHS = 3  # a request of which so many containers died is not given to another one
 
 
-@operation("InvokeEndpointAsync", service="sagemaker-runtime")
+@operation("InvokeEndpointAsync", service="sagemaker-runtime", acts_on=("Endpoint",))
 async def invoke_endpoint_async(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Accept a request whose input is in S3 (or inline up to 128,000 bytes); its answer will be an object."""
     fleet = await invoke.find_fleet(cx, request["EndpointName"])

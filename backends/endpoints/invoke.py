@@ -69,7 +69,7 @@ async def invoke_endpoint(cx: Context, request: dict[str, Any]) -> dict[str, Any
     return answer | ({"CustomAttributes": attributes} if attributes else {})
 
 
-@operation("InvokeEndpointWithResponseStream", service="sagemaker-runtime")
+@operation("InvokeEndpointWithResponseStream", service="sagemaker-runtime", acts_on=("Endpoint",))
 async def invoke_endpoint_with_response_stream(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Pass a request on and stream the answer back as it comes, in event-stream frames."""
     fleet = await find_fleet(cx, request["EndpointName"])

@@ -68,7 +68,7 @@ def create_endpoint_config(cx: Context, request: CreateEndpointConfigInputTypeDe
     return {"EndpointConfigArn": row.arn}
 
 
-@operation("CreateEndpoint")
+@operation("CreateEndpoint", acts_on=("Endpoint", "EndpointConfig"))
 def create_endpoint(cx: Context, request: CreateEndpointInputTypeDef) -> dict[str, Any]:
     """Accept an endpoint as Creating; its containers start from the event this writes."""
     name, config = request["EndpointName"], request["EndpointConfigName"]
@@ -88,7 +88,7 @@ def create_endpoint(cx: Context, request: CreateEndpointInputTypeDef) -> dict[st
     return {"EndpointArn": row.arn}
 
 
-@operation("UpdateEndpoint")
+@operation("UpdateEndpoint", acts_on=("Endpoint", "EndpointConfig"))
 def update_endpoint(cx: Context, request: UpdateEndpointInputTypeDef) -> dict[str, Any]:
     """Deploy another configuration beside the old one, then switch. ValidationException unless InService."""
     row = _in_service(cx, request["EndpointName"])
@@ -111,7 +111,7 @@ def update_endpoint(cx: Context, request: UpdateEndpointInputTypeDef) -> dict[st
     return {"EndpointArn": row.arn}
 
 
-@operation("UpdateEndpointWeightsAndCapacities")
+@operation("UpdateEndpointWeightsAndCapacities", acts_on=("Endpoint",))
 def update_endpoint_weights_and_capacities(
     cx: Context, request: UpdateEndpointWeightsAndCapacitiesInputTypeDef
 ) -> dict[str, Any]:

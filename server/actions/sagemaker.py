@@ -24,13 +24,6 @@ MAKING = ("Create", "Update", "Start", "Import")
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/")
 MANY = ("List", "Search")
 DEPTH = 6
-RUNTIME = {
-    "EndpointName": ("endpoint", True),
-    "FeatureGroupName": ("feature-group", True),
-    "TrialComponentName": ("experiment-trial-component", True),
-}
-"""Members of the runtime services that name a resource: its path, and whether ARNs fold its case."""
-
 ROLE_MEMBERS = ("RoleArn", "ExecutionRoleArn", "ExecutionRole", "RolePermissionsBoundary")
 CONTEXT = {
     "sagemaker:InstanceTypes": ("InstanceType",),
@@ -118,36 +111,28 @@ def values_of(given: Any, member: str, depth: int = DEPTH) -> Iterator[Any]:
 
 
 def _resources(cx: Context, request: ServiceRequest) -> Iterator[str]:
-    given = request.input
-    if request.service != "sagemaker":
-        for member, (path, _) in RUNTIME.items():
-            if isinstance(given.get(member), str):
-                yield _arn(cx, path, given[member])
-        return
-    if isinstance(given.get("ResourceArn"), str):
-        yield given["ResourceArn"]
+    """Yield the ARNs of what a request acts on: of the nouns that its operation declares, or the one in its name."""
+    if isinstance(request.input.get("ResourceArn"), str):
+        yield request.input["ResourceArn"]
     elif not request.operation.startswith(MANY):
-        noun = VERB.sub("", request.operation, count=1)
-        declared = cx.kernel.resources.get(noun)
-        name = given.get(declared.name_member if declared is not None else f"{noun}Name")
-        if isinstance(name, str):
-            yield (
-                name
-                if name.startswith("arn:")
-                else (declared.arn_of(cx, name) if declared is not None else _arn(cx, _kebab(noun), name))
-            )
-        elif isinstance(given.get("EndpointName"), str):  # UpdateEndpointWeightsAndCapacities
-            yield _arn(cx, "endpoint", given["EndpointName"])
-        if noun == "Endpoint" and isinstance(given.get("EndpointConfigName"), str):
-            yield _arn(cx, "endpoint-config", given["EndpointConfigName"])
+        operation = cx.kernel.operations.get((request.service, request.operation))
+        nouns = operation.acts_on if operation is not None else ()
+        for noun in nouns or (VERB.sub("", request.operation, count=1),):
+            if arn := _arn(cx, noun, request.input):
+                yield arn
 
 
-def _kebab(noun: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", noun).lower()
-
-
-def _arn(cx: Context, path: str, name: str) -> str:
-    return arns.make("sagemaker", cx.region, cx.account, f"{path}/{name.lower()}")
+def _arn(cx: Context, noun: str, given: Mapping[str, Any]) -> str:
+    """Return the ARN of the resource of a noun that a request names; empty where it does not name one whole."""
+    declared = cx.kernel.resources.get(noun)
+    members = declared.key_members if declared is not None else (f"{noun}Name",)
+    parts = [next((str(given[name]) for name in member.split("|") if name in given), "") for member in members]
+    if parts[-1].startswith("arn:") or not all(parts):
+        return parts[-1] if parts[-1].startswith("arn:") else ""
+    if declared is not None:
+        return declared.arn_of(cx, "/".join(parts))
+    path = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", noun).lower()
+    return arns.make("sagemaker", cx.region, cx.account, f"{path}/{parts[0].lower()}")
 
 
 def done_with_the_role(request: ServiceRequest) -> Iterator[AuthorizationRequest]:
