@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from api_specs import model
 from backends.core import arn as arns
-from backends.core import errors, events, numbers, rows, tags
+from backends.core import errors, events, numbers, rows, tags, users
 from backends.core.memory import InMemory
 from backends.core.rows import Row
 from backends.core.search.facets import ALL, Indexed
@@ -43,9 +43,10 @@ class Resource:
     shows. `exists`: the sentence for a key that is taken, with `{arn}` and `{name}`; `stopped`: the one for a Stop of
     what has ended, with `{status}` too. `derives`: the verbs whose operations are derived where no handler is written.
     `filters`, `sorts`: of its List, a request's member or SortBy value to the path in the document, where the name alone
-    does not say it. `indexed`: facets that stand in the document in another form. `summary`: a summary's members whose
-    names in the document differ. `times`: the members of its two times. `quota`: how many an account and region has. `awaits`: what must be built before
-    one can be made (`notebooks`): until then Create answers 501 and says so, every other verb that there are none.
+    does not say it; a filter can also be a condition with a parameter of the member's name. `indexed`: facets that stand in
+    the document in another form. `summary`: a summary's members whose names in the document differ. `times`: the members of
+    its two times. `quota`: how many an account and region has. `awaits`: what must be built before one can be made
+    (`notebooks`): until then Create answers 501 and says so, every other verb that there are none.
     """
 
     noun: str
@@ -62,7 +63,7 @@ class Resource:
     order: str = "Descending"
     pages_before_status: bool = False
     derives: tuple[str, ...] = ("Describe", "List", "Delete")
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, Any] = field(default_factory=dict)
     sorts: Mapping[str, str] = field(default_factory=dict)
     indexed: Callable[[Mapping[str, Any]], Iterable[tuple[str, Any]]] | None = None
     summary: Mapping[str, str] = field(default_factory=dict)
@@ -195,7 +196,7 @@ class Resource:
         """Store a new resource: those of `members` that Describe knows, its ARN, its times and its status."""
         self.check_free(cx, key)
         self._check_quota(cx)
-        if self.parent is not None:
+        if self.parent is not None and "/" in key:  # an unversioned model package stands by itself
             self.parent.get(cx, key.rpartition("/")[0])
         now, arn = cx.clock.now(), self.arn_of(cx, key)
         shown = model.output_members(f"Describe{self.noun}")
@@ -203,6 +204,7 @@ class Resource:
         if self.arn_member:
             document[self.arn_member] = arn
         document |= {member: now for member in self.times if member in shown}
+        document |= users.made_by(cx, shown)
         if self.status_member:
             document[self.status_member] = status
         made = rows.insert_row(cx, self.noun, Row(0, key, arn, status, now, 1, document, hidden or {}), self.facets)
@@ -225,6 +227,7 @@ class Resource:
         """Write a changed document; raise ConflictException when somebody else changed the row since it was read."""
         if self.times[1] in document:
             document = {**document, self.times[1]: cx.clock.now()}
+        document = users.changed_by(cx, document)
         new = replace(
             row,
             document=document,
@@ -261,7 +264,8 @@ class Resource:
     def facets(self) -> Indexed:
         """Which scalars of its documents are facets: all of what Search knows, else what its List filters and sorts by."""
         searched = model.search_record(self.noun) is not None
-        paths = {ALL} if searched else {*self.filters.values(), *self.sorts.values(), *self._named_by_filters()}
+        filtered = {path for path in self.filters.values() if isinstance(path, str)}
+        paths = {ALL} if searched else {*filtered, *self.sorts.values(), *self._named_by_filters()}
         columns = {self.arn_member, self.status_member, *self.times}
         if len(self.key_members) == 1:
             columns.add(self.name_member)
