@@ -16,6 +16,8 @@ COMPONENTS = (
     "backends.core.work",
     "backends.jobs.queue",
     "backends.models.operations",
+    "backends.registry.groups",
+    "backends.registry.operations",
     "backends.training.operations",
     "backends.training.engine",
     "backends.processing.operations",

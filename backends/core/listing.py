@@ -9,6 +9,7 @@ between two pages neither repeats nor hides anything else.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -117,6 +118,8 @@ class List:
     def _filter(self, member: str) -> Filter:
         resource = self.resource
         about = resource.filters.get(member)
+        if about is not None and not isinstance(about, str):
+            return Filter(about, str)
         if about is None:
             about = filtered_member(member)
             if (known := self._known_filter(member, about)) is not None:
@@ -181,6 +184,16 @@ class List:
             conditions = [SCOPE, *(self.filters[member].condition for member in filters)]
             self._statements[form] = Prepared(page_of(column, conditions, descending=descending, marked=marked))
         return self._statements[form]
+
+
+@cache
+def _list_of(resource: Resource, operation: str) -> List:
+    return List(resource, operation)
+
+
+def page(resource: Resource, cx: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the page that the derived List would, for a component's own handler of it, which has looked at the request."""
+    return _list_of(resource, model.list_operation(resource.noun) or "").page(cx, request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from backends.core import errors, tags
 from backends.core.dialects import begins
 from backends.core.prepared import Prepared
 from backends.core.search import facets
+from backends.core.tables import facets as facet_rows
 from backends.core.tables import resources
 
 if TYPE_CHECKING:
@@ -95,6 +96,15 @@ def document_bytes(cx: Context, kind: str, key: str) -> bytes | None:
     """Read a document as it is stored, or None."""
     stored = _DOCUMENT.row(cx.transaction, scope(cx, kind, key=key))
     return None if stored is None else stored[0]
+
+
+def first_with(cx: Context, kind: str, path: str, value: str) -> Row | None:
+    """Read the first row of a kind that has a value at a path that is a facet of it, or None."""
+    is_there = (facet_rows.c.path == path) & (facet_rows.c.text == facets.kept_text(value))
+    having = select(facet_rows.c.resource_id).where(is_there)
+    query = ROW.where(SCOPE, resources.c.id.in_(having)).order_by(resources.c.id).limit(1)
+    stored = cx.db.execute(query, scope(cx, kind)).first()
+    return row_of(stored) if stored is not None else None
 
 
 def children(cx: Context, kind: str, parent_key: str, *, newest_first: bool = False, limit: int = -1) -> Sequence[Row]:

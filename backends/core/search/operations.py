@@ -108,11 +108,16 @@ class Searched:
 
     def type_of(self, path: str) -> str:
         """Return a property's type. ValidationException for one that the kind does not have."""
-        kind = "string" if path.startswith((TAGS, "Metrics.")) else model.type_within(self.record, path)
+        is_free = path.startswith((TAGS, "Metrics.")) or self.is_parameter(path)
+        kind = "string" if is_free else model.type_within(self.record, path)
         kind = kind or model.type_at(f"Describe{self.resource.noun}", path)
         if not kind or kind in {"structure", "list", "map"}:  # Unverified: AWS's wording
             raise errors.validation(f"Unknown property name: {path} is no property of {self.resource.noun}.")
         return kind
+
+    def is_parameter(self, path: str) -> bool:
+        """Return whether a path is that of a trial component's parameter, a text or a number."""
+        return path.startswith("Parameters.") and "Parameters" in self.record.members
 
     def column_of(self, path: str) -> Any:
         """Return the column that holds a property; None where it is a facet."""
@@ -137,6 +142,7 @@ class Searched:
         if path in {"LastModifiedTime", "CreationTime"}:
             return Order(resources.c.modified if path == "LastModifiedTime" else resources.c.created)
         as_number = self.type_of(path) in model.NUMBERS or path.startswith(("Metrics.", "HyperParameters."))
+        as_number = as_number or self.is_parameter(path)
         column = self.column_of(path)
         return Order(column) if column is not None else facet_of(path, as_number=as_number)
 

@@ -1,0 +1,85 @@
+"""Groups of model packages and their policies. Describe and Delete are derived."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from api_specs import model
+from backends.core import errors, listing
+from backends.core.operation import operation
+from backends.core.policy import Kind, PolicyError, parse
+from backends.core.resource import resource
+from backends.core.states import machine
+
+if TYPE_CHECKING:
+    from backends.core.context import Context
+    from backends.core.rows import Row
+
+GROUP = resource(
+    "ModelPackageGroup",
+    arn_path="model-package-group",
+    status_member="ModelPackageGroupStatus",
+    machine=machine(Completed=set()),
+    exists="Model Package Group already exists: {arn}",
+    order="Ascending",
+    filters={"CrossAccountFilterOption": "ModelPackageGroupName"},  # looked at below
+    derives=("Describe", "Delete"),
+)
+POLICY = "policy"
+
+
+@operation("CreateModelPackageGroup")
+def create_model_package_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Store a group. ValidationException for a taken name."""
+    if request.get("ManagedConfiguration"):
+        raise errors.not_implemented("managed storage of model packages (ManagedConfiguration)")
+    row = GROUP.insert(cx, request["ModelPackageGroupName"], request, status="Completed", tag_list=request.get("Tags"))
+    return {"ModelPackageGroupArn": row.arn}
+
+
+@operation("ListModelPackageGroups", is_long=lambda request: "NameContains" in request)
+def list_model_package_groups(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of the account's groups; what other accounts share is nothing here."""
+    if request.get("CrossAccountFilterOption") == "CrossAccount":
+        return {"ModelPackageGroupSummaryList": []}
+    return listing.page(GROUP, cx, {k: v for k, v in request.items() if k != "CrossAccountFilterOption"})
+
+
+@operation("PutModelPackageGroupPolicy")
+def put_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Store a group's resource policy. ValidationException for one that is no policy."""
+    row = _group(cx, request)
+    try:
+        parse(request["ResourcePolicy"], Kind.RESOURCE)
+    except PolicyError as error:
+        raise errors.validation(f"Invalid resource policy: {error}") from error  # Unverified: AWS's wording
+    GROUP.update(cx, row, row.document, hidden={**row.hidden, POLICY: request["ResourcePolicy"]})
+    return {"ModelPackageGroupArn": row.arn}
+
+
+@operation("GetModelPackageGroupPolicy")
+def get_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a group's resource policy. ValidationException for none."""
+    return {"ResourcePolicy": _policy(_group(cx, request))}
+
+
+@operation("DeleteModelPackageGroupPolicy")
+def delete_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Remove a group's resource policy. ValidationException for none."""
+    row = _group(cx, request)
+    _policy(row)
+    GROUP.update(cx, row, row.document, hidden={k: v for k, v in row.hidden.items() if k != POLICY})
+    return {}
+
+
+def _group(cx: Context, request: dict[str, Any]) -> Row:
+    row = GROUP.find(cx, request["ModelPackageGroupName"])
+    if row is None:  # terraform-provider-aws, find.go: what the calls about policies say
+        raise errors.validation(f"Cannot find Model Package Group: {request['ModelPackageGroupName']}")
+    return row
+
+
+def _policy(row: Row) -> str:
+    if POLICY not in row.hidden:
+        raise errors.validation(model.not_found("ModelPackageGroupPolicy")["text"].format(arn=row.arn))
+    return str(row.hidden[POLICY])
