@@ -45,8 +45,8 @@ class Resource:
     `filters`, `sorts`: of its List, a request's member or SortBy value to the path in the document, where the name alone
     does not say it; a filter can also be a condition with a parameter of the member's name. `indexed`: facets that stand in
     the document in another form. `summary`: a summary's members whose names in the document differ. `times`: the members of
-    its two times. `quota`: how many an account and region has. `awaits`: what must be built before one can be made
-    (`notebooks`): until then Create answers 501 and says so, every other verb that there are none.
+    its two times. `quota`: how many an account and region has. `awaits`: what must be built first (`notebooks`): until then
+    Create answers 501 and says so, every other verb that there are none.
     """
 
     noun: str
@@ -203,8 +203,7 @@ class Resource:
         document = {k: v for k, v in members.items() if k in shown}
         if self.arn_member:
             document[self.arn_member] = arn
-        document |= {member: now for member in self.times if member in shown}
-        document |= users.made_by(cx, shown)
+        document |= {member: now for member in self.times if member in shown} | users.made_by(cx, shown)
         if self.status_member:
             document[self.status_member] = status
         made = rows.insert_row(cx, self.noun, Row(0, key, arn, status, now, 1, document, hidden or {}), self.facets)
@@ -264,8 +263,8 @@ class Resource:
     def facets(self) -> Indexed:
         """Which scalars of its documents are facets: all of what Search knows, else what its List filters and sorts by."""
         searched = model.search_record(self.noun) is not None
-        filtered = {path for path in self.filters.values() if isinstance(path, str)}
-        paths = {ALL} if searched else {*filtered, *self.sorts.values(), *self._named_by_filters()}
+        declared = {path for path in (*self.filters.values(), *self.sorts.values()) if isinstance(path, str)}
+        paths = {ALL} if searched else declared | self._named_by_filters()
         columns = {self.arn_member, self.status_member, *self.times}
         if len(self.key_members) == 1:
             columns.add(self.name_member)

@@ -45,7 +45,7 @@ def list_model_package_groups(cx: Context, request: dict[str, Any]) -> dict[str,
     return listing.page(GROUP, cx, {k: v for k, v in request.items() if k != "CrossAccountFilterOption"})
 
 
-@operation("PutModelPackageGroupPolicy")
+@operation("PutModelPackageGroupPolicy", acts_on=("ModelPackageGroup",))
 def put_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store a group's resource policy. ValidationException for one that is no policy."""
     row = _group(cx, request)
@@ -57,13 +57,13 @@ def put_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict
     return {"ModelPackageGroupArn": row.arn}
 
 
-@operation("GetModelPackageGroupPolicy")
+@operation("GetModelPackageGroupPolicy", acts_on=("ModelPackageGroup",))
 def get_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return a group's resource policy. ValidationException for none."""
     return {"ResourcePolicy": _policy(_group(cx, request))}
 
 
-@operation("DeleteModelPackageGroupPolicy")
+@operation("DeleteModelPackageGroupPolicy", acts_on=("ModelPackageGroup",))
 def delete_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove a group's resource policy. ValidationException for none."""
     row = _group(cx, request)

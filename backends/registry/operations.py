@@ -54,7 +54,7 @@ PACKAGE = resource(
 )
 
 
-@operation("CreateModelPackage")
+@operation("CreateModelPackage", acts_on=("ModelPackage", "ModelPackageGroup"))
 def create_model_package(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store a package, or a group's next version. ValidationException for a taken name, both names or none, two sources."""
     for member, what in LATER.items():

@@ -123,12 +123,21 @@ def _resources(cx: Context, request: ServiceRequest) -> Iterator[str]:
 
 
 def _arn(cx: Context, noun: str, given: Mapping[str, Any]) -> str:
-    """Return the ARN of the resource of a noun that a request names; empty where it does not name one whole."""
+    """Return the ARN of the resource of a noun that a request names; empty where it does not name one whole.
+
+    Where an operation says a member in the place of a noun, it is that member's ARN.
+    """
     declared = cx.kernel.resources.get(noun)
+    required = model.key_members(noun) if declared is not None else ()
     members = declared.key_members if declared is not None else (f"{noun}Name",)
+    for name in (noun, declared.arn_member if declared is not None else "", *members, *required):
+        if str(given.get(name, "")).startswith("arn:"):
+            return str(given[name])
     parts = [next((str(given[name]) for name in member.split("|") if name in given), "") for member in members]
-    if parts[-1].startswith("arn:") or not all(parts):
-        return parts[-1] if parts[-1].startswith("arn:") else ""
+    if not all(parts) and len(required) == 1:  # a model package by its name
+        parts = [str(given.get(required[0], ""))]
+    if not all(parts):
+        return ""
     if declared is not None:
         return declared.arn_of(cx, "/".join(parts))
     path = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", noun).lower()

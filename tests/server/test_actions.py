@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # A key of two members, the second of which may be missing.
 USER = resource("UserProfile", arn_path="user-profile", key=("DomainId", "UserProfileName"))
+HERE = "arn:aws:sagemaker:eu-west-1:111122223333:"
 ENDPOINT = {"EndpointName": "One", "EndpointConfigName": "Two"}
 CASES = [
     ("sagemaker", "CreateEndpoint", ENDPOINT, ["endpoint/one", "endpoint-config/two"]),
@@ -32,6 +33,11 @@ CASES = [
     ("sagemaker", "DescribeUserProfile", {"UserProfileName": "Al"}, []),
     ("sagemaker", "CreateFeatureGroup", {"FeatureGroupName": "F"}, ["feature-group/f"]),  # nobody has declared it yet
     ("sagemaker", "ListEndpoints", {"NameContains": "o"}, []),
+    ("sagemaker", "CreateModelPackage", {"ModelPackageGroupName": "G"}, ["model-package-group/g"]),
+    ("sagemaker", "CreateModelPackage", {"ModelPackageName": "P"}, ["model-package/p"]),
+    ("sagemaker", "UpdateModelPackage", {"ModelPackageArn": f"{HERE}model-package/g/1"}, ["model-package/g/1"]),
+    ("sagemaker", "DeleteModelPackage", {"ModelPackageName": "G/1"}, ["model-package/g/1"]),
+    ("sagemaker", "PutModelPackageGroupPolicy", {"ModelPackageGroupName": "G"}, ["model-package-group/g"]),
 ]
 
 
@@ -45,13 +51,13 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "given", "paths"), CASES, ids=[f"{case[1]}-{len(case[2])}" for case in CASES]
+    ("service", "operation", "given", "paths"), CASES, ids=[f"{case[1]}-{'-'.join(case[2])}" for case in CASES]
 )
 def test_a_request_is_authorized_on_what_it_acts_on(
     kernel: Kernel, service: str, operation: str, given: dict[str, Any], paths: list[str]
 ) -> None:
     cx = kernel.context("111122223333", "eu-west-1")
     requested = authorizations(cx, ServiceRequest(service, operation, given))
-    arns = [f"arn:aws:sagemaker:eu-west-1:111122223333:{path}" for path in paths]
+    arns = [f"{HERE}{path}" for path in paths]
     assert [each.resource for each in requested] == (arns or ["*"])
     assert {each.action for each in requested} == {f"sagemaker:{operation}"}
