@@ -11,6 +11,7 @@ from api_specs import model
 from backends.core import errors, listing
 from backends.core.lifecycle import transition
 from backends.core.operation import Operation
+from backends.core.paging import binding_of, read_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,11 @@ def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operatio
                 "sagemaker", name, partial(handler, resource), reads=verb == "Describe", waits=False, noun=resource.noun
             )
     name = model.list_operation(resource.noun) or ""
-    if "List" in resource.derives and name and name not in written:
+    if "List" not in resource.derives or not name or name in written:
+        return
+    if resource.awaits:
+        yield Operation("sagemaker", name, partial(empty, name), reads=True, waits=False, noun=resource.noun)
+    else:
         own = listing.List(resource, name)
         yield Operation("sagemaker", name, own.page, reads=True, waits=False, noun=resource.noun, is_long=own.is_long)
 
@@ -52,6 +57,13 @@ def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operatio
 def refuse(resource: Resource, cx: Context, request: dict[str, Any]) -> None:  # noqa: ARG001 - a handler's parameters
     """Raise NotImplemented (501): what a resource's status promises is not built yet."""
     raise errors.not_implemented(f"sagemaker:Create{resource.noun}, which waits for {resource.awaits}")
+
+
+def empty(operation: str, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a page with nothing on it. ValidationException for a token that no page gave."""
+    if "NextToken" in request:
+        read_token(cx, request["NextToken"], binding_of(operation, request))
+    return {model.summary_shape(operation)[0]: []}
 
 
 def named(resource: Resource, cx: Context, request: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ class Kind:
     `request(name, parent)`: what Create is asked for, the smallest that is good, where `parent` is the identity of a living one of
     `parent`'s kind (empty without). `identity`: how Describe is asked, of the request with the answer; without, those members that
     Describe requires. `named`: whether the caller names it, so that a second of the name is refused. `update`: members that
-    Update takes and Describe then shows. `unlike`: members of the request that Describe shows otherwise. `found_by`: Search's
+    Update takes and Describe then shows; `updated`: as it shows them, where it does not show them so. `unlike`: members of the request that Describe shows otherwise. `found_by`: Search's
     name of the member that has the name. `holds`: whether a living child refuses its deletion; else it goes with its
     children. `listing`: what its List must be asked for besides. `delete`: what Delete must be asked for besides.
     `reused`: whether the key of a deleted one may be used again.
@@ -32,6 +32,7 @@ class Kind:
     identity: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     named: bool = True
     update: Mapping[str, Any] = field(default_factory=dict)
+    updated: Mapping[str, Any] = field(default_factory=dict)
     unlike: frozenset[str] = frozenset()
     found_by: str = ""
     holds: bool = False

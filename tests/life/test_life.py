@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,11 +41,10 @@ class Living:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory() as folder:
-        running = Server(Path(folder), load_components())
-        yield running
-        running.stop()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("life"), load_components())
+    yield running
+    running.stop()
 
 
 class Life(RuleBasedStateMachine):
@@ -94,7 +91,7 @@ class Life(RuleBasedStateMachine):
             return
         if living := self.one_of(data, self.alive):
             self.server.call(f"Update{self.kind.noun}", **living.identity, **self.kind.update)
-            living.shown |= self.kind.update
+            living.shown |= self.kind.updated or self.kind.update
         if (deleted := self.one_of(data, self.gone)) and not self.is_back(deleted):
             request = {**deleted.identity, **self.kind.update}
             assert code(lambda: self.server.call(f"Update{self.kind.noun}", **request)) in MISSING

@@ -1,0 +1,1 @@
+"""Notebooks: what stands beside the instances."""

@@ -1,0 +1,1 @@
+"""Recommender: the workloads that models are measured with."""
