@@ -125,14 +125,18 @@ class Database:
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run a unit of work in a transaction and return after its commit. Its exception rolls back only itself."""
-        loop = asyncio.get_running_loop()
         if self._pool is not None:
-            result, after = await loop.run_in_executor(self._pool, self._write_here, work)
-            _run_all(after)
-            return result
-        future: asyncio.Future[T] = loop.create_future()
+            return await asyncio.shield(self._write_in_pool(work))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._enqueue(work, future)
         return await future
+
+    async def _write_in_pool(self, work: Callable[[Transaction], T]) -> T:
+        """Write in a thread. A caller that goes away takes back nothing, also where no thread has begun yet: as on SQLite."""
+        assert self._pool is not None
+        result, after = await asyncio.get_running_loop().run_in_executor(self._pool, self._write_here, work)
+        _run_all(after)
+        return result
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a unit of work that only reads."""
