@@ -37,6 +37,8 @@ COMPONENTS = (
     "backends.hyperpod.operations",
     "backends.training_plans.operations",
     "backends.partner_apps.operations",
+    "backends.experiments.components",
+    "backends.experiments.operations",
     "backends.aws.sts",
     "backends.aws.iam.access_keys",
     "backends.aws.iam.account",

@@ -25,7 +25,7 @@ from backends.core.search.facets import kept_text
 from backends.core.tables import facets, resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Select
 
@@ -75,11 +75,11 @@ class List:
 
     def __post_init__(self) -> None:
         members = [m for m in model.input_members(self.operation) if m not in PAGING | ORDER]
-        self.filters = {member: self._filter(member) for member in members}
+        self.filters = {m: self._filter(m) for m in members if self.resource.filters.get(m) != ""}
         self.sorts = {value: self._sort(value) for value in model.enum_of(self.operation, "SortBy")}
 
-    def page(self, cx: Context, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return one page of summaries, and NextToken while there is more."""
+    def page(self, cx: Context, request: Mapping[str, Any], among: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return one page of summaries (`among`: of these keys only), and NextToken while there is more."""
         resource = self.resource
         descending = request.get("SortOrder", resource.order) == "Descending"
         size = request.get("MaxResults", DEFAULT_PAGE)
@@ -91,8 +91,11 @@ class List:
         binding = binding_of(self.operation, request)
         if "NextToken" in request:
             values["mark"], values["mark_id"] = read_token(cx, request["NextToken"], binding)
-        statement = self._statement(request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request)
-        stored = statement.rows(cx.transaction, values)
+        form = request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request
+        if among is None:
+            stored = self._statement(*form).rows(cx.transaction, values)
+        else:
+            stored = cx.db.execute(self._query(*form, resources.c.key.in_(among)), values).all()
         documents = [orjson.loads(document) for _, _, document in stored[:size]]
         if filters_after:
             documents = [doc for doc in documents if doc.get(resource.status_member) == request["StatusEquals"]]
@@ -118,8 +121,6 @@ class List:
     def _filter(self, member: str) -> Filter:
         resource = self.resource
         about = resource.filters.get(member)
-        if about is not None and not isinstance(about, str):
-            return Filter(about, str)
         if about is None:
             about = filtered_member(member)
             if (known := self._known_filter(member, about)) is not None:
@@ -176,14 +177,18 @@ class List:
         kind = model.type_at(f"Describe{self.resource.noun}", path)
         return facet_of(path, as_number=kind in model.NUMBERS)
 
-    def _statement(self, sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool) -> Prepared:
+    def _statement(self, *form: Any) -> Prepared:
         """Write a page's query once for each form of it: SQLAlchemy takes longer to write one than SQLite to answer it."""
-        form = sort_by, filters, descending, marked
         if form not in self._statements:
-            column = self.sorts.get(sort_by, Order(resources.c.created))
-            conditions = [SCOPE, *(self.filters[member].condition for member in filters)]
-            self._statements[form] = Prepared(page_of(column, conditions, descending=descending, marked=marked))
+            self._statements[form] = Prepared(self._query(*form))
         return self._statements[form]
+
+    def _query(
+        self, sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool, *more: ColumnElement[bool]
+    ) -> Select[Any]:
+        column = self.sorts.get(sort_by, Order(resources.c.created))
+        conditions = [SCOPE, *(self.filters[member].condition for member in filters), *more]
+        return page_of(column, conditions, descending=descending, marked=marked)
 
 
 @cache
@@ -191,9 +196,11 @@ def _list_of(resource: Resource, operation: str) -> List:
     return List(resource, operation)
 
 
-def page(resource: Resource, cx: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+def page(
+    resource: Resource, cx: Context, request: Mapping[str, Any], among: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Return the page that the derived List would, for a component's own handler of it, which has looked at the request."""
-    return _list_of(resource, model.list_operation(resource.noun) or "").page(cx, request)
+    return _list_of(resource, model.list_operation(resource.noun) or "").page(cx, request, among)
 
 
 @dataclass(frozen=True, slots=True)

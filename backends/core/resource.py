@@ -43,7 +43,7 @@ class Resource:
     shows. `exists`: the sentence for a key that is taken, with `{arn}` and `{name}`; `stopped`: the one for a Stop of
     what has ended, with `{status}` too. `derives`: the verbs whose operations are derived where no handler is written.
     `filters`, `sorts`: of its List, a request's member or SortBy value to the path in the document, where the name alone
-    does not say it; a filter can also be a condition with a parameter of the member's name. `indexed`: facets that stand in
+    does not say it; an empty path where the List's own handler looks at the member. `indexed`: facets that stand in
     the document in another form. `summary`: a summary's members whose names in the document differ. `times`: the members of
     its two times. `quota`: how many an account and region has. `awaits`: what must be built first (`notebooks`): until then
     Create answers 501 and says so, every other verb that there are none.
@@ -63,7 +63,7 @@ class Resource:
     order: str = "Descending"
     pages_before_status: bool = False
     derives: tuple[str, ...] = ("Describe", "List", "Delete")
-    filters: Mapping[str, Any] = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)
     sorts: Mapping[str, str] = field(default_factory=dict)
     indexed: Callable[[Mapping[str, Any]], Iterable[tuple[str, Any]]] | None = None
     summary: Mapping[str, str] = field(default_factory=dict)
@@ -263,8 +263,7 @@ class Resource:
     def facets(self) -> Indexed:
         """Which scalars of its documents are facets: all of what Search knows, else what its List filters and sorts by."""
         searched = model.search_record(self.noun) is not None
-        declared = {path for path in (*self.filters.values(), *self.sorts.values()) if isinstance(path, str)}
-        paths = {ALL} if searched else declared | self._named_by_filters()
+        paths = {ALL} if searched else {*self.filters.values(), *self.sorts.values(), *self._named_by_filters()}
         columns = {self.arn_member, self.status_member, *self.times}
         if len(self.key_members) == 1:
             columns.add(self.name_member)

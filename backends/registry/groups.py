@@ -22,7 +22,7 @@ GROUP = resource(
     machine=machine(Completed=set()),
     exists="Model Package Group already exists: {arn}",
     order="Ascending",
-    filters={"CrossAccountFilterOption": "ModelPackageGroupName"},  # looked at below
+    filters={"CrossAccountFilterOption": ""},
     derives=("Describe", "Delete"),
 )
 POLICY = "policy"
@@ -42,7 +42,7 @@ def list_model_package_groups(cx: Context, request: dict[str, Any]) -> dict[str,
     """Return a page of the account's groups; what other accounts share is nothing here."""
     if request.get("CrossAccountFilterOption") == "CrossAccount":
         return {"ModelPackageGroupSummaryList": []}
-    return listing.page(GROUP, cx, {k: v for k, v in request.items() if k != "CrossAccountFilterOption"})
+    return listing.page(GROUP, cx, request)
 
 
 @operation("PutModelPackageGroupPolicy", acts_on=("ModelPackageGroup",))

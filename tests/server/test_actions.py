@@ -37,6 +37,12 @@ CASES = [
     ("sagemaker", "CreateModelPackage", {"ModelPackageName": "P"}, ["model-package/p"]),
     ("sagemaker", "UpdateModelPackage", {"ModelPackageArn": f"{HERE}model-package/g/1"}, ["model-package/g/1"]),
     ("sagemaker", "DeleteModelPackage", {"ModelPackageName": "G/1"}, ["model-package/g/1"]),
+    (
+        "sagemaker",
+        "AssociateTrialComponent",
+        {"TrialName": "T", "TrialComponentName": "C"},
+        ["experiment-trial/T", "experiment-trial-component/C"],
+    ),
     ("sagemaker", "PutModelPackageGroupPolicy", {"ModelPackageGroupName": "G"}, ["model-package-group/g"]),
 ]
 
