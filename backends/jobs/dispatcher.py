@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from backends.jobs.run import Driver
 
 log = logging.getLogger(__name__)
-RETRY_S = 5.0
+RETRY_S, LONGEST_RETRY_S = 5.0, 600.0
 MAX_FAILURES = 3
+MOST_FAILURES = 12
+"""After MAX_FAILURES a job's resource is failed; where that fails too, its driver is left after MOST_FAILURES (50 minutes)."""
 GOOD_RUN_S = 60.0
 CLOCK_S = 0.5
 """How often the account's clocks are read for waiting jobs that have a time limit."""
@@ -40,7 +42,10 @@ BATCH = 500
 
 @dataclass(slots=True)
 class _Entry:
-    """A waiting job. `wanted`: somebody notified it while it was looked at. `error`: it is in no line, but to be refused."""
+    """A waiting job. `wanted`: somebody notified it while it was looked at. `error`: it is in no line, but to be refused.
+
+    `failures`: how often in a row it could not be looked at, or refused.
+    """
 
     row: Any
     driver: Driver
@@ -48,6 +53,7 @@ class _Entry:
     deadline: float | None = None
     looking: bool = False
     wanted: bool = False
+    failures: int = 0
 
 
 class Dispatcher:
@@ -302,13 +308,16 @@ class Dispatcher:
             if rows:
                 run = Run(self._kernel, rows[0])
                 entry.deadline = work(run)
+            entry.failures = 0
         except ServerStopping:
             return
         except Exception:
             if self._closed.is_set():
                 return
-            log.exception("waiting job %s could not be looked at; it is tried again", entry.row.id)
-            entry.deadline = self._kernel.clocks.now(entry.row.account) + RETRY_S
+            if not entry.failures:
+                log.exception("waiting job %s could not be looked at; it is tried again and again", entry.row.id)
+            entry.failures += 1
+            entry.deadline = self._kernel.clocks.now(entry.row.account) + _pause_s(entry.failures)
         with self._lock:
             entry.looking = False
             if run is None or run.is_finished:
@@ -335,11 +344,12 @@ class Dispatcher:
                 except Exception as error:
                     if self._closed.is_set():
                         return
-                    log.exception("driving %s failed", job)
                     failures = 1 if time.monotonic() - began > GOOD_RUN_S else failures + 1
-                    if failures >= MAX_FAILURES and self._give_up(job, error):
+                    if failures <= MAX_FAILURES:
+                        log.exception("driving %s failed", job)
+                    if failures >= MAX_FAILURES and self._give_up(job, error, failures):
                         return
-                    self._closed.wait(RETRY_S * failures)
+                    self._closed.wait(_pause_s(failures))
                 else:
                     return
         finally:
@@ -376,16 +386,23 @@ class Dispatcher:
         driver.drive(run)
         return run.phase == QUEUED and not run.is_finished
 
-    def _give_up(self, job: str, error: Exception) -> bool:
-        """End the resource through its component; False when that fails too."""
+    def _give_up(self, job: str, error: Exception, failures: int) -> bool:
+        """End the resource through its component, or leave it; return whether its driver is done. Logged once each."""
         run, _ = self._running[job]
         if run is None:  # not even its row could be read
             return False
         try:
             self._drivers[run.kind].fail(run, f"InternalServerError: {type(error).__name__}: {error}")
         except Exception:
-            log.exception("%s could not be failed; it is tried again", job)
-            return False
+            if failures == MAX_FAILURES:
+                log.exception("%s could not be failed; it is tried again, less and less often", job)
+            if failures < MOST_FAILURES:
+                return False
+            log.error("%s is left until something is asked of it, or the server starts again", job)  # noqa: TRY400
         if not run.is_finished:
             self._abandoned[run.arn] = job
         return True
+
+
+def _pause_s(failures: int) -> float:
+    return min(RETRY_S * 2.0 ** min(failures - 1, 30), LONGEST_RETRY_S)

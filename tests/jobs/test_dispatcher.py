@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from backends.core.kernel import Kernel
 from backends.core.settings import Settings
 from backends.core.tables import jobs
-from backends.jobs import queue
+from backends.jobs import dispatcher, queue
 from backends.jobs.admission import Allotment, ResourceRequest
 from backends.jobs.run import drives
 
@@ -83,9 +83,15 @@ class Work:
                 raise ValueError(run.state["name"])
             return {run.id: Allotment(run.cx.account, 1, ())}
 
+        def fail(run: Run, _: str) -> None:
+            if self.failures:
+                self.log.append(("could not fail", run.state["name"]))
+                raise OSError(self.failures.pop())
+            finish(run, "failed")
+
         marked = drives(
             "toy",
-            fail=lambda run, _: finish(run, "failed"),
+            fail=fail,
             request=request,
             refuse=refuse,
             look=look,
@@ -209,6 +215,28 @@ def test_a_driver_that_fails_again_and_again_ends_its_job(
     run_kernel(work, test)
 
 
+def test_a_job_that_cannot_be_failed_is_tried_with_pauses_logged_once_and_left(
+    run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("backends.jobs.dispatcher.RETRY_S", 0.001)
+    monkeypatch.setattr("backends.jobs.dispatcher.LONGEST_RETRY_S", 0.01)
+    work = Work()
+    work.failures = [*["full"] * (dispatcher.MOST_FAILURES - dispatcher.MAX_FAILURES + 1)]
+
+    async def test(kernel: Kernel) -> None:
+        await add(kernel, "bad", fails=True)
+        await until(lambda: not work.failures and "is left until" in caplog.text)
+        await until(lambda: not queue.DISPATCHER.of(kernel).overview())  # it holds no place and no thread
+        assert len(work.names("started")) == dispatcher.MOST_FAILURES
+        assert (caplog.text.count("could not be failed"), caplog.text.count("driving toy-")) == (1, 3)
+        arn = await kernel.context(ACCOUNT, REGION).read(lambda cx: cx.db.execute(select(jobs.c.arn)).scalar_one())
+        queue.DISPATCHER.of(kernel).notify(arn)
+        await until(lambda: work.names("failed") == ["bad"])
+
+    run_kernel(work, test)
+    assert [dispatcher._pause_s(failures) for failures in (1, 2, 3, 5000)] == [0.001, 0.002, 0.004, 0.01]
+
+
 def test_a_job_that_no_machine_like_this_can_run_is_refused(run_kernel: Callable[..., Any]) -> None:
     work = Work()
 
@@ -280,7 +308,9 @@ def test_what_an_earlier_version_left_does_not_keep_the_next_from_starting(
     run_kernel(again, second)
 
 
-def test_a_refusal_that_fails_is_tried_again(run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_that_fails_is_tried_again_and_logged_once(
+    run_kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("backends.jobs.dispatcher.RETRY_S", 0.01)
     work = Work()
     work.failures = ["once", "twice"]
@@ -290,6 +320,7 @@ def test_a_refusal_that_fails_is_tried_again(run_kernel: Callable[..., Any], mon
         await until(lambda: work.names("refused") == ["greedy"])
 
     run_kernel(work, test)
+    assert caplog.text.count("could not be looked at") == 1
 
 
 def test_a_machine_without_a_thread_left_loses_no_job_and_no_place(
