@@ -61,12 +61,23 @@ def is_below(column: Any, parameter: str) -> ColumnElement[bool]:
 
 def contains(column: Any, parameter: str) -> ColumnElement[bool]:
     """Return whether a text column contains a parameter, of any case; the value is to be written by `like_pattern`."""
-    condition: ColumnElement[bool] = func.lower(column).like(bindparam(parameter, type_=Text), escape="/")
-    return condition
+    return folded(column).like(bindparam(parameter, type_=Text), escape="/")
+
+
+def folded(column: Any) -> ColumnElement[str]:
+    """Return a text column without its case: `lower` folds what is ASCII, on both; what is not stands folded beside it."""
+    lower: ColumnElement[str] = func.lower(column)
+    beside = column.table.c.get("folded")
+    return lower if beside is None else func.coalesce(beside, lower)
+
+
+def fold(text: str) -> str | None:
+    """Return what is stored as `folded` beside a text; None where it is all ASCII."""
+    return None if text.isascii() else text.casefold()
 
 
 def like_pattern(text: str) -> str:
-    """Write the LIKE pattern of a part of a text, in lower case."""
+    """Write the LIKE pattern of a part of a text, without its case."""
     for special in "/%_":
         text = text.replace(special, f"/{special}")
-    return f"%{text.lower()}%"
+    return f"%{text.casefold()}%"

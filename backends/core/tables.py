@@ -64,6 +64,7 @@ facets = Table(
     Column("place", Integer, primary_key=True),
     Column("item", Integer, nullable=False),
     Column("number", Double),
+    Column("folded", Text),
     sqlite_with_rowid=False,
 )
 Index(
@@ -145,6 +146,7 @@ tags = Table(
     Column("arn", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
+    Column("folded", Text),
 )
 
 events = Table(

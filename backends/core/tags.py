@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select
 
 from backends.core import errors
+from backends.core.dialects import fold
 from backends.core.prepared import Prepared
 from backends.core.tables import tags
 
@@ -36,7 +37,7 @@ def put(cx: Context, arn: str, tag_list: Sequence[Any]) -> dict[str, str]:
         raise errors.validation(f"The resource {arn} may have at most {MAX_TAGS} tags.")
     if given:
         remove(cx, arn, list(given))
-        cx.db.execute(insert(tags), [{"arn": arn, "key": k, "value": v} for k, v in given.items()])
+        cx.db.execute(insert(tags), [{"arn": arn, "key": k, "value": v, "folded": fold(v)} for k, v in given.items()])
     return merged
 
 

@@ -133,6 +133,18 @@ def test_points_of_before_are_still_there(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_tags_of_before_are_folded(tmp_path: Path) -> None:
+    """Migration core_0004 writes the tags' texts without their case where they are not ASCII."""
+    engine = engine_for(f"sqlite:///{tmp_path / 'state.db'}", "process")
+    schema.upgrade(engine, "core_0003")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO tags (arn, key, value) VALUES ('a', 'k', 'Straße'), ('a', 'l', 'Red')"))
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT folded FROM tags ORDER BY key")).scalars().all() == ["strasse", None]
+    engine.dispose()
+
+
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
 def test_accepted_invocations_are_promised_work_and_come_back(tmp_path: Path, where: str) -> None:
     """Migration endpoints_0001 carries the rows over, in their order."""

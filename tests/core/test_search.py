@@ -204,6 +204,23 @@ def test_search_finds_what_an_expression_is_true_of(
     assert results == [f"job-{n}" for n, document in enumerate(stored) if is_true(document, expression)]
 
 
+FOLDED = "sSßẞ\u017féÉeΣ\u03c3ςkK\u212a%_"
+"""Letters that are the same but for their case, ASCII's among them: long s, sharp s, sigmas, the sign of Kelvin."""
+
+
+@given(st.text(st.sampled_from(FOLDED), max_size=4), st.text(st.sampled_from(FOLDED), min_size=1, max_size=2))
+@settings(max_examples=40)
+def test_contains_folds_case_in_every_script(kernel: Kernel, stored: str, wanted: str) -> None:
+    cx = kernel.context(f"{next(accounts):012d}", REGION)
+    document = {"HyperParameters": {"eye": stored}, "TrainingJobStatus": "Failed", "tag": stored}
+    cx.write(lambda inside: store(inside, "job", document))
+    for name in ("HyperParameters.eye", "Tags.colour"):
+        condition = {"Name": name, "Operator": "Contains", "Value": wanted}
+        request = {"Resource": "TrainingJob", "SearchExpression": {"Filters": [condition]}}
+        results = cx.look(lambda inside, request=request: operations.search(inside, request))["Results"]  # type: ignore[misc]
+        assert bool(results) is (wanted.casefold() in stored.casefold()), (name, stored, wanted)
+
+
 def test_what_changes_and_goes_is_found_as_it_is(kernel: Kernel) -> None:
     cx = kernel.context(ACCOUNT, REGION)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete
 
+from backends.core.dialects import fold
 from backends.core.prepared import Prepared, PreparedRows
 from backends.core.tables import facets
 
@@ -33,7 +34,7 @@ LONGEST_KEPT, KEPT = 256, 160
 """Texts longer than the first count as far as the second goes, and as a whole: PostgreSQL's keys have at most 2,704 bytes."""
 MAX_FACETS = 1000
 _KEY = ("path", "text", "resource_id", "place")
-_INSERT = PreparedRows(facets, (*_KEY, "item", "number"))
+_INSERT = PreparedRows(facets, (*_KEY, "item", "number", "folded"))
 _DELETE = Prepared(delete(facets).where(*(facets.c[name] == bindparam(f"of_{name}") for name in _KEY)))
 
 
@@ -127,5 +128,8 @@ def store(tx: Transaction, resource_id: int, old: Facets, new: Facets) -> None:
     if added:
         _INSERT.run(
             tx,
-            [(path, text, resource_id, place, item, number) for (path, place), (item, text, number) in added],
+            [
+                (path, text, resource_id, place, item, number, fold(text))
+                for (path, place), (item, text, number) in added
+            ],
         )

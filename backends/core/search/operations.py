@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import and_, func, not_, or_, select
+from sqlalchemy import and_, not_, or_, select
 
 from api_specs import model
 from backends.core import errors, tags
-from backends.core.dialects import like_pattern
+from backends.core.dialects import folded, like_pattern
 from backends.core.listing import Order, facet_of, page_of
 from backends.core.operation import operation
 from backends.core.paging import binding_of, read_token, write_token
@@ -260,7 +260,7 @@ def _compared(text: Any, number: Any, kind: str, criterion: Mapping[str, Any]) -
         condition: Condition = getattr(number, ORDERED[operator])(_number(kind, value, criterion))
         return condition
     if operator == "Contains":
-        return func.lower(text).like(like_pattern(value), escape="/")
+        return folded(text).like(like_pattern(value), escape="/")
     values: list[Any] = [part.strip() for part in value.split(",")] if operator == "In" else [value]
     stored = number if kind in model.NUMBERS else text
     if kind in model.NUMBERS:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backends.core.db import Transaction
     from backends.core.resource import Resource
 
-FORM = 2
+FORM = 3
 """The number of the form in which facets are written; another one writes all of them anew."""
 BATCH = 1000
 
