@@ -39,6 +39,8 @@ COMPONENTS = (
     "backends.partner_apps.operations",
     "backends.experiments.components",
     "backends.experiments.operations",
+    "backends.lineage.associations",
+    "backends.lineage.operations",
     "backends.aws.sts",
     "backends.aws.iam.access_keys",
     "backends.aws.iam.account",

@@ -43,6 +43,12 @@ CASES = [
         {"TrialName": "T", "TrialComponentName": "C"},
         ["experiment-trial/T", "experiment-trial-component/C"],
     ),
+    (
+        "sagemaker",
+        "AddAssociation",
+        {"SourceArn": f"{HERE}artifact/1", "DestinationArn": f"{HERE}context/c"},
+        ["artifact/1", "context/c"],
+    ),
     ("sagemaker", "PutModelPackageGroupPolicy", {"ModelPackageGroupName": "G"}, ["model-package-group/g"]),
 ]
 
