@@ -1,6 +1,6 @@
 """One job in containers, from admitted to recorded, whatever kind it is. Read `drive` top to bottom.
 
-A component derives from `ContainerJob` what differs (its document, what lies in the containers' directories, the words of
+A component derives from `ContainerJob` what differs (`container_kind.py`: its document, what lies in the containers' directories, the words of
 its statuses, what is brought home) and registers it by `@drives_containers(kind)`. Each phase is saved before the step it
 names, so that a server that is killed anywhere resumes there: a prepared job is prepared again, a running one is adopted,
 an ended one is collected again, and the last status is written once.
@@ -8,31 +8,23 @@ an ended one is collected again, and the last status is written once.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.core import errors, keys
-from backends.core.instances import Instance, instance
-from backends.core.lifecycle import transition
-from backends.core.objects import role_access
 from backends.jobs import channels, logs, places, specify
 from backends.jobs.admission import Allotment, ResourceRequest
+from backends.jobs.container_kind import ContainerKind, JobEnded, JobGone, directory_of
 from backends.jobs.run import QUEUED, Driver
 from backends.jobs.runners.base import Handle, StartError
-from backends.jobs.spec import Exit, HostSpec, Pipe, Sync
+from backends.jobs.spec import Exit
 from backends.jobs.supervisor import beneath
 from backends.jobs.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from backends.core.context import Context
-    from backends.core.resource import Resource
     from backends.core.rows import Row
-    from backends.jobs.admission import CapacityError
-    from backends.jobs.opt_ml import Host
     from backends.jobs.run import Run
     from backends.jobs.runners.base import Runner
     from backends.jobs.spec import JobSpec
@@ -41,127 +33,8 @@ POLL_S = 0.25
 STOP_GRACE_S = 120.0
 
 
-class JobEnded(Exception):  # noqa: N818 - how a job ends before or instead of its container
-    """The job is over; `verdict` says how."""
-
-    def __init__(self, how: Verdict) -> None:
-        super().__init__(how.reason)
-        self.verdict = how
-
-
-class JobGone(Exception):  # noqa: N818
-    """The job's resource was deleted or reset; there is nothing left to drive."""
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    """What a document asks for, with defaults filled in. Times are seconds.
-
-    `mode`: the argument that a container without entrypoint and arguments gets (`train`), or none. `attempts`: how often a
-    job that failed for a reason of the service's is tried again.
-    """
-
-    name: str
-    role: str
-    hosts: tuple[Host, ...]
-    image: str
-    mode: str
-    entrypoint: tuple[str, ...] | None
-    arguments: tuple[str, ...]
-    isolated: bool
-    volume_bytes: int | None
-    max_runtime_s: float
-    max_wait_s: float | None = None
-    max_pending_s: float | None = None
-    attempts: int = 0
-    instances: tuple[Instance, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "instances", tuple(instance(host.instance_type) for host in self.hosts))
-
-    def request(self, *, use_gpus: bool) -> ResourceRequest:
-        """Return what the job needs of this machine."""
-        return ResourceRequest(len(self.hosts), sum(kind.gpus for kind in self.instances) if use_gpus else 0)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What was laid out for a job: its hosts with their mounts, its pipes, the directories that are mirrored."""
-
-    hosts: tuple[HostSpec, ...]
-    pipes: tuple[Pipe, ...] = ()
-    sync: tuple[Sync, ...] = ()
-
-
-class ContainerJob(ABC):
-    """The steps of one job and what they share. State that must survive the server is in `run.state`."""
-
-    resource: ClassVar[Resource]
-    download_failed: ClassVar[str] = "ClientError: Data download failed:{}"
-    upload_failed: ClassVar[str] = "ClientError: Artifact upload failed:{}"
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.row = self._row()
-        self.document = self.row.document
-        self.spec = self.read()
-        self.to = self.destination()
-        self.as_role = role_access.as_role(run.cx, self.spec.role)
-        self.attempt: int = run.state.get("attempt", 1)
-        self.directory = directory_of(run, self.attempt)
-
-    # -- what differs between kinds
-
-    @abstractmethod
-    def read(self) -> ContainerSpec:
-        """Read what `self.document` asks for."""
-
-    @abstractmethod
-    def destination(self) -> logs.Destination:
-        """Return where the job's lines and metrics go."""
-
-    @abstractmethod
-    def lay_out(self, runner: Runner) -> Layout:
-        """Write what each host finds in its directories. DataError for input that cannot be delivered."""
-
-    @abstractmethod
-    def variables(self) -> Mapping[str, str]:
-        """Return the component's own variables of every host, then the request's."""
-
-    @abstractmethod
-    def failure(self, code: int, is_out_of_memory: bool) -> str:
-        """Word the reason of a container that failed."""
-
-    @abstractmethod
-    def collect(self, how: Verdict) -> dict[str, Any]:
-        """Bring home what the containers left; return what Describe shows of it. AwsError where it cannot be stored."""
-
-    @abstractmethod
-    def finish(self, cx: Context, row: Row, how: Verdict, changes: dict[str, Any]) -> None:
-        """Write the last status."""
-
-    def show(self, cx: Context, row: Row, progress: str) -> Row:  # noqa: ARG002
-        """Show how far a job in progress is: `waiting`, `preparing`, `running`, `collecting`, `retrying`."""
-        return row
-
-    def review(self, how: Verdict) -> Verdict:
-        """Return the verdict, or another where what the containers left says so; called before anything is collected."""
-        return how
-
-    def stopping(self, cx: Context, row: Row) -> None:
-        """Show that the service itself stops the job, whose time is up."""
-        transition(cx, self.resource, row, "Stopping")
-
-    def tend(self, runner: Runner, handle: Handle) -> None:  # noqa: B027 - nothing, for most kinds
-        """Carry over what the containers write while they run, besides their logs; called every moment and at the end."""
-
-    # -- the steps
-
-    def _row(self) -> Row:
-        row = self.run.cx.look(lambda cx: self.resource.find_arn(cx, self.run.arn))
-        if row is None:
-            raise JobGone
-        return row
+class ContainerJob(ContainerKind):
+    """The steps of one job and what they share."""
 
     def check(self) -> None:
         """Stop between two steps: the server stops, or the user asked for it before the container ran."""
@@ -171,7 +44,7 @@ class ContainerJob(ABC):
 
     def _stop_wanted(self) -> bool:
         if self.run.was_notified():
-            self.row = self._row()
+            self.row = self.read_row()
         return self.row.status == "Stopping"
 
     def _show(self, progress: str) -> None:
@@ -224,9 +97,6 @@ class ContainerJob(ABC):
             raise JobEnded(Verdict.failed(f"{error.code}: {error.message}")) from error
         self.run.save("running")
         self._show("running")
-
-    def before_start(self, spec: JobSpec) -> None:  # noqa: B027 - nothing, for most kinds
-        """Check, at the last moment, what others may have changed since it was laid out. DataError."""
 
     def _find_place(self) -> places.Place:
         gpus = bool(self.run.state["gpus"])
@@ -281,7 +151,7 @@ class ContainerJob(ABC):
                 self.run.save("ending", exit=end.to_json())
                 return
             self.run.check()
-            self._row()  # gone when its account was reset
+            self.read_row()  # gone when its account was reset
             self._enforce(runner, handle)
 
     def _enforce(self, runner: Runner, handle: Handle) -> None:
@@ -307,7 +177,7 @@ class ContainerJob(ABC):
         runner, handle = self._runner(), self._handle()
         logs.pump_all(self.run, runner, handle, self.to)
         self.tend(runner, handle)
-        self.row = self._row()
+        self.row = self.read_row()
         cause = self.run.state.get("stop_cause") or ("Stopped" if self.row.status == "Stopping" else None)
         how = verdict(Exit.from_json(self.run.state["exit"]), cause, self.failure)
         if how.is_ours and self.attempt <= self.spec.attempts:
@@ -343,18 +213,6 @@ class ContainerJob(ABC):
 
         self.run.cx.write(work)
         forget(self.run)
-
-    def capacity_error(self, error: CapacityError) -> Verdict:
-        """Return the verdict of a job that asks for more than this machine has."""
-        kinds = ", ".join(sorted({kind.name for kind in self.spec.instances if kind.gpus}))
-        return Verdict.failed(
-            f"CapacityError: {kinds} asks for {error}. Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU."
-        )
-
-
-def directory_of(run: Run, attempt: int) -> Path:
-    """Return the directory of one attempt of a job."""
-    return run.kernel.settings.data_dir / "jobs" / run.id / f"attempt-{attempt}"
 
 
 def forget(run: Run) -> None:

@@ -1,6 +1,6 @@
 """The service of one resource, from its creation to its deletion, whatever kind it is. Read `ServiceJob.step`.
 
-A component derives from `ServiceJob` what differs (its image, its directories, its health, the words of its statuses) and
+A component derives from `ServiceJob` what differs (`service_kind.py`: its image, its directories, its health, the words of its statuses) and
 registers it by `@drives_service(kind)`. What the resource's status asks for is compared with what runs, and the next step
 is done; each step bears being done twice, so that a server that is killed anywhere resumes there.
 
@@ -11,9 +11,7 @@ it again.
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.core.lifecycle import transition
 from backends.jobs import places, service
@@ -22,110 +20,29 @@ from backends.jobs.queue import DISPATCHER
 from backends.jobs.reach import REACHABLE
 from backends.jobs.run import Driver
 from backends.jobs.runners.base import StartError
-from backends.jobs.service import RestartPolicy, Service
+from backends.jobs.service import Service
+from backends.jobs.service_kind import NEW, ServiceKind
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from backends.core.context import Context
-    from backends.core.instances import Instance
-    from backends.core.resource import Resource
-    from backends.core.rows import Row
-    from backends.jobs import logs
-    from backends.jobs.places import Place, Wanted
+    from backends.jobs.places import Place
     from backends.jobs.reach import Reach
     from backends.jobs.run import Run
-    from backends.jobs.service import HealthCheck
-    from backends.jobs.specify import ContainerRequest
 
 log = logging.getLogger(__name__)
 TEND_S = 0.5
 REST_S = 3600.0
-_NEW: dict[str, Any] = {"job": "", "runner": "", "gpus": []}
-
-
-@dataclass(frozen=True, slots=True)
-class StatusWords:
-    """What a resource's statuses ask of its service, and the status that follows once that is done.
-
-    `starts`: from a status that asks for the service to the one that shows it healthy (`Pending` to `InService`), which asks
-    for it too. `fails`: what follows when it cannot be started, or has ended too often; a status that is not in it never
-    fails. `stops` ask for its end. Any other status is one without a service.
-    """
-
-    starts: Mapping[str, str]
-    fails: Mapping[str, str]
-    stops: Mapping[str, str] = field(default_factory=dict)
-    deletes: frozenset[str] = frozenset({"Deleting"})
-
-    def runs(self, status: str) -> bool:
-        """Return whether a status asks for the service."""
-        return status in self.starts or status in self.starts.values()
 
 
 class Changed(Exception):  # noqa: N818 - how a step ends whose resource asks for something else by now
     """The resource's status does not ask for the service any more."""
 
 
-class ServiceJob(ABC):
-    """The steps of one service. Its record, in `run.state["service"]`, survives the server."""
-
-    resource: ClassVar[Resource]
-    words: ClassVar[StatusWords]
-    restart: RestartPolicy = RestartPolicy()
-    grace_s: float = service.STOP_GRACE_S
-    idle_s: float | None = None
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.record: dict[str, Any] = run.state.setdefault("service", {**_NEW})
-        self.row = self._row()
-
-    # -- what differs between kinds; `self.document` is there in each of them
-
-    @abstractmethod
-    def destination(self) -> logs.Destination:
-        """Return where the service's lines go: one stream, of its host."""
-
-    @abstractmethod
-    def instance(self) -> Instance:
-        """Return what the service may use of this machine."""
-
-    @abstractmethod
-    def wanted(self) -> Wanted:
-        """Return what the service runs."""
-
-    @abstractmethod
-    def health(self) -> HealthCheck:
-        """Return how the service shows that it serves, and at which port."""
-
-    @abstractmethod
-    def lay_out(self, made: Service, place: Place) -> ContainerRequest:
-        """Fill the service's directory and return its request, by `made.request`. StartError when that cannot be done."""
-
-    def find_place(self) -> Place:
-        """Find where the service can run, making its environment or image first."""
-        return places.find(self.run.kernel, self.wanted(), self._service.log, self.check)
-
-    def shown(self, cx: Context, status: str) -> dict[str, Any]:  # noqa: ARG002
-        """Return what Describe shows besides a status that is reached."""
-        return {}
-
-    def delete(self, cx: Context, row: Row) -> None:
-        """Delete the resource, whose service is gone."""
-        self.resource.delete(cx, row)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The resource's document."""
-        assert self.row is not None
-        return self.row.document
-
-    # -- the steps
-
-    def _row(self) -> Row | None:
-        return self.run.cx.look(lambda cx: self.resource.find_arn(cx, self.run.arn))
+class ServiceJob(ServiceKind):
+    """The steps of one service."""
 
     @property
     def _service(self) -> Service:
@@ -143,14 +60,18 @@ class ServiceJob(ABC):
         """Stop within a step: the server stops, or the resource asks for something else."""
         self.run.check()
         if self.run.was_notified():
-            self.row = self._row()
+            self.row = self.read_row()
         if self.row is None or not self.words.runs(self._status):
             raise Changed
+
+    def find_place(self) -> Place:
+        """Find where the service can run, making its environment or image first."""
+        return places.find(self.run.kernel, self.wanted(), self._service.log, self.check)
 
     def step(self) -> float:
         """Do what the resource's status asks for next; return how long nothing has to be done then, in seconds."""
         self.run.was_notified()
-        self.row = self._row()
+        self.row = self.read_row()
         try:
             if self.row is None or self._status in self.words.deletes:
                 self._end()
@@ -238,13 +159,13 @@ class ServiceJob(ABC):
     def stop(self, **record: Any) -> None:
         """Stop the service, if it runs, and remove all that is left of it; `record` is what is written down of it then."""
         self._reach.close()
-        if self.record == {**_NEW, **record}:
+        if self.record == {**NEW, **record}:
             return
         if self.record["job"]:
             service.stop([self._service], self.grace_s)
             DISPATCHER.of(self.run.kernel).release(_holder(self.run))
         self.record.clear()
-        self.record.update(_NEW, **record)
+        self.record.update(NEW, **record)
         self.run.save()
 
     def _restarts(self) -> dict[str, Any]:
@@ -325,5 +246,5 @@ def _drive(kind: type[ServiceJob], run: Run) -> None:
 
 def _adopt(run: Run) -> Mapping[str, Allotment]:
     """Return the GPUs that a running service holds."""
-    gpus = tuple(run.state.get("service", _NEW)["gpus"])
+    gpus = tuple(run.state.get("service", NEW)["gpus"])
     return {_holder(run): Allotment(run.cx.account, 0, gpus)} if gpus else {}

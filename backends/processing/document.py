@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.jobs import opt_ml
 from backends.jobs.channels import Channel, DataError
-from backends.jobs.container_job import ContainerSpec
+from backends.jobs.container_kind import ContainerSpec
 from backends.jobs.logs import Destination
 from backends.jobs.opt_ml import Host
 

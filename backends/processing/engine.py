@@ -8,7 +8,8 @@ from backends.core import errors
 from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.jobs import artifacts, mirrors, opt_ml, queue
-from backends.jobs.container_job import ContainerJob, JobEnded, Layout, drives_containers
+from backends.jobs.container_job import ContainerJob, drives_containers
+from backends.jobs.container_kind import JobEnded, Layout
 from backends.jobs.kinds import Shown
 from backends.jobs.verdict import Verdict
 from backends.processing import document as documents
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.events import Event
     from backends.core.rows import Row
-    from backends.jobs.container_job import ContainerSpec
+    from backends.jobs.container_kind import ContainerSpec
     from backends.jobs.logs import Destination
     from backends.jobs.runners.base import Handle, Runner
 

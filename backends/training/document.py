@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.jobs import channels, opt_ml
-from backends.jobs.container_job import ContainerSpec
+from backends.jobs.container_kind import ContainerSpec
 from backends.jobs.logs import Destination, compile_metrics
 from backends.jobs.opt_ml import Host, streams_of
 from backends.jobs.verdict import fitted

@@ -30,7 +30,8 @@ from backends.jobs.places import Place, Wanted
 from backends.jobs.reach import reached
 from backends.jobs.runners.base import StartError
 from backends.jobs.service import HealthCheck, RestartPolicy, Service
-from backends.jobs.service_job import ServiceJob, StatusWords, drives_service
+from backends.jobs.service_job import ServiceJob, drives_service
+from backends.jobs.service_kind import StatusWords
 from backends.jobs.spec import HostSpec, ImageRef
 
 if TYPE_CHECKING:

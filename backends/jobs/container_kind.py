@@ -1,0 +1,162 @@
+"""What differs between kinds of jobs in containers: a component derives it from `ContainerJob` (`container_job.py`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from backends.core.instances import Instance, instance
+from backends.core.lifecycle import transition
+from backends.core.objects import role_access
+from backends.jobs.admission import ResourceRequest
+from backends.jobs.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from backends.core.context import Context
+    from backends.core.resource import Resource
+    from backends.core.rows import Row
+    from backends.jobs import logs
+    from backends.jobs.admission import CapacityError
+    from backends.jobs.opt_ml import Host
+    from backends.jobs.run import Run
+    from backends.jobs.runners.base import Handle, Runner
+    from backends.jobs.spec import HostSpec, JobSpec, Pipe, Sync
+
+
+class JobEnded(Exception):  # noqa: N818 - how a job ends before or instead of its container
+    """The job is over; `verdict` says how."""
+
+    def __init__(self, how: Verdict) -> None:
+        super().__init__(how.reason)
+        self.verdict = how
+
+
+class JobGone(Exception):  # noqa: N818
+    """The job's resource was deleted or reset; there is nothing left to drive."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What a document asks for, with defaults filled in. Times are seconds.
+
+    `mode`: the argument that a container without entrypoint and arguments gets (`train`), or none. `attempts`: how often a
+    job that failed for a reason of the service's is tried again.
+    """
+
+    name: str
+    role: str
+    hosts: tuple[Host, ...]
+    image: str
+    mode: str
+    entrypoint: tuple[str, ...] | None
+    arguments: tuple[str, ...]
+    isolated: bool
+    volume_bytes: int | None
+    max_runtime_s: float
+    max_wait_s: float | None = None
+    max_pending_s: float | None = None
+    attempts: int = 0
+    instances: tuple[Instance, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "instances", tuple(instance(host.instance_type) for host in self.hosts))
+
+    def request(self, *, use_gpus: bool) -> ResourceRequest:
+        """Return what the job needs of this machine."""
+        return ResourceRequest(len(self.hosts), sum(kind.gpus for kind in self.instances) if use_gpus else 0)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What was laid out for a job: its hosts with their mounts, its pipes, the directories that are mirrored."""
+
+    hosts: tuple[HostSpec, ...]
+    pipes: tuple[Pipe, ...] = ()
+    sync: tuple[Sync, ...] = ()
+
+
+class ContainerKind(ABC):
+    """One job as its kind describes it. State that must survive the server is in `run.state`."""
+
+    resource: ClassVar[Resource]
+    download_failed: ClassVar[str] = "ClientError: Data download failed:{}"
+    upload_failed: ClassVar[str] = "ClientError: Artifact upload failed:{}"
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.row = self.read_row()
+        self.document = self.row.document
+        self.spec = self.read()
+        self.to = self.destination()
+        self.as_role = role_access.as_role(run.cx, self.spec.role)
+        self.attempt: int = run.state.get("attempt", 1)
+        self.directory = directory_of(run, self.attempt)
+
+    def read_row(self) -> Row:
+        """Read the resource. JobGone where it was deleted or reset."""
+        row = self.run.cx.look(lambda cx: self.resource.find_arn(cx, self.run.arn))
+        if row is None:
+            raise JobGone
+        return row
+
+    @abstractmethod
+    def read(self) -> ContainerSpec:
+        """Read what `self.document` asks for."""
+
+    @abstractmethod
+    def destination(self) -> logs.Destination:
+        """Return where the job's lines and metrics go."""
+
+    @abstractmethod
+    def lay_out(self, runner: Runner) -> Layout:
+        """Write what each host finds in its directories. DataError for input that cannot be delivered."""
+
+    @abstractmethod
+    def variables(self) -> Mapping[str, str]:
+        """Return the component's own variables of every host, then the request's."""
+
+    @abstractmethod
+    def failure(self, code: int, is_out_of_memory: bool) -> str:
+        """Word the reason of a container that failed."""
+
+    @abstractmethod
+    def collect(self, how: Verdict) -> dict[str, Any]:
+        """Bring home what the containers left; return what Describe shows of it. AwsError where it cannot be stored."""
+
+    @abstractmethod
+    def finish(self, cx: Context, row: Row, how: Verdict, changes: dict[str, Any]) -> None:
+        """Write the last status."""
+
+    def show(self, cx: Context, row: Row, progress: str) -> Row:  # noqa: ARG002
+        """Show how far a job in progress is: `waiting`, `preparing`, `running`, `collecting`, `retrying`."""
+        return row
+
+    def review(self, how: Verdict) -> Verdict:
+        """Return the verdict, or another where what the containers left says so; called before anything is collected."""
+        return how
+
+    def stopping(self, cx: Context, row: Row) -> None:
+        """Show that the service itself stops the job, whose time is up."""
+        transition(cx, self.resource, row, "Stopping")
+
+    def tend(self, runner: Runner, handle: Handle) -> None:  # noqa: B027 - nothing, for most kinds
+        """Carry over what the containers write while they run, besides their logs; called every moment and at the end."""
+
+    def before_start(self, spec: JobSpec) -> None:  # noqa: B027 - nothing, for most kinds
+        """Check, at the last moment, what others may have changed since it was laid out. DataError."""
+
+    def capacity_error(self, error: CapacityError) -> Verdict:
+        """Return the verdict of a job that asks for more than this machine has."""
+        kinds = ", ".join(sorted({kind.name for kind in self.spec.instances if kind.gpus}))
+        return Verdict.failed(
+            f"CapacityError: {kinds} asks for {error}. Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU."
+        )
+
+
+def directory_of(run: Run, attempt: int) -> Path:
+    """Return the directory of one attempt of a job."""
+    return run.kernel.settings.data_dir / "jobs" / run.id / f"attempt-{attempt}"
