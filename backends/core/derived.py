@@ -32,6 +32,7 @@ def operations(resource: Resource, written: frozenset[str]) -> Iterator[Operatio
         "Create": create,
         "Describe": describe,
         "Update": update,
+        "Start": start,
         "Stop": stop,
         "Delete": delete,
     }
@@ -110,6 +111,16 @@ def stop(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, 
             raise resource.refusal("Stop", resource.stopped, row)
         row = transition(cx, resource, row, stopping)
     return _answer(f"Stop{resource.noun}", row)
+
+
+def start(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Move what was stopped to Pending (or Starting); its driver is woken by that. AWS's error where it does not come from there."""
+    row = resource.named(cx, request)
+    assert resource.machine is not None
+    starting = resource.machine.next_like(row.status, "Pending") or resource.machine.next_like(row.status, "Starting")
+    if not starting:
+        raise resource.refusal("Start", resource.stopped, row)
+    return _answer(f"Start{resource.noun}", transition(cx, resource, row, starting))
 
 
 def delete(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:

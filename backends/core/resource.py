@@ -41,7 +41,7 @@ class Resource:
     below its parent. `parent`: the noun whose key begins this one's; while there are children its Delete is refused with
     `in_use`, or, where that is empty, deletes them too. `machine`, `status_member`: its legal moves and where its status
     shows. `exists`: the sentence for a key that is taken, with `{arn}` and `{name}`; `stopped`: the one for a Stop of
-    what has ended, with `{status}` too. `derives`: the verbs whose operations are derived where no handler is written.
+    what has ended or a Start of what has not, with `{status}` too. `derives`: the verbs whose operations are derived where no handler is written.
     `filters`, `sorts`: of its List, a request's member or SortBy value to the path in the document, where the name alone
     does not say it; an empty path where the List's own handler looks at the member. `indexed`: facets that stand in
     the document in another form. `summary`: a summary's members whose names in the document differ. `times`: the members of

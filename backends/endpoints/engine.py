@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
-from backends.core.events import on
 from backends.core.lifecycle import transition
 from backends.core.work import forget
 from backends.endpoints import fleet as fleets
@@ -19,16 +18,15 @@ from backends.endpoints.asynchronous import QUEUE
 from backends.endpoints.deployment import Deployment, DeploymentError
 from backends.endpoints.fleet import log_group
 from backends.endpoints.status import ENDPOINT, ENDPOINT_CONFIG, summary
-from backends.jobs import queue
 from backends.jobs.admission import Allotment
+from backends.jobs.drivers import drives
 from backends.jobs.kinds import Shown
-from backends.jobs.run import Run, ServerStopping, drives
+from backends.jobs.run import Run, ServerStopping
 from backends.jobs.service import RestartPolicy
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from backends.core.context import Context
-    from backends.core.events import Event
     from backends.core.rows import Row
     from backends.endpoints.fleet import Fleet
 
@@ -37,12 +35,6 @@ SHOWN = Shown("Endpoint", log_group("{name}"), ended=("Failed",))
 TEND_S = 0.5
 DRAIN_S = 60.0
 RESTART = RestartPolicy(pause_s=5.0)
-
-
-@on("Endpoint", name="endpoints.engine.enqueue", to=("Creating",))
-def enqueue(cx: Context, event: Event) -> None:
-    """Queue the driver of a new endpoint."""
-    queue.add(cx, "endpoint", event.arn, {"name": event.detail["name"]})
 
 
 def give_up(run: Run, reason: str) -> None:
@@ -68,7 +60,7 @@ def held_gpus(run: Run) -> dict[str, Allotment]:
     }
 
 
-@drives("endpoint", fail=give_up, adopt=held_gpus)
+@drives("endpoint", ENDPOINT, listener="endpoints.engine.enqueue", fail=give_up, adopt=held_gpus)
 def drive(run: Run) -> None:
     """Carry an endpoint from its creation to its deletion."""
     endpoint = _Endpoint(run)
@@ -100,7 +92,7 @@ class _Endpoint:
         self.key = (run.cx.account, run.cx.region, run.state["name"])
 
     def row(self) -> Row | None:
-        return self.run.cx.look(lambda cx: ENDPOINT.find_arn(cx, self.run.arn))
+        return self.run.find(ENDPOINT)
 
     def _deployment(self, which: str) -> Deployment | None:
         state = self.run.state.get(which)

@@ -14,6 +14,7 @@ from backends.core import errors, keys
 from backends.jobs import channels, logs, places, specify
 from backends.jobs.admission import Allotment, ResourceRequest
 from backends.jobs.container_kind import ContainerKind, JobEnded, JobGone, directory_of
+from backends.jobs.drivers import driven_by
 from backends.jobs.run import QUEUED, Driver
 from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.spec import Exit
@@ -236,21 +237,19 @@ Kind = TypeVar("Kind", bound=type[ContainerJob])
 
 
 def drives_containers(kind: str) -> Callable[[Kind], Kind]:
-    """Mark a class derived from ContainerJob as what drives a kind of job."""
+    """Mark a class derived from ContainerJob as what drives a kind of job, from the creation of its resource on."""
 
     def mark(job: Kind) -> Kind:
-        job.drivers = (  # type: ignore[attr-defined]
-            Driver(
-                kind,
-                lambda run: _drive(job, run),
-                lambda run, reason: _settle(job, run, lambda made: made.record(Verdict.failed(reason), collect=False)),
-                lambda run: _request(job, run),
-                lambda run, error: _settle(job, run, lambda made: made.record(made.capacity_error(error))),
-                lambda run: _settle(job, run, ContainerJob.look),
-                lambda run: _adopt(job, run),
-            ),
+        driver = Driver(
+            kind,
+            lambda run: _drive(job, run),
+            lambda run, reason: _settle(job, run, lambda made: made.record(Verdict.failed(reason), collect=False)),
+            lambda run: _request(job, run),
+            lambda run, error: _settle(job, run, lambda made: made.record(made.capacity_error(error))),
+            lambda run: _settle(job, run, ContainerJob.look),
+            lambda run: _adopt(job, run),
         )
-        return job
+        return driven_by(job, driver, job.resource)
 
     return mark
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from backends.core.instances import Instance, instance
 from backends.core.lifecycle import transition
 from backends.core.objects import role_access
+from backends.jobs import logs, opt_ml
 from backends.jobs.admission import ResourceRequest
 from backends.jobs.verdict import Verdict
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.resource import Resource
     from backends.core.rows import Row
-    from backends.jobs import logs
     from backends.jobs.admission import CapacityError
     from backends.jobs.opt_ml import Host
     from backends.jobs.run import Run
@@ -98,7 +98,7 @@ class ContainerKind(ABC):
 
     def read_row(self) -> Row:
         """Read the resource. JobGone where it was deleted or reset."""
-        row = self.run.cx.look(lambda cx: self.resource.find_arn(cx, self.run.arn))
+        row = self.run.find(self.resource)
         if row is None:
             raise JobGone
         return row
@@ -106,10 +106,6 @@ class ContainerKind(ABC):
     @abstractmethod
     def read(self) -> ContainerSpec:
         """Read what `self.document` asks for."""
-
-    @abstractmethod
-    def destination(self) -> logs.Destination:
-        """Return where the job's lines and metrics go."""
 
     @abstractmethod
     def lay_out(self, runner: Runner) -> Layout:
@@ -127,13 +123,28 @@ class ContainerKind(ABC):
     def collect(self, how: Verdict) -> dict[str, Any]:
         """Bring home what the containers left; return what Describe shows of it. AwsError where it cannot be stored."""
 
-    @abstractmethod
-    def finish(self, cx: Context, row: Row, how: Verdict, changes: dict[str, Any]) -> None:
-        """Write the last status."""
+    def destination(self) -> logs.Destination:
+        """Return where the job's lines and metrics go."""
+        return logs.Destination(f"/aws/sagemaker/{self.resource.noun}s", opt_ml.streams_of(self.row, self.spec.hosts))
 
-    def show(self, cx: Context, row: Row, progress: str) -> Row:  # noqa: ARG002
+    def show(self, cx: Context, row: Row, progress: str) -> Row:
         """Show how far a job in progress is: `waiting`, `preparing`, `running`, `collecting`, `retrying`."""
-        return row
+        began = self.began(row, progress)
+        return self.resource.update(cx, row, {**row.document, **began}) if began else row
+
+    def began(self, row: Row, progress: str) -> dict[str, Any]:
+        """Return the member that shows when the job's time began (`TrainingStartTime`), once it has: with its download."""
+        member = f"{self._verb}StartTime"
+        return {member: self.run.state["started"]} if progress == "preparing" and member not in row.document else {}
+
+    def finish(self, cx: Context, row: Row, how: Verdict, changes: dict[str, Any]) -> None:
+        """Write the last status, and when the job ended."""
+        ended = {f"{self._verb}EndTime": cx.clock.now()}
+        transition(cx, self.resource, row, how.status, how.reason, **ended, **changes)
+
+    @property
+    def _verb(self) -> str:
+        return self.resource.noun.removesuffix("Job")
 
     def review(self, how: Verdict) -> Verdict:
         """Return the verdict, or another where what the containers left says so; called before anything is collected."""

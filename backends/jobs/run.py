@@ -1,15 +1,15 @@
 """One job being driven, and what a component hands in to have its jobs driven.
 
-A component adds a row in the transaction that accepts its resource, and marks one function with `@drives(kind)`: straight
-code from the phase a job has reached to its last status, which saves a phase before each step. After a restart it is
-called again with the phase it had reached; each step must bear being done twice.
+A component marks one function with `@drives(kind, RESOURCE)` (`drivers.py`): straight code from the phase a job has
+reached to its last status, which saves a phase before each step. After a restart it is called again with the phase it had
+reached; each step must bear being done twice.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import delete, update
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.kernel import Kernel
+    from backends.core.resource import Resource
+    from backends.core.rows import Row
     from backends.jobs.admission import Allotment, CapacityError, ResourceRequest
 
-Driven = TypeVar("Driven", bound="Callable[..., Any]")
 QUEUED = "queued"
 
 
@@ -51,16 +52,6 @@ class Driver:
     adopt: Callable[[Run], Mapping[str, Allotment]] | None = None
 
 
-def drives(kind: str, *, fail: Callable[[Run, str], None], **others: Any) -> Callable[[Driven], Driven]:
-    """Mark `def drive(run)` as what carries a kind of job from its row to its end; the rest is as `Driver` has it."""
-
-    def mark(drive: Driven) -> Driven:
-        drive.drivers = (Driver(kind, drive, fail, **others),)  # type: ignore[attr-defined]
-        return drive
-
-    return mark
-
-
 class Run:
     """One job being driven: its row, the context to act in, and a notification that something is wanted of it.
 
@@ -80,6 +71,10 @@ class Run:
         self._notified = threading.Event()
         self._notified.set()  # a new driver looks first whether somebody notified the job while nobody drove it
         self._stopping = threading.Event()
+
+    def find(self, resource: Resource) -> Row | None:
+        """Read the resource that the job is of; None where it was deleted or reset."""
+        return self.cx.look(lambda cx: resource.find_arn(cx, self.arn))
 
     def save(self, phase: str | None = None, /, **state: Any) -> None:
         """Write down how far the job is, in a transaction of its own."""

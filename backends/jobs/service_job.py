@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from backends.core.lifecycle import transition
 from backends.jobs import places, service
 from backends.jobs.admission import Allotment
+from backends.jobs.drivers import driven_by
 from backends.jobs.queue import DISPATCHER
 from backends.jobs.reach import REACHABLE
 from backends.jobs.run import Driver
@@ -66,7 +67,7 @@ class ServiceJob(ServiceKind):
 
     def find_place(self) -> Place:
         """Find where the service can run, making its environment or image first."""
-        return places.find(self.run.kernel, self.wanted(), self._service.log, self.check)
+        return places.find(self.run.kernel, self.wanted, self._service.log, self.check)
 
     def step(self) -> float:
         """Do what the resource's status asks for next; return how long nothing has to be done then, in seconds."""
@@ -124,7 +125,7 @@ class ServiceJob(ServiceKind):
         return 0.0
 
     def _await_healthy(self) -> float:
-        made, health = self._service, self.health()
+        made, health = self._service, self.health
         if not made.wait_healthy(health, self.check):
             if made.has_ended():
                 return 0.0
@@ -138,7 +139,7 @@ class ServiceJob(ServiceKind):
         if self._status in self.words.starts:
             self._show(self.words.starts)
         made = self._service
-        address = made.address(self.health().port)
+        address = made.address(self.health.port)
         if address is not None:
             self._reach.open(address)
         made.pump()
@@ -222,13 +223,11 @@ Kind = TypeVar("Kind", bound=type[ServiceJob])
 
 
 def drives_service(kind: str) -> Callable[[Kind], Kind]:
-    """Mark a class derived from ServiceJob as what drives a kind of service."""
+    """Mark a class derived from ServiceJob as what drives a kind of service, from the creation of its resource on."""
 
     def mark(job: Kind) -> Kind:
-        job.drivers = (  # type: ignore[attr-defined]
-            Driver(kind, lambda run: _drive(job, run), lambda run, reason: job(run).settle(reason), adopt=_adopt),
-        )
-        return job
+        driver = Driver(kind, lambda run: _drive(job, run), lambda run, reason: job(run).settle(reason), adopt=_adopt)
+        return driven_by(job, driver, job.resource)
 
     return mark
 

@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Any
 from backends.jobs import opt_ml
 from backends.jobs.channels import Channel, DataError
 from backends.jobs.container_kind import ContainerSpec
-from backends.jobs.logs import Destination
 from backends.jobs.opt_ml import Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from backends.core.rows import Row
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 ROOT = "/opt/ml/processing"
@@ -114,11 +111,6 @@ def container_spec(document: Mapping[str, Any]) -> ContainerSpec:
         volume_bytes=document["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"] << 30,
         max_runtime_s=document["StoppingCondition"]["MaxRuntimeInSeconds"],
     )
-
-
-def destination_of(row: Row) -> Destination:
-    """Return where the job's lines go."""
-    return Destination(LOG_GROUP, opt_ml.streams_of(row, hosts_of(row.document)))
 
 
 def variables(document: Mapping[str, Any]) -> dict[str, str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
-from backends.core.events import on
-from backends.core.lifecycle import transition
-from backends.jobs import artifacts, mirrors, opt_ml, queue
+from backends.jobs import artifacts, mirrors, opt_ml
 from backends.jobs.container_job import ContainerJob, drives_containers
 from backends.jobs.container_kind import JobEnded, Layout
 from backends.jobs.kinds import Shown
@@ -20,22 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.core.context import Context
-    from backends.core.events import Event
     from backends.core.rows import Row
     from backends.jobs.container_kind import ContainerSpec
-    from backends.jobs.logs import Destination
     from backends.jobs.runners.base import Handle, Runner
 
 DIRECTORIES = ("output",)
 SHOWN = Shown(
     "ProcessingJob", documents.LOG_GROUP, began_member="ProcessingStartTime", ended_member="ProcessingEndTime"
 )
-
-
-@on("ProcessingJob", name="processing.engine.enqueue", to=("InProgress",))
-def enqueue(cx: Context, event: Event) -> None:
-    """Queue a job that was accepted."""
-    queue.add(cx, "processing", event.arn, {"name": event.detail["name"]}, caller=event.caller)
 
 
 @drives_containers("processing")
@@ -53,10 +43,6 @@ class ProcessingJob(ContainerJob):
         self.at_end = [output for output in outputs if not output.is_continuous]
         self.continuous = [output for output in outputs if output.is_continuous]
         return documents.container_spec(self.document)
-
-    def destination(self) -> Destination:
-        """Return where the job's lines go."""
-        return documents.destination_of(self.row)
 
     def variables(self) -> Mapping[str, str]:
         """Return the variables of every host."""
@@ -77,12 +63,6 @@ class ProcessingJob(ContainerJob):
         mirrored = [(host, number, output) for host in hosts for number, output in enumerate(self.continuous)]
         sync = (mirrors.sync_of(host, host.opt_ml / output.path, number) for host, number, output in mirrored)
         return Layout(hosts, pipes, tuple(sync))
-
-    def show(self, cx: Context, row: Row, progress: str) -> Row:
-        """Show when the job's time began: with its download."""
-        if progress != "preparing" or "ProcessingStartTime" in row.document:
-            return row
-        return PROCESSING_JOB.update(cx, row, {**row.document, "ProcessingStartTime": self.run.state["started"]})
 
     def tend(self, runner: Runner, handle: Handle) -> None:
         """Carry over what is uploaded continuously."""
@@ -121,5 +101,4 @@ class ProcessingJob(ContainerJob):
     def finish(self, cx: Context, row: Row, how: Verdict, changes: dict[str, Any]) -> None:
         """Write the last status with the exit message."""
         told = {"ExitMessage": self.exit_message} if self.exit_message else {}
-        times = {"ProcessingEndTime": cx.clock.now()}
-        transition(cx, PROCESSING_JOB, row, how.status, how.reason, **changes, **told, **times)
+        super().finish(cx, row, how, {**changes, **told})

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
-from backends.core.events import on
 from backends.core.lifecycle import transition
-from backends.jobs import artifacts, checkpoints, logs, mirrors, opt_ml, queue
+from backends.jobs import artifacts, checkpoints, logs, mirrors, opt_ml
 from backends.jobs.container_job import ContainerJob, drives_containers
 from backends.jobs.container_kind import JobEnded, Layout
 from backends.jobs.kinds import Shown
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backends.core.context import Context
-    from backends.core.events import Event
     from backends.core.rows import Row
     from backends.jobs.container_kind import ContainerSpec
     from backends.jobs.runners.base import Handle, Runner
@@ -33,12 +31,6 @@ SECONDARY = {
     "collecting": "Uploading",
     "retrying": "Restarting",
 }
-
-
-@on("TrainingJob", name="training.engine.enqueue", to=("InProgress",))
-def enqueue(cx: Context, event: Event) -> None:
-    """Queue a job that was accepted."""
-    queue.add(cx, "training", event.arn, {"name": event.detail["name"], "attempt": 1}, caller=event.caller)
 
 
 @drives_containers("training")
@@ -83,10 +75,7 @@ class TrainingJob(ContainerJob):
 
     def show(self, cx: Context, row: Row, progress: str) -> Row:
         """Move to the secondary status; the job's time begins with its download."""
-        started: dict[str, Any] = {}
-        if progress == "preparing" and "TrainingStartTime" not in row.document:
-            started["TrainingStartTime"] = self.run.state["started"]
-        return advance(cx, row, SECONDARY[progress], **started)
+        return advance(cx, row, SECONDARY[progress], **self.began(row, progress))
 
     def stopping(self, cx: Context, row: Row) -> None:
         """Show Stopping as secondary status too."""

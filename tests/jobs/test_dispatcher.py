@@ -17,7 +17,7 @@ from backends.core.settings import Settings
 from backends.core.tables import jobs
 from backends.jobs import dispatcher, queue
 from backends.jobs.admission import Allotment, ResourceRequest
-from backends.jobs.run import drives
+from backends.jobs.drivers import drives
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

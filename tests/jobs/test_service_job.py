@@ -16,43 +16,26 @@ import orjson
 import pytest
 from sqlalchemy import func, select, update
 
-from backends.core.instances import Instance
 from backends.core.kernel import Kernel
 from backends.core.lifecycle import transition
 from backends.core.listening import PORT
-from backends.core.resource import resource
 from backends.core.settings import Settings
-from backends.core.states import machine
 from backends.core.tables import issued_keys, jobs, log_events
-from backends.jobs import credentials, logs, places, queue
-from backends.jobs.opt_ml import make_open
-from backends.jobs.places import Place, Wanted
+from backends.jobs import credentials, places, queue, recipes
+from backends.jobs.places import Wanted
 from backends.jobs.reach import reached
 from backends.jobs.runners.base import StartError
-from backends.jobs.service import HealthCheck, RestartPolicy, Service
+from backends.jobs.service import HealthCheck, RestartPolicy
 from backends.jobs.service_job import ServiceJob, drives_service
-from backends.jobs.service_kind import StatusWords
-from backends.jobs.spec import HostSpec, ImageRef
+from tests.toy import component
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from backends.core.context import Context
-    from backends.jobs.specify import ContainerRequest
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
-NOTEBOOK = resource(
-    "NotebookInstance",
-    arn_path="notebook-instance",
-    status_member="NotebookInstanceStatus",
-    machine=machine(
-        Pending={"InService", "Failed", "Stopping", "Deleting"},
-        InService={"Stopping", "Failed", "Deleting"},
-        Stopping={"Stopped"},
-        Stopped={"Pending", "Deleting"},
-        Failed={"Deleting"},
-    ),
-)
+NOTEBOOK = component.NOTEBOOK
 SERVER = """
 import http.server, os, uuid
 me = uuid.uuid4().hex.encode()
@@ -73,65 +56,35 @@ http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 
 @drives_service("notebook")
 class Notebook(ServiceJob):
-    """The toy; a row's `hidden` may have `code`, `idle_s` and `path`."""
+    """The toy's noun with a server of the test's: a row's `hidden` may have `code`, `idle_s` and `path`."""
 
     resource = NOTEBOOK
-    words = StatusWords(
-        starts={"Pending": "InService"},
-        fails={"Pending": "Failed", "InService": "Failed"},
-        stops={"Stopping": "Stopped"},
-    )
     restart = RestartPolicy(pause_s=0.1, most=2)
     grace_s = 5.0
+    startup_s = 10.0
 
     @property
-    def idle_s(self) -> float | None:  # type: ignore[override]
-        """Return how long nobody must have used it."""
-        return self.own.get("idle_s")
-
-    @property
-    def own(self) -> dict[str, Any]:
+    def hidden(self) -> dict[str, Any]:
         """Return what the test wants of it."""
-        assert self.row is not None
-        return self.row.hidden
+        return self.row.hidden if self.row is not None else {}
 
-    def destination(self) -> logs.Destination:
-        """See ServiceJob."""
-        return logs.Destination("/aws/sagemaker/NotebookInstances", {"notebook": "n/jupyter.log"})
+    @property
+    def idle_s(self) -> float | None:
+        """Return how long nobody must have used it."""
+        return self.hidden.get("idle_s")
 
-    def instance(self) -> Instance:
-        """See ServiceJob."""
-        return Instance("ml.t3.medium", 1, 512, 0)
-
-    def wanted(self) -> Wanted:
-        """See ServiceJob."""
-        return Wanted("notebook", "serve")
-
+    @property
     def health(self) -> HealthCheck:
-        """See ServiceJob."""
-        return HealthCheck(8888, self.own.get("path", "/health"), startup_s=10)
+        """Return what answers where."""
+        return HealthCheck(8888, self.hidden.get("path", "/health"), startup_s=self.startup_s)
 
-    def find_place(self) -> Place:
-        """Return this very Python, where the rest would build one."""
-        process = places.runner(self.run.kernel, "process")
-        command = ("python", "-u", "-c", self.own.get("code", SERVER))
-        return Place(process, ImageRef(venv=Path(sys.prefix)), None, command, None)
-
-    def lay_out(self, made: Service, place: Place) -> ContainerRequest:  # noqa: ARG002
-        """See ServiceJob."""
-        make_open(made.directory / "ml", above=made.directory)
-        return made.request(
-            HostSpec("notebook", made.directory / "ml"),
-            self.instance(),
-            image="notebook",
-            role=f"arn:aws:iam::{ACCOUNT}:role/r",
-            isolated=False,
-            environment={},
-            ports=(8888,),
-        )
+    @property
+    def wanted(self) -> Wanted:
+        """Return the code, in this very Python (`this_python`)."""
+        return Wanted("localmaker/base_python", "", command=("python", "-u", "-c", self.hidden.get("code", SERVER)))
 
 
-def component() -> ModuleType:
+def module() -> ModuleType:
     made = ModuleType("toy")
     Notebook.__module__ = made.__name__
     made.Notebook = Notebook  # type: ignore[attr-defined]
@@ -148,9 +101,9 @@ class Toy:
         """Create a notebook; return its ARN."""
 
         def work(cx: Context) -> str:
-            row = NOTEBOOK.insert(cx, name, {"NotebookInstanceName": name}, status="Pending", hidden=hidden)
-            queue.add(cx, "notebook", row.arn)
-            return row.arn
+            role = f"arn:aws:iam::{ACCOUNT}:role/r"
+            members = {"NotebookInstanceName": name, "InstanceType": "ml.t3.medium", "RoleArn": role}
+            return NOTEBOOK.insert(cx, name, members, status="Pending", hidden=hidden).arn
 
         return await self.cx.transact(work)
 
@@ -200,12 +153,12 @@ def _get(host: str, port: int, path: str) -> str:
 
 
 @pytest.fixture
-def run_toy(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def run_toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Yield `run_toy(test)`: run `await test(toy)` on a kernel of one data directory, then stop the kernel."""
 
     def run(test: Callable[[Toy], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            kernel = Kernel(Settings.read({}, data_dir=tmp_path / "data"), [queue, component()])
+            kernel = Kernel(Settings.read({}, data_dir=tmp_path / "data", runner="process"), [queue, module()])
             PORT.set(kernel, 1)
             credentials.FILES.set(kernel, lambda _: None)
             kernel.open()
@@ -219,6 +172,7 @@ def run_toy(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
         return asyncio.run(main())
 
+    monkeypatch.setattr(recipes, "virtual_environment", lambda *_, **__: Path(sys.executable))
     runners: list[Any] = []
     yield run
     for child in [child for runner in runners for child in runner._children.values()]:
@@ -270,8 +224,7 @@ def test_a_service_that_nobody_uses_is_stopped_and_started_at_the_next_request(r
         async with reached(toy.kernel, arn):  # a stream that is open is a use
             await asyncio.sleep(1.5)
             assert await toy.get(arn) == process
-        await eventually(lambda: toy.services() == [])
-        assert toy.count(issued_keys) == 0
+        await eventually(lambda: toy.services() == [] and toy.count(issued_keys) == 0)
         again = await asyncio.gather(toy.get(arn), toy.get(arn))
         assert again[0] == again[1] != process
         await eventually(lambda: toy.services() == [])
@@ -296,7 +249,7 @@ def test_a_service_that_nobody_uses_is_stopped_and_started_at_the_next_request(r
 def test_a_service_that_never_is_healthy_has_failed(
     run_toy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    monkeypatch.setattr(Notebook, "health", lambda _: HealthCheck(8888, "/health", startup_s=1.0))
+    monkeypatch.setattr(Notebook, "startup_s", 1.0)
 
     async def test(toy: Toy) -> None:
         arn = await toy.create("n", code=code)

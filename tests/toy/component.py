@@ -1,8 +1,8 @@
 """A component as the next ones are written: what to copy. Nouns of the model, so that boto3's names and shapes are true.
 
-AWS calls it: ModelPackageGroup and ModelPackage, a parent and its numbered versions; CompilationJob, a job; and
-InferenceRecommendationsJob, which makes compilation jobs one after the other and waits for each. Tables: none of its own.
-Events sent: each at its statuses. Heard: CompilationJob created (queued), and by the parent its own and its children's.
+AWS calls it: ModelPackageGroup and ModelPackage, a parent and its numbered versions; CompilationJob, a job; NotebookInstance,
+a service; and InferenceRecommendationsJob, which makes compilation jobs one after the other and waits for each. Tables: none.
+Events sent: each at its statuses. Heard: what is created (queued), and by the parent its own and its children's.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 from backends.core import errors, parents
 from backends.core.commands import Call, End, Move
-from backends.core.events import on
-from backends.core.lifecycle import transition
 from backends.core.operation import operation
 from backends.core.resource import resource
 from backends.core.states import machine
-from backends.jobs import queue
 from backends.jobs.admission import ResourceRequest
-from backends.jobs.run import drives
+from backends.jobs.drivers import drives, end
+from backends.jobs.places import Wanted
+from backends.jobs.service import HealthCheck
+from backends.jobs.service_job import ServiceJob, drives_service
+from backends.jobs.states import SERVICE_STATES
 
 if TYPE_CHECKING:
     from typing import Any
 
     from backends.core.commands import Command, Happened, State
     from backends.core.context import Context
-    from backends.core.events import Event
     from backends.jobs.run import Run
 
 # -- records: a parent, and versions below it; all of their operations are derived
@@ -62,42 +62,38 @@ JOB = resource(
 )
 
 
-@on("CompilationJob", name="toy.enqueue", to=("INPROGRESS",))
-def enqueue(cx: Context, event: Event) -> None:
-    """Queue a job that was accepted."""
-    queue.add(cx, "compilation", event.arn)
-
-
-def end(run: Run, status: str, reason: str = "") -> None:
-    """Write a job's last status and remove it from the queue, at once."""
-
-    def work(cx: Context) -> None:
-        row = JOB.find_arn(cx, run.arn)
-        if row is not None:
-            transition(cx, JOB, row, status, reason)
-        run.finish_in(cx)
-
-    run.cx.write(work)
-
-
-def look(run: Run) -> None:
-    """While a job waits: end it if it is to stop, or is gone."""
-    row = run.cx.look(lambda cx: JOB.find_arn(cx, run.arn))
-    if row is None or row.status == "STOPPING":
-        end(run, "STOPPED")
-
-
-@drives(
-    "compilation", fail=lambda run, reason: end(run, "FAILED", reason), request=lambda _: ResourceRequest(1), look=look
-)
+@drives("compilation", JOB, request=lambda _: ResourceRequest(1))
 def compile_model(run: Run) -> None:
     """Compile: a role whose name ends in `bad` may not."""
-    row = run.cx.look(lambda cx: JOB.find_arn(cx, run.arn))
+    row = run.find(JOB)
     run.save("running")
     if row is not None and row.document["RoleArn"].endswith("bad"):
-        end(run, "FAILED", "ClientError: the role may not")
+        end(run, JOB, "FAILED", "ClientError: the role may not")
     else:
-        end(run, "COMPLETED")
+        end(run, JOB, "COMPLETED")
+
+
+# -- a service: it runs while the status asks for it, is found again after a restart, and reached by `reach.reached`
+
+NOTEBOOK = resource(
+    "NotebookInstance",
+    arn_path="notebook-instance",
+    status_member="NotebookInstanceStatus",
+    machine=SERVICE_STATES,
+    derives=("Create", "Describe", "Start", "Stop", "Delete"),
+)
+
+
+@drives_service("notebook")
+class Notebook(ServiceJob):
+    """Python's own server of files, where the environment tells it to listen."""
+
+    resource = NOTEBOOK
+    health = HealthCheck(8888, "/")
+    command = (
+        'exec python -m http.server --bind "${LOCALMAKER_BIND_TO_HOST:-0.0.0.0}" "${SAGEMAKER_BIND_TO_PORT:-8888}"'
+    )
+    wanted = Wanted("localmaker/base_python", "", command=("sh", "-c", command))
 
 
 # -- a parent that waits: a pure function of what happened

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import sys
 import tempfile
 import threading
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,15 +22,17 @@ from sqlalchemy import func, select
 from backends.core import parents, tag_operations, work
 from backends.core.errors import AwsError
 from backends.core.kernel import Kernel
+from backends.core.listening import PORT
 from backends.core.search import operations as search
 from backends.core.settings import Settings
 from backends.core.tables import deliveries, events, facets, jobs
 from backends.core.tables import parents as parent_rows
-from backends.jobs import queue
+from backends.jobs import credentials, places, queue, recipes
+from backends.jobs.reach import reached
 from tests.toy import component
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 MODULES = (search, tag_operations, parents, work, queue, component)
@@ -38,12 +45,15 @@ class Server:
     """A kernel on a loop of its own thread, as a server is; it can be stopped and started again on the same data."""
 
     def __init__(self, folder: Path, modules: Sequence[Any] = MODULES) -> None:
-        self._folder, self._modules, self.account = folder, modules, ACCOUNT
+        self._folder, self._modules, self.account, self._runners = folder, modules, ACCOUNT, list[Any]()
         self.start()
 
     def start(self) -> None:
         """Start a kernel on the data that is there."""
-        self.kernel = Kernel(Settings.read({}, data_dir=self._folder, max_jobs=2), self._modules)
+        self.kernel = Kernel(Settings.read({}, data_dir=self._folder, max_jobs=2, runner="process"), self._modules)
+        PORT.set(self.kernel, 1)
+        credentials.FILES.set(self.kernel, lambda _: None)
+        self._runners.append(places.runner(self.kernel, "process"))
         self.kernel.open()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -57,6 +67,32 @@ class Server:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def end(self) -> None:
+        """Stop it for good; what it started has ended."""
+        self.stop()
+        for child in [child for runner in self._runners for child in runner._children.values()]:
+            child.wait(10)  # a supervisor is the child of the server that started it
+
+    def status(self, notebook: str) -> str:
+        """Return the status of a notebook; empty for one that is gone."""
+        with suppress(AwsError):
+            answer = self.call("DescribeNotebookInstance", NotebookInstanceName=notebook)
+            return str(answer["NotebookInstanceStatus"])
+        return ""
+
+    def services(self) -> set[str]:
+        """Return the services that run."""
+        return {handle.job for handle in self._runners[-1].adopt()}
+
+    def reach(self, arn: str) -> int:
+        """Send a request to a service as a proxy does; return the status of the answer."""
+
+        async def get() -> int:
+            async with reached(self.kernel, arn, 20) as (host, port):
+                return await asyncio.to_thread(_get, host, port)
+
+        return int(self._run(get()))
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
@@ -74,13 +110,30 @@ class Server:
         )
 
     def settle(self) -> None:
-        """Wait until nothing is left to deliver, to run or to wait for."""
-        deadline = time.monotonic() + 30
-        while self.count(deliveries, jobs, parent_rows):
-            assert time.monotonic() < deadline, self.kernel.db.read_blocking(
-                lambda tx: tx.connection.execute(select(jobs)).all()
-            )
-            time.sleep(0.005)
+        """Wait until nothing is left to deliver, to run or to wait for; services run on."""
+        runs = select(jobs).where(jobs.c.kind != "notebook").subquery()
+        eventually(lambda: not self.count(deliveries, runs, parent_rows))
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def _get(host: str, port: int) -> int:
+    with closing(http.client.HTTPConnection(host, port, timeout=5)) as connection:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+
+
+@pytest.fixture(autouse=True, scope="module")
+def this_python() -> Iterator[None]:
+    """Let services run in this very Python, where a recipe's would be made."""
+    with mock.patch.object(recipes, "virtual_environment", return_value=Path(sys.executable)):
+        yield
 
 
 def code(call: Callable[[], Any]) -> str:
@@ -93,7 +146,7 @@ def code(call: Callable[[], Any]) -> str:
 
 
 class Life(RuleBasedStateMachine):
-    """Groups hold packages by number; runs have the status they must come to."""
+    """Groups hold packages by number; runs and notebooks have the status they must come to."""
 
     @initialize()
     def begin(self) -> None:
@@ -104,6 +157,7 @@ class Life(RuleBasedStateMachine):
         self.numbers: dict[str, int] = {}
         self.tags: dict[str, set[str]] = {}
         self.runs: dict[str, set[str]] = {}
+        self.notebooks: dict[str, str] = {}
         self.deleted = 0
 
     @rule(name=names)
@@ -182,11 +236,51 @@ class Life(RuleBasedStateMachine):
         if stop and not code(lambda: self.server.call("StopInferenceRecommendationsJob", JobName=name)):
             self.runs[name] = {"STOPPED"}
 
+    @precondition(lambda self: not self.notebooks)
     @rule()
-    def restart(self) -> None:
-        """Stop the server and start it again."""
+    def create_notebook(self) -> None:
+        """Begin a service."""
+        name = "notebook"
+        request = {"NotebookInstanceName": name, "InstanceType": "ml.t3.medium", "RoleArn": f"{ROLE}r"}
+        self.server.call("CreateNotebookInstance", **request)
+        assert code(lambda: self.server.call("CreateNotebookInstance", **request))
+        self.notebooks[name] = "InService"
+
+    @precondition(lambda self: self.notebooks)
+    @rule(data=st.data(), verb=st.sampled_from(["Start", "Stop", "Delete"]))
+    def change_notebook(self, data: st.DataObject, verb: str) -> None:
+        """Refuse what its status does not allow; what is under way may be either."""
+        name = data.draw(st.sampled_from(sorted(self.notebooks)))
+        refused = code(lambda: self.server.call(f"{verb}NotebookInstance", NotebookInstanceName=name))
+        wanted = {"Start": "InService", "Stop": "Stopped", "Delete": ""}[verb]
+        if self.notebooks[name] == "" or (verb, self.notebooks[name]) == ("Start", "InService"):
+            assert refused
+        elif self.notebooks[name] == "InService":
+            assert not refused
+        if not refused:
+            self.notebooks[name] = wanted
+
+    @precondition(lambda self: "InService" in self.notebooks.values())
+    @rule()
+    def invoke(self) -> None:
+        """Reach the services that are to run, however they were begun."""
+        for name in [name for name, wanted in self.notebooks.items() if wanted == "InService"]:
+            assert self.server.reach(f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:notebook-instance/{name}") == 200
+
+    def _notebooks_are_as_wanted(self) -> bool:
+        return all(self.server.status(name) == wanted for name, wanted in self.notebooks.items())
+
+    @rule(settled=st.booleans())
+    def restart(self, settled: bool) -> None:
+        """Stop the server and start it again: services that ran are the same ones then."""
+        if settled:
+            eventually(self._notebooks_are_as_wanted)
+        before = self.server.services()
         self.server.stop()
         self.server.start()
+        if settled:
+            self.invoke()
+            assert self.server.services() == before
 
     @rule(approval=approvals, size=st.integers(1, 3))
     def list_and_search(self, approval: str, size: int) -> None:
@@ -226,6 +320,10 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "server"):
             return
         self.server.settle()
+        eventually(self._notebooks_are_as_wanted)
+        for name in [name for name, wanted in self.notebooks.items() if wanted]:
+            self.server.call("DeleteNotebookInstance", NotebookInstanceName=name)
+        eventually(lambda: not self.server.count(jobs) and not self.server.services())
         for name, statuses in self.runs.items():
             assert self.server.call("DescribeInferenceRecommendationsJob", JobName=name)["Status"] in statuses
         kinds = ["ModelPackageGroup", "ModelPackage"]
@@ -241,12 +339,12 @@ class Life(RuleBasedStateMachine):
             len(stored)
             <= sum(len(packages) for packages in self.groups.values()) + len(self.groups) + len(self.runs) * 4
         )
-        self.server.stop()
+        self.server.end()
         self.folder.cleanup()
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestLife.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
 
 
 def test_the_component_is_short() -> None:
