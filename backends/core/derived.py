@@ -124,12 +124,12 @@ def start(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str,
 
 
 def delete(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Remove a record; refuse what is under way, and begin where Deleting is one of its statuses."""
+    """Remove a record; refuse what is under way, its deletion too, and begin one where Deleting is one of its statuses."""
     row = resource.named(cx, request)
     states = resource.machine
     if states is not None and (deleting := states.next_like(row.status, "Deleting")):
         row = transition(cx, resource, row, deleting)
-    elif states is not None and not states.is_terminal(row.status):
+    elif states is not None and (row.status.lower() == "deleting" or not states.is_terminal(row.status)):
         raise resource.refusal("Delete", IN_STATUS, row)
     else:
         resource.delete(cx, row)

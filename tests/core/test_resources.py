@@ -13,10 +13,12 @@ from sqlalchemy import select
 from api_specs import model
 from backends.core import idempotency, listing
 from backends.core.errors import AwsError
+from backends.core.lifecycle import transition
 from backends.core.resource import resource
 from backends.core.states import machine
 from backends.core.tables import events, facets
 from tests.core.conftest import ACCOUNT, REGION
+from tests.toy.component import NOTEBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +169,36 @@ def test_stop_and_delete_follow_the_declared_moves(with_kernel: Callable[..., An
         await call("DeleteCompilationJob", CompilationJobName="j")
         with pytest.raises(AwsError):
             await call("StopCompilationJob", CompilationJobName="j")
+
+    with_kernel(work, COMPONENT)
+
+
+def test_what_is_being_deleted_is_not_deleted_again_and_only_what_stopped_is_started(
+    with_kernel: Callable[..., Any],
+) -> None:
+    async def work(kernel: Kernel) -> None:
+        call = Session(kernel)
+        name = {"NotebookInstanceName": "n"}
+
+        async def be(status: str) -> None:
+            await call.cx.transact(lambda cx: transition(cx, NOTEBOOK, NOTEBOOK.get(cx, "n"), status))
+
+        await call(
+            "CreateNotebookInstance", **name, InstanceType="ml.t3.medium", RoleArn=f"arn:aws:iam::{ACCOUNT}:role/r"
+        )
+        with pytest.raises(AwsError, match="is in status Pending"):
+            await call("StartNotebookInstance", **name)
+        await call("StopNotebookInstance", **name)
+        with pytest.raises(AwsError, match="is in status Stopping"):
+            await call("StartNotebookInstance", **name)
+        await be("Stopped")
+        await call("StartNotebookInstance", **name)
+        assert (await call("DescribeNotebookInstance", **name))["NotebookInstanceStatus"] == "Pending"
+        await call("DeleteNotebookInstance", **name)
+        for verb in ("Delete", "Stop", "Start"):
+            with pytest.raises(AwsError, match="is in status Deleting"):
+                await call(f"{verb}NotebookInstance", **name)
+        assert (await call("DescribeNotebookInstance", **name))["NotebookInstanceStatus"] == "Deleting"
 
     with_kernel(work, COMPONENT)
 
