@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from backends.core import lifecycle, work
 from backends.core.commands import Call, Change, Command, End, Happened, Move, State, WakeAt
-from backends.core.dialects import insert_or_update
+from backends.core.dialects import one_at_a_time
 from backends.core.errors import AwsError
 from backends.core.loops import every
 from backends.core.memory import InMemory
@@ -71,6 +71,7 @@ class Waiting:
             _run(cx, self, row, Happened("changed", "", event.arn, event.new, event.reason))
 
     def _hear_child(self, cx: Context, event: Event) -> None:
+        one_at_a_time(cx.db, f"{CALLS} {event.arn}")  # somebody may be about to write down that this is its child
         query = select(parents, awaited.c.tag).join_from(awaited, parents, awaited.c.parent_id == parents.c.id)
         of_kind = query.where(awaited.c.child_arn == event.arn, parents.c.kind == self.resource.noun)
         for row in cx.db.execute(of_kind.order_by(parents.c.id).with_for_update(of=parents)).all():
@@ -121,10 +122,10 @@ def _held(cx: Context, arn: str) -> Any:
     return cx.db.execute(select(parents).where(parents.c.arn == arn).with_for_update()).first()
 
 
-def _run(cx: Context, waiting: Waiting, row: Any, happened: Happened) -> None:
+def _run(cx: Context, waiting: Waiting, row: Any, *happened: Happened) -> None:
     """Call the step for what happened, do what it commands, and call it for what comes of that."""
     state: State = orjson.loads(row.state)
-    steps, ahead = 0, [happened]
+    steps, ahead = 0, list(happened)
     while ahead:
         steps += 1
         if steps > MOST_STEPS:
@@ -168,7 +169,7 @@ def _call(cx: Context, waiting: Waiting, row: Any, command: Call) -> list[Happen
         answer = cx.call(command.operation, command.request, command.service, role=role)
     except AwsError as error:
         return [Happened("refused", command.tag, reason=error.message, code=error.code)]
-    return [_answered(cx, row.id, command.tag, answer)]
+    return _answered(cx, waiting, row, command.tag, answer)
 
 
 def _role(cx: Context, waiting: Waiting, arn: str) -> str:
@@ -176,11 +177,19 @@ def _role(cx: Context, waiting: Waiting, arn: str) -> str:
     return str(own.document.get(waiting.role_member, "")) if own is not None else ""
 
 
-def _answered(cx: Context, parent_id: int, tag: str, answer: dict[str, Any]) -> Happened:
+def _answered(cx: Context, waiting: Waiting, row: Any, tag: str, answer: dict[str, Any]) -> list[Happened]:
+    """Return what comes of a call: its answer, and what the child that it names has come to already.
+
+    Whoever delivers an event of that child meanwhile waits: it hears of the parent after the commit, or has ended before.
+    """
     arn = next((str(value) for name, value in answer.items() if name.endswith("Arn")), "")
-    if arn:
-        insert_or_update(cx.db, awaited, {"child_arn": arn, "parent_id": parent_id}, {"tag": tag})
-    return Happened("answered", tag, arn, answer=answer)
+    answered = Happened("answered", tag, arn, answer=answer)
+    own = (awaited.c.child_arn == arn) & (awaited.c.parent_id == row.id)
+    if not arn or cx.db.execute(update(awaited).where(own).values(tag=tag)).rowcount:
+        return [answered]
+    one_at_a_time(cx.db, f"{CALLS} {arn}")
+    cx.db.execute(insert(awaited).values(child_arn=arn, parent_id=row.id, tag=tag))
+    return [answered, *_caught_up(cx, waiting, answered)]
 
 
 @work.does(CALLS)
@@ -206,25 +215,23 @@ async def call_outside(cx: Context, item: work.Item) -> Callable[[Context], None
         if body["refused"] is not None:
             _run(inside, waiting, row, Happened("refused", body["tag"], **body["refused"]))
             return
-        happened = _answered(inside, row.id, body["tag"], body["answer"])
-        _run(inside, waiting, row, happened)
-        _catch_up(inside, waiting, body["arn"], happened)
+        _run(inside, waiting, row, *_answered(inside, waiting, row, body["tag"], body["answer"]))
 
     return end
 
 
-def _catch_up(cx: Context, waiting: Waiting, arn: str, answered: Happened) -> None:
-    """Call the step for what a child has come to, whose events were delivered before it was known whose child it is."""
+def _caught_up(cx: Context, waiting: Waiting, answered: Happened) -> list[Happened]:
+    """Return what a child has come to, whose events were delivered before it was known whose child it is."""
     child = cx.db.execute(select(resources.c.kind, resources.c.status).where(resources.c.arn == answered.arn)).first()
-    row = _held(cx, arn)
-    if child is None or row is None or child.kind not in waiting.children or not child.status:
-        return
+    if child is None or child.kind not in waiting.children or not child.status:
+        return []
     subscriber = f"parents.{waiting.resource.noun}.{child.kind}"
     coming = select(deliveries.c.event_id).where(
         deliveries.c.arn == answered.arn, deliveries.c.subscriber == subscriber, deliveries.c.parked.is_(False)
     )
-    if cx.db.execute(coming).first() is None:
-        _run(cx, waiting, row, Happened("child", answered.tag, answered.arn, child.status))
+    if cx.db.execute(coming).first() is not None:
+        return []
+    return [Happened("child", answered.tag, answered.arn, child.status)]
 
 
 def _end(cx: Context, parent_id: int) -> None:

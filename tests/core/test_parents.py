@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,6 +22,7 @@ from backends.core.resource import resource
 from backends.core.states import machine
 from backends.core.tables import awaited, deliveries, work_items
 from backends.core.tables import parents as parent_rows
+from tests import postgresql
 from tests.core.conftest import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -264,15 +266,16 @@ async def make_early(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         return row.arn
 
     arn = await cx.transact(made)
-    waiting = select(func.count()).select_from(deliveries)
-    while await cx.read(lambda inside: inside.db.execute(waiting).scalar_one()):  # noqa: ASYNC110 - no event
+    while await cx.read(lambda inside: inside.db.execute(_DELIVERIES).scalar_one()):  # noqa: ASYNC110 - no event
         await asyncio.sleep(0.005)
     return {"TrackingServerArn": arn}
 
 
 @parents.waits(LATE, children=("Image",))
 def late_step(state: State, happened: Happened) -> tuple[State, list[Command]]:
-    """Call what answers late, and end when its child has."""
+    """Call what answers late, or read what is there, and end when its child has."""
+    if happened.what == "begun" and "there" in state:
+        return state, [Call("DescribeImage", {"ImageName": state["there"]})]
     if happened.what == "begun":
         return state, [Call("StartMlflowTrackingServer", {"TrackingServerName": "early"})]
     if happened.what == "answered" and FAILURES:
@@ -315,6 +318,86 @@ def test_a_child_that_ended_before_its_call_was_answered_is_heard(with_kernel: C
         await cx.transact(make)
         await kernel.listening()
         await until(cx, lambda inside: LATE.get(inside, "late").status == "Deleting")
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+def test_a_child_that_had_ended_before_its_call_is_heard(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+        await kernel.listening()
+
+        def make_child(inside: Context) -> None:
+            transition(inside, CHILD, CHILD.insert(inside, "i", {"ImageName": "i"}, status="CREATING"), "CREATED")
+
+        await cx.transact(make_child)
+        await until(cx, lambda inside: not inside.db.execute(_DELIVERIES).scalar_one())
+
+        def make(inside: Context) -> None:
+            row = LATE.insert(inside, "late", {}, status="Active")
+            parents.begin(inside, LATE, row.arn, {"there": "i"})
+
+        await cx.transact(make)
+        await until(cx, lambda inside: LATE.get(inside, "late").status == "Deleting")
+
+    with_kernel(work_on, COMPONENT, parents, work)
+
+
+@operation("StartPipelineExecution")
+async def make_slow(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make a child that is on its way when this answers, and whose first event has been delivered."""
+    name = request["PipelineName"]
+    row = await cx.transact(lambda inside: CHILD.insert(inside, name, {"ImageName": name}, status="CREATING"))
+    while await cx.read(lambda inside: inside.db.execute(_DELIVERIES).scalar_one()):  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.005)
+    return {"PipelineExecutionArn": row.arn}
+
+
+_DELIVERIES = select(func.count()).select_from(deliveries)
+MEANWHILE: list[Callable[[], None]] = []
+SLOW = resource(
+    "Workforce",
+    arn_path="workforce",
+    status_member="Status",
+    machine=machine(Active={"Deleting"}),
+    filters={"NameContains": "WorkforceName"},
+    derives=(),
+)
+
+
+@parents.waits(SLOW, children=("Image",))
+def slow_step(state: State, happened: Happened) -> tuple[State, list[Command]]:
+    """Call what answers before its child has ended; the child ends while the answer is told, and this is not yet committed."""
+    if happened.what == "begun":
+        return state, [Call("StartPipelineExecution", {"PipelineName": "pipeline-1", "ClientRequestToken": "t" * 32})]
+    if happened.what == "child" and happened.status == "CREATING":
+        MEANWHILE.pop()()
+    if happened.what == "child" and happened.status == "CREATED":
+        return state, [Move("Deleting"), End()]
+    return state, []
+
+
+@pytest.mark.skipif(not postgresql.is_wanted(), reason="SQLite's transactions do not overlap")
+def test_a_child_that_ends_while_its_call_is_answered_is_heard(with_kernel: Callable[..., Any]) -> None:
+    async def work_on(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+
+        def end_child() -> None:
+            """Let the child end, and wait until its event was delivered, or a while: it may wait for this transaction."""
+            cx.write(lambda inside: transition(inside, CHILD, CHILD.get(inside, "pipeline-1"), "CREATED"))
+            deadline = time.monotonic() + 1.0
+            while time.monotonic() < deadline and cx.look(lambda inside: inside.db.execute(_DELIVERIES).scalar_one()):
+                time.sleep(0.005)
+
+        MEANWHILE[:] = [end_child]
+
+        def make(inside: Context) -> None:
+            row = SLOW.insert(inside, "slow", {}, status="Active")
+            parents.begin(inside, SLOW, row.arn)
+
+        await cx.transact(make)
+        await kernel.listening()
+        await until(cx, lambda inside: SLOW.get(inside, "slow").status == "Deleting")
 
     with_kernel(work_on, COMPONENT, parents, work)
 
