@@ -55,11 +55,12 @@ def start(
         _start_detached(settings)
         return
     from backends.core.lease import LeaseHeldError
+    from backends.core.settings import SettingError
     from server.serve import serve
 
     try:
         serve(settings)
-    except (LeaseHeldError, OSError) as error:
+    except (LeaseHeldError, SettingError, OSError) as error:
         stop_with(str(error))
 
 

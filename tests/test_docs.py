@@ -6,11 +6,13 @@ import ast
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
 import backends
+from backends.core.declared.settings import declared
 from backends.core.settings import Settings, manual, variable_of
 from server.cli import app
 
@@ -29,10 +31,15 @@ DEFAULT_FOLDERS = {"data_dir": "~/.local/share/localmaker", "cache_dir": "~/.cac
 def settings_table() -> str:
     """Write the README's table of settings."""
     rows = ["| variable | default | |", "|---|---|---|"]
-    for entry in fields(Settings):
+    kinds: list[type[Any]] = [Settings, *(each.kind for each in declared(backends.load_components()))]
+    for entry, sentence in (
+        (entry, manual(kind).get(variable_of(entry.name))) for kind in kinds for entry in fields(kind)
+    ):
+        if sentence is None:  # what settings are read from
+            continue
         default = DEFAULT_FOLDERS.get(entry.name, entry.default if entry.default is not MISSING else "")
         shown = f"`{int(default) if isinstance(default, bool) else default}`" if default not in {"", None} else ""
-        rows.append(f"| `{variable_of(entry.name)}` | {shown} | {manual()[variable_of(entry.name)]} |")
+        rows.append(f"| `{variable_of(entry.name)}` | {shown} | {sentence} |")
     return "\n".join(rows)
 
 

@@ -21,6 +21,8 @@ from sqlalchemy import insert, select
 from backends.core import calls, derived, events, idempotency, keys, loops, private, schema
 from backends.core.clock import Clocks
 from backends.core.db import Database
+from backends.core.declared import pages
+from backends.core.declared import settings as component_settings
 from backends.core.lease import Lease
 from backends.core.objects import ObjectStore
 from backends.core.operation import Operation, marked
@@ -139,6 +141,7 @@ class Kernel:
         self.resources: dict[str, Resource] = {}
         self.subscriptions: dict[str, tuple[Subscription, ...]] = {}
         self.loops: tuple[loops.Loop, ...] = ()
+        self.pages: tuple[pages.Page, ...] = ()
         self.deliverer = events.Deliverer(self)
         self.changed = events.Changed()
         self.state: dict[str, Any] = {}  # what a component keeps in memory while the server runs, by component
@@ -164,6 +167,9 @@ class Kernel:
                 if isinstance(value, Resource) and value.noun not in self.resources:
                     self.resources[value.noun] = value
         self._derive()
+        self.pages = pages.declared(self.modules)
+        for own in component_settings.declared(self.modules):
+            own.of(self)
 
     def _derive(self) -> None:
         """Add the operations that declarations come to, and find out who is below whom."""

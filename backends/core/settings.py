@@ -1,6 +1,6 @@
-"""Every setting: `LOCALMAKER_<NAME>` in the environment, its default, and in its annotation the sentence that documents it.
+"""Settings: `LOCALMAKER_<NAME>` in the environment, its default, and in its annotation the sentence that documents it.
 
-Components read settings as well as the server, so they stand below both.
+These are the server's; a component declares its own in the same form (`declared/settings.py`).
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
-CHOICES = {
-    "durability": ("process", "power"),
-    "runner": ("auto", "docker", "process"),
-    "gpu": ("auto", "cpu"),
-    "auth": ("off", "enforce"),
-    "iam": ("off", "soft", "enforce"),
-    "roles": ("any", "existing"),
-}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+PREFIX = "LOCALMAKER_"
+
+
+class SettingError(ValueError):
+    """A setting has a value that it cannot have; the message names it."""
 
 
 def default_data_dir() -> Path:
@@ -44,22 +45,17 @@ class Settings:
     )
     database_url: Annotated[str, "SQLAlchemy URL of a PostgreSQL database; empty: SQLite in the data directory."] = ""
     durability: Annotated[
-        str, "What an acknowledged write survives: `process` (kill -9) or `power` (a power cut; slower)."
+        Literal["process", "power"],
+        "What an acknowledged write survives: `process` (kill -9) or `power` (a power cut; slower).",
     ] = "process"
     runner: Annotated[
-        str, "Where jobs run: `docker`, `process`, or `auto` (Docker when an engine answers and the image can be had)."
+        Literal["auto", "docker", "process"],
+        "Where jobs run: `docker`, `process`, or `auto` (Docker when an engine answers and the image can be had).",
     ] = "auto"
-    gpu: Annotated[str, "`auto`: GPU instance types need a GPU; `cpu`: their jobs run on the CPU, said in the log."] = (
-        "auto"
-    )
-    max_jobs: Annotated[
-        int, "Hosts of jobs that run at once; 0: one per CPU and at least four, as far as the memory allows 2 GiB each."
-    ] = 0
-    strict_images: Annotated[bool, "Refuse an image whose library versions would be substituted."] = False
     base_image: Annotated[str, "Image that the recipes' Dockerfile starts from."] = "python:3.11-slim"
     max_body_bytes: Annotated[int, "Largest body of a request that is not streamed, in bytes."] = 32 * 1024 * 1024
     auth: Annotated[
-        str,
+        Literal["off", "enforce"],
         "`off`: any credentials pass; `enforce`: every signature is verified, with AWS's errors (docs/authentication.md).",
     ] = "off"
     keys_file: Annotated[
@@ -75,11 +71,11 @@ class Settings:
         bool, "Connect shells of `localmaker env` to no host but AWS's, which are this server itself (docs/clients.md)."
     ] = False
     iam: Annotated[
-        str,
+        Literal["off", "soft", "enforce"],
         "Policies of users and roles: `off`, `soft` (log and record what would be denied) or `enforce` (docs/iam.md).",
     ] = "off"
     roles: Annotated[
-        str,
+        Literal["any", "existing"],
         "Role ARNs in requests: `any` of the account (made at first use) or only `existing` ones that trust SageMaker.",
     ] = "any"
     init_dir: Annotated[Path | None, "Folder of init scripts (docs/init.md); empty: `init` in the data directory."] = (
@@ -88,21 +84,15 @@ class Settings:
     init_timeout_s: Annotated[int, "Seconds after which an init script is stopped and counts as failed."] = 600
     init_strict: Annotated[bool, "An init script that fails ends the server."] = False
 
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    """The variables that the components' own settings are read from."""
+
     @classmethod
-    def read(cls, environment: dict[str, str] | None = None, **given: Any) -> Self:
-        """Read the environment; keyword arguments that are not None win. Raise ValueError naming a bad value."""
-        environment = dict(os.environ) if environment is None else environment
-        kinds = get_type_hints(cls)
-        values = {name: value for name, value in given.items() if value is not None}
-        for entry in fields(cls):
-            text = environment.get(variable_of(entry.name), "")
-            if text and entry.name not in values:
-                values[entry.name] = _convert(variable_of(entry.name), kinds[entry.name], text)
-        settings = cls(**values)
-        for name, allowed in CHOICES.items():
-            if getattr(settings, name) not in allowed:
-                raise ValueError(f"{variable_of(name)} must be one of {', '.join(allowed)}")
-        return settings
+    def read(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:
+        """Read the environment; keyword arguments that are not None win. SettingError naming a bad value."""
+        environment = os.environ if environment is None else environment
+        own = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+        return read(cls, own, environment=own, **given)
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -110,23 +100,37 @@ class Settings:
         return self.database_url or f"sqlite:///{self.data_dir / 'state.db'}"
 
 
+def read(kind: type[T], variables: Mapping[str, str], **given: Any) -> T:
+    """Read settings of a kind; keyword arguments that are not None win. SettingError naming a bad value."""
+    hints = get_type_hints(kind)
+    values = {name: value for name, value in given.items() if value is not None}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        variable, hint = variable_of(entry.name), hints[entry.name]
+        text = variables.get(variable, "")
+        if text and entry.name not in values:
+            values[entry.name] = _convert(variable, hint, text)
+        if get_origin(hint) is Literal and values.get(entry.name, entry.default) not in get_args(hint):
+            raise SettingError(f"{variable} must be one of {', '.join(get_args(hint))}")
+    return kind(**values)
+
+
 def variable_of(name: str) -> str:
     """Return the environment variable of a setting."""
-    return f"LOCALMAKER_{name.upper()}"
+    return f"{PREFIX}{name.upper()}"
 
 
-def manual() -> dict[str, str]:
-    """Return every setting's variable and its sentence, for the documentation and its test."""
-    hints = get_type_hints(Settings, include_extras=True)
-    return {variable_of(entry.name): hints[entry.name].__metadata__[0] for entry in fields(Settings)}
+def manual(kind: type = Settings) -> dict[str, str]:
+    """Return the variable of every setting of a kind and its sentence, for the documentation and its test."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {variable_of(name): hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
 
 
-def _convert(variable: str, kind: type, text: str) -> Any:
+def _convert(variable: str, kind: Any, text: str) -> Any:
     try:
         if kind is int:
             return int(text)
         if kind is bool:
             return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
     except (KeyError, ValueError):
-        raise ValueError(f"{variable}={text!r} is not {'a number' if kind is int else '0 or 1'}") from None
+        raise SettingError(f"{variable}={text!r} is not {'a number' if kind is int else '0 or 1'}") from None
     return Path(text).expanduser().absolute() if kind in {Path, Path | None} else text

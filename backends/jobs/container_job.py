@@ -17,6 +17,7 @@ from backends.jobs.container_kind import ContainerKind, JobEnded, JobGone, direc
 from backends.jobs.drivers import driven_by
 from backends.jobs.run import QUEUED, Driver
 from backends.jobs.runners.base import Handle, StartError
+from backends.jobs.settings import SETTINGS
 from backends.jobs.spec import Exit
 from backends.jobs.supervisor import beneath
 from backends.jobs.verdict import Verdict, verdict
@@ -292,7 +293,7 @@ def _settle(kind: type[ContainerJob], run: Run, work: Callable[[ContainerJob], T
 
 def _request(kind: type[ContainerJob], run: Run) -> ResourceRequest:
     try:
-        return kind(run).spec.request(use_gpus=run.kernel.settings.gpu != "cpu")
+        return kind(run).spec.request(use_gpus=SETTINGS.of(run.kernel).gpu != "cpu")
     except JobGone:  # `look` forgets it
         return ResourceRequest(1)
 

@@ -15,6 +15,7 @@ from backends.core.memory import InMemory
 from backends.jobs import images, machine, recipes, registry
 from backends.jobs.runners import sandbox
 from backends.jobs.runners.base import StartError
+from backends.jobs.settings import SETTINGS
 from backends.jobs.spec import ImageRef
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def find(kernel: Kernel, wanted: Wanted, log_line: LogLine, check: Callable[[], 
         image = (
             images.Image(wanted.image)
             if stored is not None
-            else images.resolve(wanted.image, strict=kernel.settings.strict_images, cuda=wanted.cuda)
+            else images.resolve(wanted.image, strict=SETTINGS.of(kernel).strict_images, cuda=wanted.cuda)
         )
     except images.SubstitutionRefusedError as error:
         raise StartError(str(error)) from error

@@ -21,6 +21,7 @@ from backends.jobs import machine, places
 from backends.jobs.admission import Admission
 from backends.jobs.dispatcher import Dispatcher
 from backends.jobs.run import QUEUED
+from backends.jobs.settings import SETTINGS
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None, *
 def start(kernel: Kernel) -> None:
     """Make the dispatcher. Called by the kernel."""
     drivers = {driver.kind: driver for module in kernel.modules for driver in marked(module, "drivers")}
-    admission = Admission(kernel.settings.max_jobs or machine.places(), machine.gpu_indexes())
+    admission = Admission(SETTINGS.of(kernel).max_jobs or machine.places(), machine.gpu_indexes())
     dispatcher = DISPATCHER.set(kernel, Dispatcher(kernel, drivers, admission))
     kernel.changed.listeners.append(dispatcher.notify)
 

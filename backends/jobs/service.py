@@ -18,6 +18,7 @@ from backends.core import keys
 from backends.jobs import logs, places
 from backends.jobs.queue import DISPATCHER
 from backends.jobs.runners.base import Handle, StartError
+from backends.jobs.settings import SETTINGS
 from backends.jobs.specify import ContainerRequest, job_spec
 from backends.jobs.supervisor import beneath
 
@@ -211,7 +212,7 @@ def new_job(prefix: str) -> str:
 
 def take_gpus(run: Run, holder: str, kind: Instance) -> list[int]:
     """Take the GPUs of an instance type, or those that the holder has already. StartError when too few are free."""
-    if not kind.gpus or run.kernel.settings.gpu == "cpu":
+    if not kind.gpus or SETTINGS.of(run.kernel).gpu == "cpu":
         return []
     dispatcher = DISPATCHER.of(run.kernel)
     taken = dispatcher.take_gpus(holder, run.cx.account, kind.gpus)

@@ -109,7 +109,7 @@ def run_kernel(tmp_path: Path) -> Callable[..., Any]:
 
     def run(work: Work, test: Callable[[Kernel], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            kernel = Kernel(Settings.read({}, data_dir=tmp_path, max_jobs=2), [queue, work.module()])
+            kernel = Kernel(Settings.read({"LOCALMAKER_MAX_JOBS": "2"}, data_dir=tmp_path), [queue, work.module()])
             kernel.open()
             await kernel.start()
             await kernel.listening()

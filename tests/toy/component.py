@@ -7,10 +7,11 @@ Events sent: each at its statuses. Heard: what is created (queued), and by the p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.core import errors, parents
 from backends.core.commands import Call, End, Move
+from backends.core.declared.pages import Page
 from backends.core.operation import operation
 from backends.core.resource import resource
 from backends.core.states import machine
@@ -20,13 +21,14 @@ from backends.jobs.places import Wanted
 from backends.jobs.service import HealthCheck
 from backends.jobs.service_job import ServiceJob, drives_service
 from backends.jobs.states import SERVICE_STATES
+from tests.toy.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from backends.core.commands import Command, Happened, State
     from backends.core.context import Context
     from backends.jobs.run import Run
+
+PAGE = Page("/toys", "Toys", "tests.toy.page:build")
 
 # -- records: a parent, and versions below it; all of their operations are derived
 
@@ -115,8 +117,8 @@ PARENT = resource(
 def create(cx: Context, request: dict[str, Any]) -> dict[str, str]:
     """Accept a job that makes as many compilation jobs as it may run seconds. ValidationException for none."""
     count = request.get("StoppingConditions", {}).get("MaxInvocations", 1)
-    if count > 9:
-        raise errors.validation("MaxInvocations must be at most 9.")
+    if count > (most := SETTINGS.of(cx.kernel).toy_most_children):
+        raise errors.validation(f"MaxInvocations must be at most {most}.")
     row = PARENT.insert(cx, request["JobName"], request, status="IN_PROGRESS", tag_list=request.get("Tags"))
     parents.begin(cx, PARENT, row.arn, {"name": row.key, "role": request["RoleArn"], "left": count})
     return {"JobArn": row.arn}

@@ -50,7 +50,10 @@ class Server:
 
     def start(self) -> None:
         """Start a kernel on the data that is there."""
-        self.kernel = Kernel(Settings.read({}, data_dir=self._folder, max_jobs=2, runner="process"), self._modules)
+        self.kernel = Kernel(
+            Settings.read({"LOCALMAKER_MAX_JOBS": "2", "LOCALMAKER_RUNNER": "process"}, data_dir=self._folder),
+            self._modules,
+        )
         PORT.set(self.kernel, 1)
         credentials.FILES.set(self.kernel, lambda _: None)
         self._runners.append(places.runner(self.kernel, "process"))
