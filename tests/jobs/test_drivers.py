@@ -60,7 +60,7 @@ def test_a_job_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, 
     monkeypatch.setattr("backends.jobs.machine.gpu_indexes", lambda: ())
 
     async def main() -> None:
-        kernel = Kernel(Settings.read({}, data_dir=tmp_path, max_jobs=1), [queue, module(what)])
+        kernel = Kernel(Settings.read({"LOCALMAKER_MAX_JOBS": "1"}, data_dir=tmp_path), [queue, module(what)])
         kernel.open()
         await kernel.start()
         cx = kernel.context("111122223333", "us-east-1")
