@@ -41,6 +41,8 @@ COMPONENTS = (
     "backends.experiments.operations",
     "backends.lineage.associations",
     "backends.lineage.operations",
+    "backends.model_cards.exports",
+    "backends.model_cards.operations",
     "backends.aws.sts",
     "backends.aws.iam.access_keys",
     "backends.aws.iam.account",

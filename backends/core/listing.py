@@ -131,7 +131,7 @@ class List:
             return _on_facet(about, _compared(member, facets.c.number), is_long=True)
         if member.endswith("Contains"):
             return _on_facet(about, Filter(contains(facets.c.text, member), like_pattern), is_long=True)
-        return _on_facet(about, Filter(facets.c.text == bindparam(member, type_=Text), kept_text))
+        return _on_facet(about, Filter(facets.c.text == bindparam(member, type_=Text), _as_facet))
 
     def _known_filter(self, member: str, about: str) -> Filter | None:
         """Return the filter of what a column holds; None for what stands in the document only."""
@@ -228,6 +228,11 @@ def _after(column: Any, *, descending: bool) -> ColumnElement[bool]:
     beyond = column < value if descending else column > value
     beyond_id = resources.c.id < row_id if descending else resources.c.id > row_id
     return or_(beyond, and_(column == value, beyond_id))
+
+
+def _as_facet(value: Any) -> str:
+    """Write a request's value as the facet of one is: a number is asked for as a number."""
+    return kept_text(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def _compared(member: str, column: Any) -> Filter:

@@ -93,7 +93,8 @@ def add_association(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         "created": cx.clock.now(),
         "created_by": orjson.dumps(users.user_of(cx)),
     }
-    if not cx.db.execute(insert_into(cx.db, lineage_edges).on_conflict_do_nothing(), edge).rowcount:
+    insertion = insert_into(cx.db, lineage_edges).values(edge).on_conflict_do_nothing().returning(EDGE.id)
+    if cx.db.execute(insertion).first() is None:
         raise errors.validation(f"Association between {source.arn} and {destination.arn} already exists.")
     return ends
 
