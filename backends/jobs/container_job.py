@@ -15,7 +15,7 @@ from backends.jobs import channels, logs, places, specify
 from backends.jobs.admission import Allotment, ResourceRequest
 from backends.jobs.container_kind import ContainerKind, JobEnded, JobGone, directory_of
 from backends.jobs.drivers import driven_by
-from backends.jobs.run import QUEUED, Driver
+from backends.jobs.run import QUEUED, Driver, lineage_of
 from backends.jobs.runners.base import Handle, StartError
 from backends.jobs.settings import SETTINGS
 from backends.jobs.spec import Exit
@@ -299,7 +299,6 @@ def _request(kind: type[ContainerJob], run: Run) -> ResourceRequest:
 
 
 def _adopt(kind: type[ContainerJob], run: Run) -> Mapping[str, Allotment]:
-    """Return what a running job holds; `beside` another, it takes no places."""
-    beside = run.state.get("beside", "")
-    hosts = 0 if beside else _request(kind, run).hosts
-    return {run.id: Allotment(run.cx.account, hosts, tuple(run.state.get("gpus", ())), beside)}
+    """Return what a running job holds."""
+    gpus = tuple(run.state.get("gpus", ()))
+    return {run.id: Allotment(run.cx.account, _request(kind, run).hosts, gpus, lineage_of(run.state))}

@@ -10,7 +10,7 @@ from backends.core.instances import Instance, instance
 from backends.core.lifecycle import transition
 from backends.core.objects import role_access
 from backends.jobs import logs, opt_ml
-from backends.jobs.admission import ResourceRequest
+from backends.jobs.admission import LevelError, ResourceRequest
 from backends.jobs.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -161,11 +161,10 @@ class ContainerKind(ABC):
         """Check, at the last moment, what others may have changed since it was laid out. DataError."""
 
     def capacity_error(self, error: CapacityError) -> Verdict:
-        """Return the verdict of a job that asks for more than this machine has."""
+        """Return the verdict of a job that can never be admitted: most ask for more GPUs than this machine has."""
         kinds = ", ".join(sorted({kind.name for kind in self.spec.instances if kind.gpus}))
-        return Verdict.failed(
-            f"CapacityError: {kinds} asks for {error}. Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU."
-        )
+        advice = " Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU."
+        return Verdict.failed(error.reason(kinds) + ("" if isinstance(error, LevelError) else advice))
 
 
 def directory_of(run: Run, attempt: int) -> Path:

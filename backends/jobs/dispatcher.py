@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from backends.core.tables import jobs
 from backends.jobs.admission import Admission, Allotment, CapacityError
-from backends.jobs.run import QUEUED, Run, ServerStopping
+from backends.jobs.run import QUEUED, Run, ServerStopping, lineage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -254,7 +254,7 @@ class Dispatcher:
             except CapacityError as error:
                 entry.error = error
             else:
-                self._admission.submit(row.id, row.account, request, run.state.get("beside", ""))
+                self._admission.submit(row.id, row.account, request, lineage_of(run.state))
         return str(row.id)
 
     def _begun(self, job: str, outcome: Allotment | CapacityError) -> Exception | None:

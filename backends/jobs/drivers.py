@@ -85,7 +85,7 @@ def _fail(resource: Resource, run: Run, reason: str) -> None:
 
 
 def _refuse(resource: Resource, run: Run, error: CapacityError) -> None:
-    end(run, resource, "Failed", f"CapacityError: the job asks for {error}.")
+    end(run, resource, "Failed", error.reason("the job"))
 
 
 def _look(resource: Resource, run: Run) -> None:

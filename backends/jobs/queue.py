@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,9 +19,9 @@ from backends.core.operation import marked
 from backends.core.policy.principals import session_of
 from backends.core.tables import jobs
 from backends.jobs import machine, places
-from backends.jobs.admission import Admission
+from backends.jobs.admission import Admission, Lineage
 from backends.jobs.dispatcher import Dispatcher
-from backends.jobs.run import QUEUED
+from backends.jobs.run import QUEUED, lineage_of
 from backends.jobs.settings import SETTINGS
 from backends.jobs.supervisor import beneath
 
@@ -39,7 +40,7 @@ def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None, *
     which may wait for it: its keys' session has the job's id.
     """
     job_id = f"{kind}-{uuid.uuid4().hex[:16]}"
-    beside = session_of(caller)
+    lineage = _lineage(cx, session_of(caller))
     row = {
         "id": job_id,
         "kind": kind,
@@ -48,12 +49,26 @@ def add(cx: Context, kind: str, arn: str, state: dict[str, Any] | None = None, *
         "arn": arn,
         "phase": QUEUED,
         "created": cx.clock.now(),
-        "state": orjson.dumps({**(state or {}), **({"beside": beside} if beside else {})}),
+        "state": orjson.dumps({**(state or {}), **({"lineage": asdict(lineage)} if lineage is not None else {})}),
     }
     cx.db.execute(insert(jobs), row)
     assert cx.tx is not None
     cx.tx.after_commit.append(lambda: DISPATCHER.of(cx.kernel).submit(job_id))
     return job_id
+
+
+def _lineage(cx: Context, parent: str) -> Lineage | None:
+    """Return by whom a job is started that another one asks for; None where that is no job, or another account's."""
+    if not parent:
+        return None
+    row = cx.db.execute(select(jobs.c.state).where(jobs.c.id == parent, jobs.c.account == cx.account)).first()
+    if row is None:
+        return None
+    above = lineage_of(orjson.loads(row.state))
+    if above is None:
+        return Lineage(parent, (parent,))
+    running = set(cx.db.execute(select(jobs.c.id).where(jobs.c.id.in_(above.ancestors))).scalars())
+    return Lineage(above.family, (*(job for job in above.ancestors if job in running), parent))
 
 
 def start(kernel: Kernel) -> None:

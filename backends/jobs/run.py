@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import delete, update
 
 from backends.core.tables import jobs
+from backends.jobs.admission import Lineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +51,13 @@ class Driver:
     refuse: Callable[[Run, CapacityError], None] | None = None
     look: Callable[[Run], float | None] | None = None
     adopt: Callable[[Run], Mapping[str, Allotment]] | None = None
+
+
+def lineage_of(state: Mapping[str, Any]) -> Lineage | None:
+    """Return by whom a job was started, from its state; `beside` is how an earlier version wrote its parent down."""
+    if "lineage" in state:
+        return Lineage(state["lineage"]["family"], tuple(state["lineage"]["ancestors"]))
+    return Lineage(state["beside"], (state["beside"],)) if "beside" in state else None
 
 
 class Run:

@@ -17,7 +17,9 @@ class JobSettings:
         "`auto`: GPU instance types need a GPU; `cpu`: their jobs run on the CPU, said in the log.",
     ] = "auto"
     max_jobs: Annotated[
-        int, "Hosts of jobs that run at once; 0: one per CPU and at least four, as far as the memory allows 2 GiB each."
+        int,
+        "Hosts of jobs that run at once; 0: one per CPU and at least four, as far as the memory allows 2 GiB each. "
+        "What a job starts runs beside it, as many again.",
     ] = 0
     strict_images: Annotated[bool, "Refuse an image whose library versions would be substituted."] = False
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from backends.core.kernel import Kernel
 from backends.core.settings import Settings
 from backends.core.tables import jobs
-from backends.jobs import dispatcher, queue
+from backends.jobs import admission, dispatcher, queue
 from backends.jobs.admission import Allotment, ResourceRequest
 from backends.jobs.drivers import drives
 
@@ -258,6 +258,35 @@ def test_a_job_that_a_job_asks_for_runs_beside_it(run_kernel: Callable[..., Any]
         await add(kernel, "child", beside=parent)
         await until(lambda: "child" in work.names("started"))
         assert "other" not in work.names("started")
+
+    run_kernel(work, test)
+
+
+def test_jobs_that_jobs_ask_for_are_one_family_and_the_deepest_is_refused_at_once(
+    run_kernel: Callable[..., Any],
+) -> None:
+    work, deepest = Work(), admission.MOST_LEVELS + 1
+
+    async def test(kernel: Kernel) -> None:
+        cx = kernel.context(ACCOUNT, REGION)
+
+        async def start(name: str, of: str) -> str:
+            caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/r/{of}" if of else ""
+            arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:toy/{name}"
+            return await cx.transact(lambda inside: queue.add(inside, "toy", arn, {"name": name}, caller=caller))
+
+        chain = [""]
+        for level in range(deepest + 1):
+            chain.append(await start(str(level), chain[-1]))
+            await until(lambda level=level: str(level) in work.names("started") + work.names("refused"))  # type: ignore[misc]
+        assert work.names("refused") == [str(deepest)]
+        await start("sibling", chain[1])
+        await start("last", "")
+        await until(lambda: "last" in work.names("started"))
+        assert "sibling" not in work.names("started")
+        query = select(jobs.c.state).where(jobs.c.id == chain[-2])
+        state = orjson.loads(await cx.read(lambda inside: inside.db.execute(query).scalar_one()))
+        assert state["lineage"] == {"family": chain[1], "ancestors": chain[1:-2]}
 
     run_kernel(work, test)
 
