@@ -95,8 +95,7 @@ def describe(resource: Resource, cx: Context, request: dict[str, Any]) -> bytes:
 def update(resource: Resource, cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Put the members of the request that Describe knows in the place of those that are there."""
     row = resource.named(cx, request)
-    shown = model.output_members(f"Describe{resource.noun}")
-    changes = {k: v for k, v in request.items() if k in shown and k not in resource.key_members}
+    changes = {k: v for k, v in request.items() if k in resource.shown and k not in resource.key_members}
     row = resource.update(cx, row, {**row.document, **changes})
     return _answer(f"Update{resource.noun}", row)
 

@@ -52,6 +52,13 @@ def begins(column: Any, prefix: str) -> ColumnElement[bool]:
     return condition
 
 
+def begins_with(column: Any, parameter: str) -> ColumnElement[bool]:
+    """Return whether a text column begins with a parameter."""
+    prefix = bindparam(parameter, type_=Text)
+    condition: ColumnElement[bool] = func.substr(column, 1, func.length(prefix)) == prefix
+    return condition
+
+
 def is_below(column: Any, parameter: str) -> ColumnElement[bool]:
     """Return whether a key begins with a parameter, a parent's key, and a slash."""
     parent = bindparam(parameter, type_=Text)

@@ -25,7 +25,7 @@ def transition(cx: Context, resource: Resource, row: Row, to: str, reason: str =
         raise errors.conflict(f"{row.arn} cannot go from {row.status} to {to}")
     old = row.status
     document = {**row.document, **changes, resource.status_member: to}
-    if reason and "failed" in to.lower() and "FailureReason" in model.output_members(f"Describe{resource.noun}"):
+    if reason and "failed" in to.lower() and "FailureReason" in model.output_members(resource.describe):
         document["FailureReason"] = reason[:1024]
     row = resource.update(cx, row, {k: v for k, v in document.items() if v is not None}, status=to)
     events.emit(cx, resource.noun, row.arn, old, to, reason, {"name": row.key})

@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import ColumnElement, Double, Integer, Text, and_, bindparam, func, or_, select
 
 from api_specs import model
-from backends.core.dialects import contains, is_below, like_pattern
+from backends.core.dialects import begins_with, contains, is_below, like_pattern
 from backends.core.paging import PAGING, binding_of, read_token, write_token
 from backends.core.prepared import Prepared
 from backends.core.resource import filtered_member
@@ -81,6 +81,7 @@ class List:
     def page(self, cx: Context, request: Mapping[str, Any], among: Sequence[str] | None = None) -> dict[str, Any]:
         """Return one page of summaries (`among`: of these keys only), and NextToken while there is more."""
         resource = self.resource
+        request = self._below_a_parent(cx, request)
         descending = request.get("SortOrder", resource.order) == "Descending"
         size = request.get("MaxResults", DEFAULT_PAGE)
         values = scope(cx, resource.noun, size=size + 1)
@@ -106,6 +107,13 @@ class List:
             answer["NextToken"] = write_token(cx, [last_mark, last_id], binding)
         return answer
 
+    def _below_a_parent(self, cx: Context, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a request that names its parent by the key. AWS's error for one that is not there, where the model declares it."""
+        parent, member = self.resource.parent, self.resource.key_members[0]
+        if parent is None or member not in request or not model.declares_error(self.operation, "ResourceNotFound"):
+            return request
+        return {**request, member: parent.named(cx, request).key}
+
     def is_long(self, request: Mapping[str, Any]) -> bool:
         """Return whether a request may have to read every row: a part of a name has no index."""
         return any(self.filters[member].is_long for member in request if member in self.filters)
@@ -114,7 +122,8 @@ class List:
         if not members:  # plain values: the ARNs
             return document[self.resource.arn_member]
         names = self.resource.summary
-        return {m: document[names.get(m, m)] for m in members if names.get(m, m) in document}
+        summary = {member: _at(document, names.get(member, member)) for member in members}
+        return {member: value for member, value in summary.items() if value is not None}
 
     # -- what the members of a request mean
 
@@ -125,7 +134,7 @@ class List:
             about = filtered_member(member)
             if (known := self._known_filter(member, about)) is not None:
                 return known
-            if about not in model.output_members(f"Describe{resource.noun}"):
+            if about not in resource.shown:
                 raise UndeclaredError(f"{self.operation}: {resource.noun} does not declare what {member} is about")
         if member.endswith(("After", "Before")):
             return _on_facet(about, _compared(member, facets.c.number), is_long=True)
@@ -140,6 +149,8 @@ class List:
         if (column := self._column(about)) is not None:
             if member.endswith("Contains"):
                 return Filter(contains(column, member), like_pattern, is_long=True)
+            if member.endswith("Prefix"):
+                return Filter(begins_with(column, member), str, is_long=True)
             has_status = resources.c.status != ""  # said, so that the index of those that have one is used
             condition = column == bindparam(member, type_=Text)
             return Filter(condition & has_status if column is resources.c.status else condition, str)
@@ -167,14 +178,14 @@ class List:
         column = SORTED.get(own.get(name, name))
         if column == "key" and len(resource.key_members) > 1:
             return self._facet(resource.name_member)
-        if column is None and value in model.output_members(f"Describe{resource.noun}"):
+        if column is None and value in resource.shown:
             return self._facet(value)
         if column is None or (column == "status" and not resource.status_member):
             raise UndeclaredError(f"{self.operation}: {resource.noun} does not declare what SortBy {value} orders by")
         return Order(resources.c[column])
 
     def _facet(self, path: str) -> Order:
-        kind = model.type_at(f"Describe{self.resource.noun}", path)
+        kind = model.type_at(self.resource.describe, path)
         return facet_of(path, as_number=kind in model.NUMBERS)
 
     def _statement(self, *form: Any) -> Prepared:
@@ -201,6 +212,13 @@ def page(
 ) -> dict[str, Any]:
     """Return the page that the derived List would, for a component's own handler of it, which has looked at the request."""
     return _list_of(resource, model.list_operation(resource.noun) or "").page(cx, request, among)
+
+
+def _at(document: Any, path: str) -> Any:
+    """Return what stands at a dotted path of structures; None for nothing."""
+    for part in path.split("."):
+        document = document.get(part) if isinstance(document, dict) else None
+    return document
 
 
 @dataclass(frozen=True, slots=True)

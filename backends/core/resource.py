@@ -12,15 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
-
 from api_specs import model
 from backends.core import arn as arns
-from backends.core import errors, events, numbers, rows, tags, users
+from backends.core import errors, events, numbers, quotas, rows, tags, users
 from backends.core.memory import InMemory
 from backends.core.rows import Row
 from backends.core.search.facets import ALL, Indexed
-from backends.core.tables import resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,7 +43,8 @@ class Resource:
     does not say it; an empty path where the List's own handler looks at the member. `indexed`: facets that stand in
     the document in another form. `summary`: a summary's members whose names in the document differ. `times`: the members of
     its two times. `quota`: how many an account and region has. `awaits`: what must be built first (`notebooks`): until then
-    Create answers 501 and says so, every other verb that there are none.
+    Create answers 501 and says so, every other verb that there are none. `described_by`: for what has no Describe of its
+    own (a version), the noun whose Describe shows it.
     """
 
     noun: str
@@ -70,8 +68,19 @@ class Resource:
     times: tuple[str, str] = ("CreationTime", "LastModifiedTime")
     quota: int | None = None
     awaits: str = ""
+    described_by: str = ""
 
     # -- names
+
+    @property
+    def describe(self) -> str:
+        """The operation whose answer the document is."""
+        return f"Describe{self.described_by or self.noun}"
+
+    @cached_property
+    def shown(self) -> tuple[str, ...]:
+        """The members that the document has; of what another noun's Describe shows also its key."""
+        return (*model.output_members(self.describe), *(self.key_members if self.described_by else ()))
 
     @cached_property
     def key_members(self) -> tuple[str, ...]:
@@ -86,7 +95,7 @@ class Resource:
     @cached_property
     def arn_member(self) -> str:
         """The member that carries the resource's ARN."""
-        return model.arn_member(self.noun)
+        return "" if self.described_by else model.arn_member(self.noun)
 
     def key_of(self, members: Mapping[str, Any]) -> str:
         """Return the key that a request (or a document) names. ValidationException for one that lacks a part of it."""
@@ -195,11 +204,12 @@ class Resource:
     ) -> Row:
         """Store a new resource: those of `members` that Describe knows, its ARN, its times and its status."""
         self.check_free(cx, key)
-        self._check_quota(cx)
+        if self.quota is not None:
+            quotas.check(cx, self.noun, self.quota)
         if self.parent is not None and "/" in key:  # an unversioned model package stands by itself
             self.parent.get(cx, key.rpartition("/")[0])
         now, arn = cx.clock.now(), self.arn_of(cx, key)
-        shown = model.output_members(f"Describe{self.noun}")
+        shown = self.shown
         document = {k: v for k, v in members.items() if k in shown}
         if self.arn_member:
             document[self.arn_member] = arn
@@ -246,17 +256,6 @@ class Resource:
         rows.delete_row(cx, row, self.facets)
         events.emit(cx, self.noun, row.arn, row.status, DELETED, "", {"name": row.key})
 
-    def _check_quota(self, cx: Context) -> None:
-        if self.quota is None:
-            return
-        own = [resources.c[name] == value for name, value in rows.scope(cx, self.noun).items()]
-        count = cx.db.execute(select(func.count()).select_from(resources).where(*own)).scalar_one()
-        if count >= self.quota:  # Unverified: AWS's name of each limit
-            raise errors.limit_exceeded(
-                f"The account-level service limit 'Number of {self.noun} resources' is {self.quota}, with current "
-                f"utilization of {count} and a request delta of 1. Please use AWS Service Quotas to request an increase."
-            )
-
     # -- what Lists and Search read
 
     @cached_property
@@ -274,17 +273,16 @@ class Resource:
     def _named_by_filters(self) -> set[str]:
         """Return the members that List's own filters name by themselves: `DomainIdEquals` is about DomainId."""
         operation = model.list_operation(self.noun)
-        shown = model.output_members(f"Describe{self.noun}")
         return {
             member
             for name in (model.input_members(operation) if operation is not None else ())
-            if (member := filtered_member(name)) in shown and member != self.key_members[0]
+            if (member := filtered_member(name)) in self.shown and member != self.key_members[0]
         }
 
 
 def filtered_member(name: str) -> str:
     """Return the member that a List's filter is about, by its name: `SpaceNameContains` is about SpaceName."""
-    for suffix in ("Equals", "Contains", "After", "Before"):
+    for suffix in ("Equals", "Contains", "Prefix", "After", "Before"):
         if name.endswith(suffix):
             return name.removesuffix(suffix)
     return name

@@ -110,7 +110,7 @@ class Searched:
         """Return a property's type. ValidationException for one that the kind does not have."""
         is_free = path.startswith((TAGS, "Metrics.")) or self.is_parameter(path)
         kind = "string" if is_free else model.type_within(self.record, path)
-        kind = kind or model.type_at(f"Describe{self.resource.noun}", path)
+        kind = kind or model.type_at(self.resource.describe, path)
         if not kind or kind in {"structure", "list", "map"}:  # Unverified: AWS's wording
             raise errors.validation(f"Unknown property name: {path} is no property of {self.resource.noun}.")
         return kind

@@ -1,0 +1,1 @@
+"""Model Monitor: what is watched."""
