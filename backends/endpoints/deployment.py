@@ -257,10 +257,11 @@ class Deployment:
     def _serving(self, instance: dict[str, Any]) -> Instance | None:
         serving = []
         for entry in instance["containers"]:
-            address = self._service(instance, entry).address(containers.PORT)
+            service = self._service(instance, entry)
+            address = service.address(containers.PORT)
             if address is None:
                 return None
-            serving.append(Container(entry["name"], *address))
+            serving.append(Container(entry["name"], *address, service.has_ended))
         return Instance(instance["id"], tuple(serving))
 
     def _services(self, instances: Iterable[dict[str, Any]]) -> list[Service]:

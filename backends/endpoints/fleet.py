@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backends.core.context import Context
     from backends.core.kernel import Kernel
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One running container: its name in messages (`primary`, or the container's own), and its address."""
+    """One running container: its name in messages (`primary`, or the container's own), its address, and whether it has ended."""
 
     name: str
     host: str
     port: int
+    has_ended: Callable[[], bool] = field(default=lambda: False, compare=False)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 KEEP_ALIVE_S = 1.5  # less than gunicorn's 2 s and uvicorn's 5: whoever hangs up first must be us, or a request is lost
 MOST_WAITING_BYTES = 1 << 20
@@ -184,10 +184,14 @@ class Client:
         self._sweeping = False
 
     async def post(
-        self, address: tuple[str, int], path: str, headers: Mapping[str, str], body: bytes, limit_bytes: int
-    ) -> Reply:
-        """Ask and return the whole answer, of `limit_bytes` at most. NoAnswerError, BrokenAnswerError; cancelled, it hangs up."""
-        connection = await self._connection(address)
+        self, address: tuple[str, int], path: str, headers: Mapping[str, str], body: bytes, limit_bytes: int,
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> Reply:  # fmt: skip
+        """Ask and return the whole answer, of `limit_bytes` at most. NoAnswerError, BrokenAnswerError; cancelled, it hangs up.
+
+        `has_ended`: whether who is meant is gone, and the address perhaps another's.
+        """
+        connection = await self._connection(address, has_ended)
         try:
             await connection.send(_request(address, path, headers, body), limit_bytes=limit_bytes)
         except BaseException:
@@ -198,10 +202,11 @@ class Client:
         return reply
 
     async def stream(
-        self, address: tuple[str, int], path: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[Reply, AsyncGenerator[bytes]]:
+        self, address: tuple[str, int], path: str, headers: Mapping[str, str], body: bytes,
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> tuple[Reply, AsyncGenerator[bytes]]:  # fmt: skip
         """Ask and give the answer's header, and its body as it comes: read it to its end, or close it."""
-        connection = await self._connection(address)
+        connection = await self._connection(address, has_ended)
         try:
             await connection.send(_request(address, path, headers, body), streamed=True)
         except BaseException:
@@ -225,7 +230,7 @@ class Client:
                 connection.close()
         self._idle.clear()
 
-    async def _connection(self, address: tuple[str, int]) -> _Connection:
+    async def _connection(self, address: tuple[str, int], has_ended: Callable[[], bool]) -> _Connection:
         loop = asyncio.get_running_loop()
         idle = self._idle.get(address)
         while idle:
@@ -237,6 +242,10 @@ class Client:
             _, made = await loop.create_connection(_Connection, *address)
         except OSError as error:
             raise NoAnswerError(str(error)) from error
+        # Docker gives a dead container's IP to the next one: looked at once the connection is there, which cannot move.
+        if await asyncio.to_thread(has_ended):
+            made.close()
+            raise NoAnswerError("the container has ended")
         return made
 
     def _give_back(self, address: tuple[str, int], connection: _Connection) -> None:

@@ -228,7 +228,7 @@ async def _post(
     """Ask a container; ServiceUnavailable when it cannot be reached."""
     try:
         address = (container.host, container.port)
-        return await client(kernel).post(address, "/invocations", headers, body, limit_bytes)
+        return await client(kernel).post(address, "/invocations", headers, body, limit_bytes, container.has_ended)
     except http.NoAnswerError as error:
         raise _unreachable(error) from error
 
@@ -238,7 +238,8 @@ async def _stream(
 ) -> tuple[http.Reply, AsyncGenerator[bytes]]:
     """Ask a container for an answer that is read as it comes."""
     try:
-        return await client(kernel).stream((container.host, container.port), "/invocations", headers, body)
+        address = (container.host, container.port)
+        return await client(kernel).stream(address, "/invocations", headers, body, container.has_ended)
     except http.NoAnswerError as error:
         raise _unreachable(error) from error
 

@@ -218,3 +218,16 @@ def test_a_streamed_refusal_that_is_endless_or_breaks_off_is_the_models_error(mo
         with pytest.raises(AwsError, match=text) as caught:
             asyncio.run(invoke._check_streamed(cx, fleet, container, reply, chunks))
         assert caught.value.code == "ModelError"
+
+
+def test_who_has_an_ended_containers_address_now_is_not_asked() -> None:
+    server = Scripted((OK,))
+
+    async def work(client: http.Client, address: Address) -> None:
+        with pytest.raises(http.NoAnswerError, match="has ended"):
+            await client.post(address, "/invocations", {}, b"in", 1 << 20, lambda: True)
+        with pytest.raises(http.NoAnswerError, match="has ended"):
+            await client.stream(address, "/invocations", {}, b"in", lambda: True)
+
+    serve(server, work)
+    assert server.requests == []
