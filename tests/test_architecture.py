@@ -52,6 +52,8 @@ def layer_of(module: str) -> tuple[int, str]:
         return 0, "api_specs"
     if parts[0] == "server":
         return SERVER, "server"
+    if parts[:3] == ["backends", "jobs", "supervisor"]:
+        return 0, "supervisor"  # a program of the standard library alone, which imports nothing of ours
     component = ".".join(parts[: 3 if parts[1:2] == ["aws"] else 2])
     return {"backends.core": CORE, "backends.jobs": JOBS}.get(component, COMPONENT), component
 

@@ -12,9 +12,12 @@ from backends.core.prepared import Prepared
 from backends.core.tables import tags
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from backends.core.types import Context
+
+    Put = Callable[[Any, str, Any], Any]
+    Show = Callable[[dict[str, str]], Any]
 
 MAX_TAGS = 50
 _OF = Prepared(select(tags.c.key, tags.c.value).where(tags.c.arn == bindparam("arn")).order_by(tags.c.key))
@@ -54,3 +57,16 @@ def remove_all(cx: Context, arn: str) -> None:
 def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
     """Write tags as AWS's list of Key and Value."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def answer(
+    cx: Context, arn: str, request: dict[str, Any], named: tuple[str, str], put: Put = put, shown: Show = as_list
+) -> dict[str, Any]:
+    """Answer TagResource, UntagResource or ListTagsForResource of a service that has `named` its tags and keys so."""
+    if named[0] in request:
+        put(cx, arn, request[named[0]])
+    elif named[1] in request:
+        remove(cx, arn, request[named[1]])
+    else:
+        return {named[0]: shown(of(cx, arn))}
+    return {}

@@ -214,24 +214,10 @@ def _set_actions(cx: Context, request: dict[str, Any], *, enabled: bool) -> dict
     return {}
 
 
-@operation("TagResource", service="cloudwatch")
-def tag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Add tags to an alarm."""
-    tags.put(cx, _tagged(cx, request), request["Tags"])
-    return {}
-
-
-@operation("UntagResource", service="cloudwatch")
-def untag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Remove tags from an alarm."""
-    tags.remove(cx, _tagged(cx, request), request["TagKeys"])
-    return {}
-
-
-@operation("ListTagsForResource", service="cloudwatch")
-def list_tags_for_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Return an alarm's tags."""
-    return {"Tags": tags.as_list(tags.of(cx, _tagged(cx, request)))}
+@operation("TagResource", "UntagResource", "ListTagsForResource", service="cloudwatch")
+def tag_alarm(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Add tags to an alarm, remove some, or return them."""
+    return tags.answer(cx, _tagged(cx, request), request, ("Tags", "TagKeys"))
 
 
 def _tagged(cx: Context, request: dict[str, Any]) -> str:

@@ -139,24 +139,10 @@ def _policy(repository: scope.Repository, row: Row) -> dict[str, Any]:
     return _named(repository, policyText=row.document["policyText"])
 
 
-@operation("TagResource", service="ecr")
-def tag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Add tags to a repository."""
-    put_tags(cx, _tagged(cx, request), request["tags"])
-    return {}
-
-
-@operation("UntagResource", service="ecr")
-def untag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Remove tags from a repository."""
-    tags.remove(cx, _tagged(cx, request), request["tagKeys"])
-    return {}
-
-
-@operation("ListTagsForResource", service="ecr")
-def list_tags_for_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Return a repository's tags."""
-    return {"tags": tags.as_list(tags.of(cx, _tagged(cx, request)))}
+@operation("TagResource", "UntagResource", "ListTagsForResource", service="ecr")
+def tag_repository(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Add tags to a repository, remove some, or return them."""
+    return tags.answer(cx, _tagged(cx, request), request, ("tags", "tagKeys"), put_tags)
 
 
 def put_tags(cx: Context, arn: str, given: list[dict[str, str]]) -> None:

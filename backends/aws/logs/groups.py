@@ -115,25 +115,17 @@ def arn_of(cx: Context, name: str) -> str:
     return arns.make("logs", cx.region, cx.account, f"log-group:{name}")
 
 
-@operation("TagResource", service="logs")
+@operation("TagResource", "UntagResource", "ListTagsForResource", service="logs")
 def tag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Add tags to a group by ARN."""
-    _put_tags(cx, _tagged(cx, request), request["tags"])
-    return {}
+    """Add tags to a group, by its ARN, remove some, or return them."""
+    return tags.answer(cx, _tagged(cx, request), request, ("tags", "tagKeys"), _put_tags, dict)
 
 
-@operation("TagLogGroup", service="logs")
+@operation("TagLogGroup", "ListTagsLogGroup", service="logs")
 def tag_log_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Add tags to a group by name."""
-    _put_tags(cx, arn_of(cx, scope.existing_group(cx, request)), request["tags"])
-    return {}
-
-
-@operation("UntagResource", service="logs")
-def untag_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Remove tags from a group by ARN."""
-    tags.remove(cx, _tagged(cx, request), request["tagKeys"])
-    return {}
+    """Add tags to a group, by its name, or return them."""
+    arn = arn_of(cx, scope.existing_group(cx, request))
+    return tags.answer(cx, arn, request, ("tags", ""), _put_tags, dict)
 
 
 @operation("UntagLogGroup", service="logs")
@@ -141,18 +133,6 @@ def untag_log_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove tags from a group by name."""
     tags.remove(cx, arn_of(cx, scope.existing_group(cx, request)), request["tags"])
     return {}
-
-
-@operation("ListTagsForResource", service="logs")
-def list_tags_for_resource(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Return a group's tags by ARN."""
-    return {"tags": tags.of(cx, _tagged(cx, request))}
-
-
-@operation("ListTagsLogGroup", service="logs")
-def list_tags_log_group(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Return a group's tags by name."""
-    return {"tags": tags.of(cx, arn_of(cx, scope.existing_group(cx, request)))}
 
 
 def _put_tags(cx: Context, arn: str, given: dict[str, str]) -> None:

@@ -15,6 +15,8 @@ import uuid
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
+from backends.jobs.supervisor import sparse
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -175,7 +177,7 @@ def _append(origin: Any, made: Any) -> None:
 
 def _send(origin: Any, made: Any, pad: bool) -> None:
     size = os.fstat(origin.fileno()).st_size
-    for start, end in _extents(origin.fileno(), size):
+    for start, end in sparse.extents(origin.fileno(), size):
         offset = os.lseek(made.fileno(), start, os.SEEK_SET)
         while offset < end:
             sent = os.sendfile(made.fileno(), origin.fileno(), offset, end - offset)
@@ -183,23 +185,6 @@ def _send(origin: Any, made: Any, pad: bool) -> None:
                 raise OSError(f"{origin.name} became shorter while it was copied")
             offset = offset + sent if sent else end
     os.ftruncate(made.fileno(), size)
-
-
-def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of what a file holds between its holes (lseek(2)); all of it where holes are not told."""
-    if not hasattr(os, "SEEK_DATA"):
-        yield 0, size
-        return
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-            end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole is left
-                return
-            start, end = end, size
-        yield start, end
 
 
 def _sync(path: Path) -> None:

@@ -10,13 +10,12 @@ into it is held open from before the start, and everything is opened below that.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import threading
 from typing import TYPE_CHECKING
 
-from . import beneath
+from . import beneath, sparse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -155,7 +154,7 @@ def _copy(place: tuple[int, str], remote: str, name: str, stamp: _Stamp) -> bool
         os.makedirs(os.path.dirname(target), exist_ok=True)
         source = beneath.file(at, f"{folder}/{name}" if folder else name)
         with open(source, "rb") as reader, open(temporary, "wb") as writer:
-            for start, end in _extents(source, stamp[0]):
+            for start, end in sparse.extents(source, stamp[0]):
                 reader.seek(start)
                 writer.seek(start)
                 while (left := end - reader.tell()) > 0 and (block := reader.read(min(left, _BLOCK_BYTES))):
@@ -170,20 +169,3 @@ def _copy(place: tuple[int, str], remote: str, name: str, stamp: _Stamp) -> bool
     with contextlib.suppress(OSError):
         os.unlink(temporary)
     return False
-
-
-def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of what a file holds between its holes (lseek(2)); all of it where holes are not told."""
-    if not hasattr(os, "SEEK_DATA"):
-        yield 0, size
-        return
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-            end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole is left
-                return
-            start, end = end, size
-        yield start, end
