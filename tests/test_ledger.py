@@ -76,7 +76,7 @@ def test_where_finds_handlers_derived_ones_and_what_is_not_built() -> None:
     found = runner.invoke(app, ["where", "createtrainingjob"]).output
     assert "backends/training/operations.py:" in found
     assert "derived for Model" in runner.invoke(app, ["where", "DescribeModel"]).output
-    assert "no handler\n  refused" in runner.invoke(app, ["where", "CreateApp"]).output
+    assert "no handler\n  refused" in runner.invoke(app, ["where", "GetMetricWidgetImage"]).output
     assert runner.invoke(app, ["where", "CreateNonsense"]).exit_code == 1
 
 

@@ -82,7 +82,7 @@ class List:
         """Return one page of summaries (`among`: of these keys only), and NextToken while there is more."""
         resource = self.resource
         request = self._below_a_parent(cx, request)
-        descending = request.get("SortOrder", resource.order) == "Descending"
+        descending = request.get("SortOrder", resource.order).capitalize() == "Descending"
         size = request.get("MaxResults", DEFAULT_PAGE)
         values = scope(cx, resource.noun, size=size + 1)
         # The API reference of ListTrainingJobs: with MaxResults, jobs are taken first and filtered by status then.

@@ -23,7 +23,8 @@ class Kind:
     Update takes and Describe then shows; `updated`: as it shows them, where it does not show them so. `unlike`: members of the request that Describe shows otherwise. `found_by`: Search's
     name of the member that has the name. `holds`: whether a living child refuses its deletion; else it goes with its
     children. `listing`: what its List must be asked for besides. `delete`: what Delete must be asked for besides.
-    `reused`: whether the key of a deleted one may be used again.
+    `reused`: whether the key of a deleted one may be used again. `listed_by`: the member of the request by which its List
+    shows it, where that shows no ARN.
     """
 
     noun: str
@@ -39,6 +40,7 @@ class Kind:
     listing: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _: {}
     delete: Mapping[str, Any] = field(default_factory=dict)
     reused: bool = True
+    listed_by: str = ""
 
     def __str__(self) -> str:
         return self.noun

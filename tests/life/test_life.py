@@ -129,9 +129,9 @@ class Life(RuleBasedStateMachine):
             request["NextToken"] = answer["NextToken"]
         assert len(listed) == len(self.alive)
         for living in self.alive.values():
+            shown = living.shown[self.kind.listed_by] if self.kind.listed_by else living.arn
             assert (
-                sum(living.arn in (summary.values() if isinstance(summary, dict) else (summary,)) for summary in listed)
-                == 1
+                sum(shown in (summary.values() if isinstance(summary, dict) else (summary,)) for summary in listed) == 1
             )
 
     @rule(data=st.data())

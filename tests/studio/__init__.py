@@ -1,0 +1,1 @@
+"""Studio: domains and what stands below them, images and their versions."""
