@@ -26,6 +26,7 @@ COMPONENTS = (
     "backends.endpoints.engine",
     "backends.endpoints.invoke",
     "backends.endpoints.asynchronous",
+    "backends.endpoints.policies",
     "backends.notebooks.operations",
     "backends.pipelines.operations",
     "backends.monitoring.operations",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api_specs import model
 from backends.core import errors, listing
 from backends.core.operation import operation
-from backends.core.policy import Kind, PolicyError, parse
+from backends.core.policy import attached
 from backends.core.resource import resource
 from backends.core.states import machine
 
@@ -25,7 +24,6 @@ GROUP = resource(
     filters={"CrossAccountFilterOption": ""},
     derives=("Describe", "Delete"),
 )
-POLICY = "policy"
 
 
 @operation("CreateModelPackageGroup")
@@ -49,26 +47,22 @@ def list_model_package_groups(cx: Context, request: dict[str, Any]) -> dict[str,
 def put_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store a group's resource policy. ValidationException for one that is no policy."""
     row = _group(cx, request)
-    try:
-        parse(request["ResourcePolicy"], Kind.RESOURCE)
-    except PolicyError as error:
-        raise errors.validation(f"Invalid resource policy: {error}") from error  # Unverified: AWS's wording
-    GROUP.update(cx, row, row.document, hidden={**row.hidden, POLICY: request["ResourcePolicy"]})
+    attached.put(cx, GROUP, row, request["ResourcePolicy"])
     return {"ModelPackageGroupArn": row.arn}
 
 
 @operation("GetModelPackageGroupPolicy", acts_on=("ModelPackageGroup",))
 def get_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return a group's resource policy. ValidationException for none."""
-    return {"ResourcePolicy": _policy(_group(cx, request))}
+    return {"ResourcePolicy": attached.text_of(GROUP, _group(cx, request))}
 
 
 @operation("DeleteModelPackageGroupPolicy", acts_on=("ModelPackageGroup",))
 def delete_model_package_group_policy(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove a group's resource policy. ValidationException for none."""
     row = _group(cx, request)
-    _policy(row)
-    GROUP.update(cx, row, row.document, hidden={k: v for k, v in row.hidden.items() if k != POLICY})
+    attached.text_of(GROUP, row)
+    attached.remove(cx, GROUP, row)
     return {}
 
 
@@ -77,9 +71,3 @@ def _group(cx: Context, request: dict[str, Any]) -> Row:
     if row is None:  # terraform-provider-aws, find.go: what the calls about policies say
         raise errors.validation(f"Cannot find Model Package Group: {request['ModelPackageGroupName']}")
     return row
-
-
-def _policy(row: Row) -> str:
-    if POLICY not in row.hidden:
-        raise errors.validation(model.not_found("ModelPackageGroupPolicy")["text"].format(arn=row.arn))
-    return str(row.hidden[POLICY])
