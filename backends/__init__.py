@@ -55,6 +55,7 @@ COMPONENTS = (
     "backends.studio.configs",
     "backends.studio.images",
     "backends.aws.sts",
+    "backends.aws.tagging",
     "backends.aws.iam.access_keys",
     "backends.aws.iam.account",
     "backends.aws.iam.attached",

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from server.identify import Identity
     from server.types import HttpRequest
 
-OWN = ("sagemaker", *model.SAGEMAKER_SERVICES[1:], "s3", "sts", "iam", "logs", "cloudwatch", "ecr")
+OWN = (
+    "sagemaker",
+    *model.SAGEMAKER_SERVICES[1:],
+    "s3",
+    "sts",
+    "iam",
+    "logs",
+    "cloudwatch",
+    "ecr",
+    "resourcegroupstaggingapi",
+)
 """Services with handlers here, in the order in which paths are tried."""
 
-SHARED_WITH_MOTO = frozenset({"iam", "sts"})
+SHARED_WITH_MOTO = frozenset({"iam", "sts", "resourcegroupstaggingapi"})
 """Services of which we have the operations that SageMaker's clients insist on; moto answers the others."""
 
 RUNTIME_SERVICES = tuple(name for name in model.SAGEMAKER_SERVICES if name != "sagemaker")
@@ -36,12 +46,14 @@ SIGNING_NAMES = {
     "logs": "logs",
     "monitoring": "cloudwatch",
     "ecr": "ecr",
+    "tagging": "resourcegroupstaggingapi",
 }
 TARGETS = {
     "SageMaker": "sagemaker",
     "Logs_20140328": "logs",
     "GraniteServiceVersion20100801": "cloudwatch",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi",
 }
 OTHER = ""
 FORM = "application/x-www-form-urlencoded"

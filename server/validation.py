@@ -15,6 +15,7 @@ CODES = {
     "sts": "ValidationError",
     "sagemaker-runtime": "ValidationError",
     "ecr": "InvalidParameterException",
+    "resourcegroupstaggingapi": "InvalidParameterException",
 }
 """What a service calls a constraint failure, where that is not ValidationException."""
 

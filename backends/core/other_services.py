@@ -7,7 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from backends.core import events
+from api_specs import model
+from backends.core import errors, events
 from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
@@ -18,6 +19,41 @@ SEND = InMemory[Callable[[Any, dict[str, Any]], Future[tuple[int, Any, bytes]]]]
 
 IS_DELIVERY_ALLOWED = InMemory[Callable[[Any, dict[str, str], str], Future[bool]]]("moto.is_delivery_allowed")
 """`IS_DELIVERY_ALLOWED.of(kernel)(kernel, sender, receiver)`: whether the receiver's policy lets the sender in."""
+
+
+def call(cx: Context, service: str, operation: str, parameters: dict[str, Any]) -> Future[dict[str, Any]]:
+    """Call an operation of another service at once, outside of any transaction; its answer, or its AwsError."""
+    called = {"service": service, "region": cx.region, "operation": operation, "parameters": parameters}
+    answered: Future[dict[str, Any]] = Future()
+
+    def read(sent: Future[tuple[int, Any, bytes]]) -> None:
+        try:
+            answered.set_result(_read(service, operation, *sent.result()))
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+            answered.set_exception(error)
+
+    SEND.of(cx.kernel)(cx, called).add_done_callback(read)
+    return answered
+
+
+def protocol_of(service: str) -> str:
+    """Return the protocol in which other services are called: JSON where there is a choice, since not all of them know CBOR."""
+    metadata = model.load_service(service).metadata
+    return "json" if "json" in metadata.get("protocols", ()) else str(metadata["protocol"])
+
+
+def _read(service: str, operation: str, status: int, headers: Any, body: bytes) -> dict[str, Any]:
+    """Read an answer as botocore does. Raises AwsError."""
+    from botocore.parsers import create_parser
+
+    called = model.operation(operation, service)
+    answer = {"status_code": status, "headers": {k.lower(): v for k, v in headers}, "body": body}
+    read = create_parser(protocol_of(service)).parse(answer, called.output_shape)
+    if status >= 400:
+        error = read.get("Error", {})
+        raise errors.AwsError(error.get("Code", "InternalServiceException"), error.get("Message", ""), status=status)
+    read.pop("ResponseMetadata", None)
+    return dict(read)
 
 
 def put_event(cx: Context, arn: str, kind: str, detail: dict[str, Any]) -> None:

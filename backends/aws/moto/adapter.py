@@ -170,14 +170,15 @@ def _request_of(cx: Context, detail: dict[str, Any]) -> MotoRequest:
 
     service, region = detail["service"], detail["region"]
     operation = model.operation(detail["operation"], service)
-    protocol = operation.service_model.metadata["protocol"]
+    metadata, protocol = operation.service_model.metadata, other_services.protocol_of(service)
+    name = metadata.get("signingName", metadata["endpointPrefix"])
     parameters = _with_blobs(detail["parameters"], detail.get("blobs", {}))
     made = create_serializer(protocol, include_validation=False).serialize_to_request(parameters, operation)
     body = made["body"]
     if isinstance(body, dict):  # query: a form
         body = urlencode(body)
-    signed = f"AWS4-HMAC-SHA256 Credential={cx.account}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
-    headers = {"host": f"{service}.{region}.amazonaws.com", "authorization": signed}
+    signed = f"AWS4-HMAC-SHA256 Credential={cx.account}/20260101/{region}/{name}/aws4_request, SignedHeaders=host, Signature=0"
+    headers = {"host": f"{name}.{region}.amazonaws.com", "authorization": signed}
     headers |= {name.lower(): str(value) for name, value in made["headers"].items()}
     path = urlsplit(made["url_path"])
     query = path.query or urlencode(made["query_string"] or {})
