@@ -207,7 +207,7 @@ class Resource:
         if self.quota is not None:
             quotas.check(cx, self.noun, self.quota)
         if self.parent is not None and "/" in key:  # an unversioned model package stands by itself
-            self.parent.get(cx, key.rpartition("/")[0])
+            self.parent.get(cx, "/".join(key.split("/")[: len(self.parent.key_members)]))
         now, arn = cx.clock.now(), self.arn_of(cx, key)
         shown = self.shown
         document = {k: v for k, v in members.items() if k in shown}
