@@ -45,6 +45,7 @@ COMPONENTS = (
     "backends.experiments.operations",
     "backends.lineage.associations",
     "backends.lineage.operations",
+    "backends.algorithms.operations",
     "backends.edge.fleets",
     "backends.edge.devices",
     "backends.edge.agents",

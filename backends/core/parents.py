@@ -45,7 +45,7 @@ LONGEST_PAUSE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How a kind of resource waits: its step, the kinds of its children, and the member that names its role."""
+    """How a kind of resource waits: its step, the kinds of its children, and the member (or path) that names its role."""
 
     resource: Resource
     children: tuple[str, ...]
@@ -174,7 +174,10 @@ def _call(cx: Context, waiting: Waiting, row: Any, command: Call) -> list[Happen
 
 def _role(cx: Context, waiting: Waiting, arn: str) -> str:
     own = waiting.resource.find_arn(cx, arn)
-    return str(own.document.get(waiting.role_member, "")) if own is not None else ""
+    value: Any = own.document if own is not None else {}
+    for name in waiting.role_member.split("."):
+        value = value.get(name, {})
+    return str(value or "")
 
 
 def _answered(cx: Context, waiting: Waiting, row: Any, tag: str, answer: dict[str, Any]) -> list[Happened]:

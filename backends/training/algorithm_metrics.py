@@ -28,7 +28,7 @@ def definitions_of(request: Mapping[str, Any]) -> list[dict[str, str]]:
     script = "sagemaker_program" in request.get("HyperParameters", {}) or "SAGEMAKER_PROGRAM" in request.get(
         "Environment", {}
     )
-    if script or images.resolve(image).recipe != "xgboost":
+    if script or not image or images.resolve(image).recipe != "xgboost":
         return []
     return [
         {"Name": f"{data}:{metric}", "Regex": rf".*\[[0-9]+\].*#011{data}-{metric}:{_NUMBER}.*"}

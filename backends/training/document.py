@@ -53,14 +53,14 @@ def training_spec(document: Mapping[str, Any]) -> TrainingSpec:
     )
 
 
-def container_spec(document: Mapping[str, Any]) -> ContainerSpec:
-    """Read what the containers are."""
+def container_spec(document: Mapping[str, Any], image: str = "") -> ContainerSpec:
+    """Read what the containers are. `image`: that of the algorithm which the document names."""
     algorithm, limits = document["AlgorithmSpecification"], document["StoppingCondition"]
     return ContainerSpec(
         name=document["TrainingJobName"],
         role=document["RoleArn"],
         hosts=hosts_of(document["ResourceConfig"]),
-        image=algorithm["TrainingImage"],
+        image=image or algorithm["TrainingImage"],
         mode="train",
         entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
         arguments=tuple(algorithm.get("ContainerArguments", ())),

@@ -42,7 +42,7 @@ class TrainingJob(ContainerJob):
     def read(self) -> ContainerSpec:
         """Read the document, and what is training's own besides."""
         self.training = documents.training_spec(self.document)
-        return documents.container_spec(self.document)
+        return documents.container_spec(self.document, self.row.hidden.get("image", ""))
 
     def destination(self) -> logs.Destination:
         """Return where the job's lines and metrics go."""

@@ -9,6 +9,7 @@ from backends.core.lifecycle import transition
 from backends.core.operation import operation
 from backends.jobs import artifacts, channels, checkpoints, opt_ml
 from backends.jobs.logs import compile_metrics
+from backends.training import algorithm
 from backends.training.algorithm_metrics import definitions_of
 from backends.training.status import TRAINING_JOB, with_secondary
 
@@ -46,16 +47,18 @@ def create_training_job(cx: Context, request: CreateTrainingJobRequestTypeDef) -
     TRAINING_JOB.check_free(cx, request["TrainingJobName"])
     _check_later(request)
     _check_algorithm(request["AlgorithmSpecification"])
-    _check_resources(request["ResourceConfig"])
-    _check_limits(request)
-    _check_channels(cx, request)
-    _check_output(cx, request)
-    document = with_secondary(_with_defaults(request), "Starting", cx.clock.now())
+    members, image = algorithm.resolve(cx, request)
+    _check_resources(members["ResourceConfig"])
+    _check_limits(members)
+    _check_channels(cx, members)
+    _check_output(cx, members)
+    document = with_secondary(_with_defaults(members), "Starting", cx.clock.now())
     row = TRAINING_JOB.insert(
         cx,
         request["TrainingJobName"],
         document,
         status="InProgress",
+        hidden={"image": image} if image else None,
         tag_list=request.get("Tags"),
     )
     return {"TrainingJobArn": row.arn}
@@ -145,12 +148,10 @@ def _check_later(request: Mapping[str, Any]) -> None:
         raise errors.not_implemented("training plans")
 
 
-def _check_algorithm(algorithm: Mapping[str, Any]) -> None:
-    if ("TrainingImage" in algorithm) == ("AlgorithmName" in algorithm):
+def _check_algorithm(specification: Mapping[str, Any]) -> None:
+    if ("TrainingImage" in specification) == ("AlgorithmName" in specification):
         raise errors.validation("Exactly one of TrainingImage and AlgorithmName must be given.")
-    if "AlgorithmName" in algorithm:
-        raise errors.not_implemented("training by AlgorithmName")
-    definitions = algorithm.get("MetricDefinitions", [])
+    definitions = specification.get("MetricDefinitions", [])
     try:
         compile_metrics(definitions)
     except ValueError as error:
@@ -187,8 +188,8 @@ def _check_limits(request: Mapping[str, Any]) -> None:
 
 
 def _check_channels(cx: Context, request: Mapping[str, Any]) -> None:
-    algorithm = request["AlgorithmSpecification"]
-    named = [channels.channel_of(entry, algorithm["TrainingInputMode"]) for entry in request.get("InputDataConfig", ())]
+    mode = request["AlgorithmSpecification"]["TrainingInputMode"]
+    named = [channels.channel_of(entry, mode) for entry in request.get("InputDataConfig", ())]
     if len({channel.name for channel in named}) != len(named):
         raise errors.validation("Channel names in InputDataConfig must be unique.")
     groups = {group["InstanceGroupName"] for group in request["ResourceConfig"].get("InstanceGroups", ())}
