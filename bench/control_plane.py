@@ -46,17 +46,17 @@ def create(prefix: str, number: int) -> bytes:
 
 def fill(peer: Peer, prefix: str, count: int) -> None:
     """Create so many models."""
-    found = load.run(peer.url, lambda n: create(prefix, n), 16, seconds=300, count=count)
-    assert found.errors == 0, (peer.name, found)
-    assert found.count == count, (peer.name, found)
+    measured = load.run(peer.url, lambda n: create(prefix, n), 16, seconds=300, count=count)
+    assert measured.errors == 0, (peer.name, measured)
+    assert measured.count == count, (peer.name, measured)
 
 
 def cost(peer: Peer, request: bytes, connections: int) -> tuple[float, float]:
     """Return requests per second, and the server's CPU µs for one."""
     before = peer.cpu_s()
-    found = load.run(peer.url, lambda _: request, connections, SECONDS)
-    assert found.errors == 0, (peer.name, found)
-    return found.rate, (peer.cpu_s() - before) / found.count * 1e6
+    measured = load.run(peer.url, lambda _: request, connections, SECONDS)
+    assert measured.errors == 0, (peer.name, measured)
+    return measured.rate, (peer.cpu_s() - before) / measured.count * 1e6
 
 
 def describe(table: Table, peers: tuple[Peer, ...]) -> None:
@@ -82,9 +82,9 @@ def creates(table: Table, peers: tuple[Peer, ...], rounds: int = 3, goals: tuple
 
         def rate(peer: Peer, connections: int = connections, turn: Any = turn) -> float:
             prefix = f"new-{connections}-{next(turn)}"
-            found = load.run(peer.url, lambda n: create(prefix, n), connections, SECONDS)
-            assert found.errors == 0, (peer.name, found)
-            return found.rate
+            measured = load.run(peer.url, lambda n: create(prefix, n), connections, SECONDS)
+            assert measured.errors == 0, (peer.name, measured)
+            return measured.rate
 
         table.row(f"CreateModel, c={connections}, req/s", *in_turn(peers, rate, rounds), at_least=goal)
 
@@ -114,9 +114,9 @@ def clients(peers: tuple[Peer, ...]) -> Table:
     table = Table("One boto3 client, DescribeModel", "peer")
     answer = json.dumps({"ModelName": "stored-500", "ModelArn": "arn", "CreationTime": 1.0, "ExecutionRoleArn": ROLE})
     with nothing(answer) as empty:
-        theirs, mine, most = in_turn((*peers, empty), client_rate, rounds=6)
-    table.row("calls/s, against moto", theirs, mine)
-    table.row("calls/s, against a server that does nothing", most, mine, at_least=0.7)
+        theirs, our_rates, most = in_turn((*peers, empty), client_rate, rounds=6)
+    table.row("calls/s, against moto", theirs, our_rates)
+    table.row("calls/s, against a server that does nothing", most, our_rates, at_least=0.7)
     return table
 
 
@@ -131,11 +131,11 @@ def durability() -> Table:
 def run() -> list[Table]:
     """Measure all in turn, in one run."""
     table = Table("Control plane", "moto")
-    with moto() as theirs, ours() as mine:
-        peers = (theirs, mine)
+    with moto() as theirs, ours() as localmaker:
+        peers = (theirs, localmaker)
         for peer in peers:
             fill(peer, "stored", 1000)
-        table.row("PSS with 1,000 models, MiB", theirs.pss_mib(), mine.pss_mib(), less=True, at_most=100)
+        table.row("PSS with 1,000 models, MiB", theirs.pss_mib(), localmaker.pss_mib(), less=True, at_most=100)
         describe(table, peers)
         few = in_turn(peers, page_rate)
         table.row("ListModels, 100 of 1,000 (moto: all at once), req/s", *few, at_least=50)

@@ -88,11 +88,11 @@ def _starts() -> Table:
 def _by_turns(commands: Sequence[Sequence[str]]) -> list[float]:
     times: list[list[float]] = [[] for _ in commands]
     for _ in range(ROUNDS):
-        for found, command in zip(times, commands, strict=True):
+        for taken, command in zip(times, commands, strict=True):
             begun = time.perf_counter()
             subprocess.run(command, check=True)
-            found.append((time.perf_counter() - begun) * 1000)
-    return [statistics.median(found) for found in times]
+            taken.append((time.perf_counter() - begun) * 1000)
+    return [statistics.median(taken) for taken in times]
 
 
 def _patterns() -> Table:

@@ -40,11 +40,11 @@ def run() -> list[Table]:
         requests = {peer.url: by_user(peer) for peer in (off, enforce)}
         for who in ("owner", "user"):
             for connections in (1, 32):
-                found = []
+                figures = []
                 for peer in (off, enforce):
                     request = requests[peer.url] if who == "user" else call("DescribeModel", REQUEST)
                     best = [cost(peer, request, connections) for _ in range(3)]
-                    found.append((max(rate for rate, _ in best), min(cpu_us for _, cpu_us in best)))
-                table.row(f"{who}, c={connections}, req/s", found[0][0], found[1][0])
-                table.row(f"{who}, c={connections}, server CPU µs each", found[0][1], found[1][1], less=True)
+                    figures.append((max(rate for rate, _ in best), min(cpu_us for _, cpu_us in best)))
+                table.row(f"{who}, c={connections}, req/s", figures[0][0], figures[1][0])
+                table.row(f"{who}, c={connections}, server CPU µs each", figures[0][1], figures[1][1], less=True)
     return [table]

@@ -119,7 +119,7 @@ def raw_p50_ms() -> float:
 
 def measure(peers: list[tuple[Peer, bytes]], connections: int) -> list[tuple[float, float, float]]:
     """Return, for each, the best p50 in ms and the best rate of some rounds by turns, and the least CPU µs for one."""
-    found: list[list[tuple[float, float, float]]] = []
+    measured: list[list[tuple[float, float, float]]] = []
     for _ in range(ROUNDS):
         turn = []
         for peer, request in peers:
@@ -127,10 +127,10 @@ def measure(peers: list[tuple[Peer, bytes]], connections: int) -> list[tuple[flo
             figures = load.run(peer.url, lambda _, request=request: request, connections, SECONDS)  # type: ignore[misc]
             assert figures.errors == 0, (peer.name, figures)
             turn.append((figures.p50_ms, figures.rate, (peer.cpu_s() - before) / figures.count * 1e6))
-        found.append(turn)
+        measured.append(turn)
     return [
         (min(p50 for p50, _, _ in rounds), max(rate for _, rate, _ in rounds), min(cpu for _, _, cpu in rounds))
-        for rounds in zip(*found, strict=True)
+        for rounds in zip(*measured, strict=True)
     ]
 
 
@@ -139,11 +139,11 @@ def run() -> list[Table]:
     direct = load.request_bytes("POST", "/invocations", HEADERS, mlp.question())
     through = load.request_bytes("POST", "/endpoints/mlp/invocations", HEADERS, mlp.question())
     with ExitStack() as stack:
-        mine = stack.enter_context(ours())
-        container = deploy(mine)
+        localmaker = stack.enter_context(ours())
+        container = deploy(localmaker)
         flask = stack.enter_context(flask_container())
-        stack.callback(lambda: client(mine, "sagemaker").delete_endpoint(EndpointName="mlp"))
-        requested = [(flask, direct), (mine, through), (container, direct)]
+        stack.callback(lambda: client(localmaker, "sagemaker").delete_endpoint(EndpointName="mlp"))
+        requested = [(flask, direct), (localmaker, through), (container, direct)]
         one, many = measure(requested, 1), measure(requested, 16)
         memory = flask.pss_mib(), container.pss_mib()
     raw = raw_p50_ms()

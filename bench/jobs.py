@@ -102,8 +102,8 @@ def medians(*measures: Callable[[], float]) -> list[float]:
     """Measure by turns and give each one's median in ms; a first round warms up and does not count."""
     for measure in measures:
         measure()
-    found = [[measure() for measure in measures] for _ in range(ROUNDS)]
-    return [statistics.median(values) * 1000 for values in zip(*found, strict=True)]
+    rounds = [[measure() for measure in measures] for _ in range(ROUNDS)]
+    return [statistics.median(values) * 1000 for values in zip(*rounds, strict=True)]
 
 
 def processes() -> Table:

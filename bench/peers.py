@@ -55,8 +55,8 @@ class Peer:
 
     def cpu_s(self) -> float:
         """Return the CPU time that it and its processes have used so far."""
-        found = [process.cpu_times() for process in self._family()]
-        return float(sum(times.user + times.system for times in found))
+        spent = [process.cpu_times() for process in self._family()]
+        return float(sum(times.user + times.system for times in spent))
 
     def pss_mib(self) -> float:
         """Return its memory, shared pages counted by their share, in MiB."""
@@ -142,6 +142,6 @@ def in_turn(
     peers: tuple[Peer, ...], measure: Callable[[Peer], float], rounds: int = 3, *, less: bool = False
 ) -> list[float]:
     """Measure the peers by turns, some rounds, and give each one's best: a neighbour's noise hits one round only."""
-    found = [[measure(peer) for peer in peers] for _ in range(rounds)]
+    figures = [[measure(peer) for peer in peers] for _ in range(rounds)]
     best = min if less else max
-    return [best(values) for values in zip(*found, strict=True)]
+    return [best(values) for values in zip(*figures, strict=True)]

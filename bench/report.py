@@ -15,7 +15,7 @@ class Row:
 
     what: str
     peer: float | None
-    mine: float
+    own: float
     ratio: float | None
     goal: str
     met: bool | None
@@ -27,27 +27,27 @@ class Table:
 
     title: str
     peer: str
-    mine: str = "LocalMaker"
+    own: str = "LocalMaker"
     rows: list[Row] = field(default_factory=list)
 
     def row(
-        self, what: str, peer: float | None, mine: float, *, less: bool = False,
+        self, what: str, peer: float | None, own: float, *, less: bool = False,
         at_least: float | None = None, at_most: float | None = None,
     ) -> None:  # fmt: skip
         """Add a line. `less`: less is better. Goals: ours is at least so many times better, or at most so large."""
-        ratio = None if peer is None else peer / mine if less else mine / peer
+        ratio = None if peer is None else peer / own if less else own / peer
         goal, met = "", None
         if at_least is not None and ratio is not None:
             goal, met = f"≥ {at_least:g}x", ratio >= at_least
         if at_most is not None:
             goal = f"{goal}, ≤ {at_most:g}" if goal else f"≤ {at_most:g}"
-            met = mine <= at_most and met is not False
-        self.rows.append(Row(what, peer, mine, ratio, goal, met))
+            met = own <= at_most and met is not False
+        self.rows.append(Row(what, peer, own, ratio, goal, met))
         print(f"  {self.title}: {_line(self.rows[-1])}", flush=True)
 
     def markdown(self) -> str:
         """Return the table as Markdown."""
-        head = f"**{self.title}**\n\n| | {self.peer} | {self.mine} | better by | goal | |\n|---|---|---|---|---|---|\n"
+        head = f"**{self.title}**\n\n| | {self.peer} | {self.own} | better by | goal | |\n|---|---|---|---|---|---|\n"
         return head + "\n".join(_line(row) for row in self.rows) + "\n"
 
 
@@ -55,7 +55,7 @@ def _line(row: Row) -> str:
     peer = "" if row.peer is None else _number(row.peer)
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
     verdict = "" if row.met is None else "met" if row.met else "**missed**"
-    return f"| {row.what} | {peer} | {_number(row.mine)} | {ratio} | {row.goal} | {verdict} |"
+    return f"| {row.what} | {peer} | {_number(row.own)} | {ratio} | {row.goal} | {verdict} |"
 
 
 def _number(value: float) -> str:

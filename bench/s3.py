@@ -51,11 +51,11 @@ def rate(make: Callable[[int], bytes], connections: int) -> Callable[[Peer], flo
     """Return what measures a peer's requests per second; errors count as a failure of the bench."""
 
     def measure(peer: Peer) -> float:
-        found = load.run(peer.url, make, connections, SECONDS)
-        if found.errors:
-            print(f"  {peer.name}: {found.errors} of {found.count} requests failed", flush=True)
-        assert found.errors == 0 or peer.name != "localmaker"
-        return (found.count - found.errors) / found.count * found.rate
+        measured = load.run(peer.url, make, connections, SECONDS)
+        if measured.errors:
+            print(f"  {peer.name}: {measured.errors} of {measured.count} requests failed", flush=True)
+        assert measured.errors == 0 or peer.name != "localmaker"
+        return (measured.count - measured.errors) / measured.count * measured.rate
 
     return measure
 
@@ -65,8 +65,8 @@ def small(table: Table, peers: tuple[Peer, ...]) -> None:
     body = os.urandom(1024)
     for peer in peers:
         load.run(peer.url, lambda _: request("PUT", "/bench"), 1, count=1)
-        found = load.run(peer.url, lambda n: request("PUT", f"/bench/stored-{n:04d}", body), 4, count=1000)
-        assert found.count == 1000, found
+        measured = load.run(peer.url, lambda n: request("PUT", f"/bench/stored-{n:04d}", body), 4, count=1000)
+        assert measured.count == 1000, measured
     for connections, goal in ((1, 10), (32, 10)):
         measure = rate(lambda _: request("GET", "/bench/stored-0500"), connections)
         table.row(f"GET 1 KiB, c={connections}, req/s", *in_turn(peers, measure), at_least=goal)
@@ -147,8 +147,8 @@ def growth(peer: Peer) -> float:
 def run() -> list[Table]:
     """Measure all in turn, in one run."""
     table = Table("S3", "moto")
-    with moto() as theirs, ours() as mine:
-        peers = (theirs, mine)
+    with moto() as theirs, ours() as localmaker:
+        peers = (theirs, localmaker)
         small(table, peers)
         against = limits(*large(table, peers))
         grown = [max(1.0, growth(peer)) for peer in peers]  # less than 1 MiB is noise

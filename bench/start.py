@@ -16,11 +16,11 @@ def run() -> list[Table]:
     ready: list[tuple[float, float]] = []
     memory: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
-        with moto() as theirs, ours() as mine:
-            ready.append((theirs.ready_s, mine.ready_s))
-            for peer in (theirs, mine):  # the first request loads what is loaded lazily
+        with moto() as theirs, ours() as localmaker:
+            ready.append((theirs.ready_s, localmaker.ready_s))
+            for peer in (theirs, localmaker):  # the first request loads what is loaded lazily
                 send(peer.url, lambda _: call("ListModels", {}), 1, count=1)
-            memory.append((theirs.pss_mib(), mine.pss_mib()))
+            memory.append((theirs.pss_mib(), localmaker.pss_mib()))
     best = [min(values) for values in zip(*ready, strict=True)]
     table.row("start to first answer, s", *best, less=True, at_most=1)
     least = [min(values) for values in zip(*memory, strict=True)]

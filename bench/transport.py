@@ -67,11 +67,11 @@ def opener(peer: Peer, way: str) -> Callable[..., object]:
 def rate(peer: Peer, way: str, connections: int, costs: list[float] | None = None) -> float:
     """Return DescribeModel's requests per second; append the server's CPU µs for one."""
     before = peer.cpu_s()
-    found = load.run(peer.url, lambda _: REQUEST, connections, SECONDS, connect=opener(peer, way))  # type: ignore[arg-type]
-    assert found.errors == 0, found
+    measured = load.run(peer.url, lambda _: REQUEST, connections, SECONDS, connect=opener(peer, way))  # type: ignore[arg-type]
+    assert measured.errors == 0, measured
     if costs is not None:
-        costs.append((peer.cpu_s() - before) / found.count * 1e6)
-    return found.rate
+        costs.append((peer.cpu_s() - before) / measured.count * 1e6)
+    return measured.rate
 
 
 def new_connections(peer: Peer, way: str) -> float:
@@ -96,12 +96,12 @@ def sniffing(table: Table) -> None:
             store(peer)
         for connections in (1, 32):
             costs: dict[str, list[float]] = {without.url: [], behind.url: []}
-            found = in_turn((without, behind), lambda p, c=connections, k=costs: rate(p, "plain", c, k[p.url]), 5)  # type: ignore[misc]
-            table.row(f"DescribeModel, c={connections}, req/s", *found)
+            measured = in_turn((without, behind), lambda p, c=connections, k=costs: rate(p, "plain", c, k[p.url]), 5)  # type: ignore[misc]
+            table.row(f"DescribeModel, c={connections}, req/s", *measured)
             table.row(f"DescribeModel, c={connections}, server CPU µs each", *(min(costs[p.url]) for p in (without, behind)),
                       less=True)  # fmt: skip
-        found = in_turn((without, behind), lambda p: new_connections(p, "plain"), 5)
-        table.row("new connection for each, req/s", *found)
+        measured = in_turn((without, behind), lambda p: new_connections(p, "plain"), 5)
+        table.row("new connection for each, req/s", *measured)
 
 
 def ways(tables: list[Table]) -> None:
@@ -152,10 +152,10 @@ def verification(table: Table, folder: Path) -> None:
 
             def measure(peer: Peer, connections: int = connections, costs: dict[str, list[float]] = costs) -> float:
                 before = peer.cpu_s()
-                found = load.run(peer.url, lambda _: requests[peer.url], connections, SECONDS)
-                assert found.errors == 0, found
-                costs[peer.url].append((peer.cpu_s() - before) / found.count * 1e6)
-                return found.rate
+                measured = load.run(peer.url, lambda _: requests[peer.url], connections, SECONDS)
+                assert measured.errors == 0, measured
+                costs[peer.url].append((peer.cpu_s() - before) / measured.count * 1e6)
+                return measured.rate
 
             table.row(f"DescribeModel, c={connections}, req/s", *in_turn(peers, measure))
             table.row(

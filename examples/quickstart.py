@@ -47,8 +47,8 @@ def main():
     name = f"quickstart-{time.strftime('%Y%m%d-%H%M%S')}"
     bucket = f"{name}-data"
     role = iam.get_role(RoleName="SageMakerExecutionRole")["Role"]["Arn"]
-    found = rows()
-    test, train = found[: int(len(found) * TEST_SHARE)], found[int(len(found) * TEST_SHARE) :]
+    read = rows()
+    test, train = read[: int(len(read) * TEST_SHARE)], read[int(len(read) * TEST_SHARE) :]
 
     with step("Upload"):
         s3.create_bucket(Bucket=bucket)

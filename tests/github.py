@@ -31,9 +31,9 @@ def holds(condition: str, inputs: dict[str, str]) -> bool:
     for part in condition.split("&&"):
         if part.strip() == "always()":
             continue
-        found = re.fullmatch(r"\s*inputs\.([\w-]+) == '(.*)'\s*", part)
-        assert found is not None, f"a condition that this runner does not know: {part}"
-        if inputs[found[1]] != found[2]:
+        match = re.fullmatch(r"\s*inputs\.([\w-]+) == '(.*)'\s*", part)
+        assert match is not None, f"a condition that this runner does not know: {part}"
+        if inputs[match[1]] != match[2]:
             return False
     return True
 
@@ -111,4 +111,4 @@ def _pairs(path: Path) -> dict[str, str]:
 
 
 def _filled(text: str, known: dict[str, str]) -> str:
-    return EXPRESSION.sub(lambda found: known.get(found[1], ""), text)
+    return EXPRESSION.sub(lambda match: known.get(match[1], ""), text)

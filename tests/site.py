@@ -68,8 +68,8 @@ class Site:
     @cached_property
     def role(self) -> str:
         """The seeded execution role."""
-        found: str = self.client("iam").get_role(RoleName="SageMakerExecutionRole")["Role"]["Arn"]
-        return found
+        arn: str = self.client("iam").get_role(RoleName="SageMakerExecutionRole")["Role"]["Arn"]
+        return arn
 
     def close(self) -> None:
         """Close all connections."""
@@ -132,10 +132,10 @@ class Site:
         logs = self.client("logs")
         try:
             given = {"logStreamNamePrefix": prefix} if prefix else {}
-            found = logs.describe_log_streams(logGroupName=group, **given)["logStreams"]
+            described = logs.describe_log_streams(logGroupName=group, **given)["logStreams"]
         except logs.exceptions.ResourceNotFoundException:
             return []
-        return [stream["logStreamName"] for stream in found]
+        return [stream["logStreamName"] for stream in described]
 
     def lines(self, job: str, host: str = "algo-1", group: str = LOG_GROUP) -> list[str]:
         """Return what a host has printed, from its log stream, page by page."""

@@ -77,9 +77,9 @@ def _imports(node: ast.AST, package: str, *, at_once: bool) -> Iterator[tuple[st
             up = package.rsplit(".", child.level - 1)[0] if child.level else ""
             base = ".".join(filter(None, [up, child.module]))
             for name in child.names:
-                found = f"{base}.{name.name}" if f"{base}.{name.name}" in MODULES else base
-                if found in MODULES:
-                    yield found, at_once
+                imported = f"{base}.{name.name}" if f"{base}.{name.name}" in MODULES else base
+                if imported in MODULES:
+                    yield imported, at_once
         else:
             yield from _imports(child, package, at_once=inside)
 
@@ -90,20 +90,20 @@ def test_imports_point_downwards_and_no_component_imports_a_component() -> None:
         if module.split(".")[0] == "containers" or module == "backends":
             continue
         layer, component = layer_of(module)
-        for found, _ in imports(module):
-            if found == "backends" and layer == SERVER:
+        for imported, _ in imports(module):
+            if imported == "backends" and layer == SERVER:
                 continue  # the HTTP layer loads the components
-            their_layer, their_component = layer_of(found)
+            their_layer, their_component = layer_of(imported)
             if their_component != component and their_layer >= layer:
-                broken.append(f"{module} imports {found}")
+                broken.append(f"{module} imports {imported}")
     assert broken == [], "a component reaches another through cx.call or an event"
 
 
 def test_containers_import_nothing_of_ours_and_nobody_imports_containers() -> None:
     for module in MODULES:
         inside = module.split(".")[0] == "containers"
-        for found, _ in imports(module):
-            assert (found.split(".")[0] == "containers") == inside, f"{module} imports {found}"
+        for imported, _ in imports(module):
+            assert (imported.split(".")[0] == "containers") == inside, f"{module} imports {imported}"
 
 
 def test_the_model_imports_botocore_only() -> None:
@@ -284,17 +284,16 @@ CLIENTS = ("localmaker_client", "localmaker_container", "localmaker_pytest")
 @pytest.mark.parametrize("package", [*PACKAGES, *CLIENTS, "tests", "bench", "docs", "examples"])
 def test_names_comments_and_docstrings_use_the_words_of_the_field(package: str) -> None:
     """A principal sends a request, a queue is notified, a component stands in a layer; a docstring returns, it does not give or tell."""
-    own = package in {"api_specs", "backends", "server"}
     out = [
         f"{path.relative_to(ROOT)}:{line}: {word}"
         for path in sources(package) or [ROOT / f"{package}.py"]
-        for line, word in words_out(path.read_text(encoding="utf-8"), values=own)
+        for line, word in words_out(path.read_text(encoding="utf-8"))
     ]
     assert out == [], "say it in the field's own words, which a reader knows already"
 
 
-def words_out(text: str, *, values: bool) -> Iterator[tuple[int, str]]:
-    """Yield the line and the word of everything that is said in words that are out; `values` looks at names of values too."""
+def words_out(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the word of everything that is said in words that are out."""
     previous = ""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
@@ -303,7 +302,7 @@ def words_out(text: str, *, values: bool) -> Iterator[tuple[int, str]]:
             name = CAMEL.sub("_", token.string).lower()
             is_pythons = previous == "." and name == "floor"
             is_sentence = name.startswith("test_")
-            if (OUT_OF_NAMES.search(name) and not (is_pythons or is_sentence)) or (values and name in OUT_OF_VALUES):
+            if (OUT_OF_NAMES.search(name) and not (is_pythons or is_sentence)) or name in OUT_OF_VALUES:
                 yield token.start[0], token.string
         previous = token.string
     for node in ast.walk(ast.parse(text)):
@@ -317,9 +316,9 @@ def words_out(text: str, *, values: bool) -> Iterator[tuple[int, str]]:
 
 def test_words_that_are_out_are_seen() -> None:
     names = "class Asker: ...\ndef take_up(asked, found): return self._bell, keyring, math.floor"
-    assert [word for _, word in words_out(names, values=True)] == ["Asker", "take_up", "asked", "found", "_bell"]
+    assert [word for _, word in words_out(names)] == ["Asker", "take_up", "asked", "found", "_bell"]
     texts = (
         'def f():\n    """Give the room."""  # a bell, let go; never asked\ndef g(): """Return whether it found one."""'
     )
-    assert [word for _, word in words_out(texts, values=True)] == ["bell", "let go", "room", "Give"]
-    assert list(words_out('TEXT = "a door"  # a string is data', values=True)) == []
+    assert [word for _, word in words_out(texts)] == ["bell", "let go", "room", "Give"]
+    assert list(words_out('TEXT = "a door"  # a string is data')) == []

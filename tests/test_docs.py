@@ -54,9 +54,9 @@ def test_every_component_documents_itself(component: str) -> None:
 
 
 def test_the_readme_has_every_setting() -> None:
-    found = re.search(r"<!-- settings -->\n(.*?)\n?<!-- /settings -->", README, re.DOTALL)
-    assert found is not None
-    assert found[1].strip() == settings_table(), "python -m tests.test_docs writes it anew"
+    table = re.search(r"<!-- settings -->\n(.*?)\n?<!-- /settings -->", README, re.DOTALL)
+    assert table is not None
+    assert table[1].strip() == settings_table(), "python -m tests.test_docs writes it anew"
 
 
 def test_the_readme_names_only_commands_that_there_are() -> None:

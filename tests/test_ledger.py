@@ -73,8 +73,8 @@ def test_only_services_shared_with_moto_are_left_to_it() -> None:
 
 def test_where_finds_handlers_derived_ones_and_what_is_not_built() -> None:
     runner = CliRunner()
-    found = runner.invoke(app, ["where", "createtrainingjob"]).output
-    assert "backends/training/operations.py:" in found
+    output = runner.invoke(app, ["where", "createtrainingjob"]).output
+    assert "backends/training/operations.py:" in output
     assert "derived for Model" in runner.invoke(app, ["where", "DescribeModel"]).output
     assert "no handler\n  refused" in runner.invoke(app, ["where", "GetMetricWidgetImage"]).output
     assert runner.invoke(app, ["where", "CreateNonsense"]).exit_code == 1

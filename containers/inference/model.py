@@ -142,10 +142,10 @@ def find(directory: Path) -> Path | None:
     preferred = directory / "model.onnx"
     if preferred.is_file():
         return preferred
-    found = sorted(path for path in directory.rglob("*.onnx") if not path.name.startswith("."))
-    if len(found) > 1:
-        raise ValueError(f"several ONNX models and none is model.onnx: {', '.join(path.name for path in found)}")
-    return found[0] if found else None
+    models = sorted(path for path in directory.rglob("*.onnx") if not path.name.startswith("."))
+    if len(models) > 1:
+        raise ValueError(f"several ONNX models and none is model.onnx: {', '.join(path.name for path in models)}")
+    return models[0] if models else None
 
 
 def _session(path: Path, threads: int) -> Any:

@@ -40,13 +40,13 @@ def default_model(directory: str) -> Any:
 
     path = Path(directory) / "model.pt"
     if not path.is_file():
-        found = sorted(
+        paths = sorted(
             entry for entry in Path(directory).iterdir() if entry.is_file() and entry.suffix in (".pt", ".pth")
         )
-        if len(found) != 1:
-            names = [entry.name for entry in found]
+        if len(paths) != 1:
+            names = [entry.name for entry in paths]
             raise ValueError(f"Exactly one .pth or .pt file is required for PyTorch models: {names}")
-        path = found[0]
+        path = paths[0]
     try:
         return torch.jit.load(str(path), map_location=_device()).eval()
     except RuntimeError as problem:

@@ -124,9 +124,11 @@ class Front:
     def _parameters(self) -> Reply:
         """Answer what batch transform asks; 404 where the image has no such route, as the real ones."""
         own = getattr(self._predictor, "execution_parameters", None)
-        found = own() if own is not None else None
+        parameters = own() if own is not None else None
         return (
-            _sentence(404, "nothing at /execution-parameters") if found is None else Reply(json.dumps(found).encode())
+            _sentence(404, "nothing at /execution-parameters")
+            if parameters is None
+            else Reply(json.dumps(parameters).encode())
         )
 
     async def _answer(self, raw_headers: list[tuple[bytes, bytes]], receive: Callable[[], Awaitable[Any]]) -> Reply:

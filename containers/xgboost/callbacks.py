@@ -76,8 +76,8 @@ class KeepModel(TrainingCallback):  # type: ignore[misc]
 
 def newest_checkpoint(directory: Path) -> Path | None:
     """Return the checkpoint of the highest round, or None."""
-    found = _checkpoints(directory)
-    return found[-1][1] if found else None
+    checkpoints = _checkpoints(directory)
+    return checkpoints[-1][1] if checkpoints else None
 
 
 def _checkpoints(directory: Path) -> list[tuple[int, Path]]:

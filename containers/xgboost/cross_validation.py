@@ -55,7 +55,9 @@ def train(values: dict[str, Any], matrices: dict[str, Any]) -> dict[str, Any]:
             for metric, rounds in metrics.items():
                 scores.setdefault(f"{name}-{metric}", []).append(rounds[-1])
     print(
-        "\t".join([f"[{values['num_round']}]", *(f"{name}:{np.mean(found):.5f}" for name, found in scores.items())]),
+        "\t".join(
+            [f"[{values['num_round']}]", *(f"{name}:{np.mean(values_of):.5f}" for name, values_of in scores.items())]
+        ),
         flush=True,
     )
     if release() >= STORED_SINCE:

@@ -101,16 +101,16 @@ def files(root: Path) -> list[Path]:
 
     Since 1.7-1 those of three levels of folders; before, those of the first folder without folders and no others.
     """
-    found = sorted(path for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file())
-    if any(path.name.startswith(".") for path in found):
+    paths = sorted(path for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file())
+    if any(path.name.startswith(".") for path in paths):
         raise ClientError("Hidden file found in the data path! Remove that before training.")
     if root.is_dir() and release() < WHOLE_FOLDERS:
         folder = next((Path(top) for top, folders, _ in os.walk(root) if not folders), root)
-        taken = [path for path in found if path.parent == folder]
+        taken = [path for path in paths if path.parent == folder]
     else:
-        taken = [path for path in found if root.is_file() or len(path.relative_to(root).parts) <= _LEVELS]
-    if len(taken) < len(found):
-        print(f"{len(found) - len(taken)} file(s) in other or deeper folders of {root} are not read", flush=True)
+        taken = [path for path in paths if root.is_file() or len(path.relative_to(root).parts) <= _LEVELS]
+    if len(taken) < len(paths):
+        print(f"{len(paths) - len(taken)} file(s) in other or deeper folders of {root} are not read", flush=True)
     return [path for path in taken if not path.name.startswith("_")]
 
 
@@ -186,23 +186,23 @@ def _parquet(body: bytes) -> dict[str, Any]:
 
 
 def _records(body: bytes) -> dict[str, Any]:
-    found = recordio.records(body)
+    records = recordio.records(body)
     label = (
         None
-        if found[0].label is None
-        else np.concatenate([record.label for record in found if record.label is not None])
+        if records[0].label is None
+        else np.concatenate([record.label for record in records if record.label is not None])
     )
-    return {**features_of(found), "label": label}
+    return {**features_of(records), "label": label}
 
 
-def features_of(found: list[recordio.Record]) -> dict[str, Any]:
+def features_of(records: list[recordio.Record]) -> dict[str, Any]:
     """Return the records' features as `dense` [n, d] float32, or as `sparse` rows where any record has keys."""
-    if all(record.features.keys is None for record in found):
-        return {"dense": np.stack([record.features.values.astype(np.float32) for record in found])}
-    keys = [np.arange(r.features.values.size) if r.features.keys is None else r.features.keys for r in found]
+    if all(record.features.keys is None for record in records):
+        return {"dense": np.stack([record.features.values.astype(np.float32) for record in records])}
+    keys = [np.arange(r.features.values.size) if r.features.keys is None else r.features.keys for r in records]
     indptr = np.concatenate(([0], np.cumsum([key.size for key in keys])))
-    data = np.concatenate([record.features.values for record in found]).astype(np.float32)
-    labels = np.zeros(len(found), np.float32)
+    data = np.concatenate([record.features.values for record in records]).astype(np.float32)
+    labels = np.zeros(len(records), np.float32)
     return {"sparse": tables.SparseRows(data, np.concatenate(keys).astype(np.int64), indptr, labels)}
 
 

@@ -136,8 +136,8 @@ def decoded(request: Request) -> tuple[str, np.ndarray]:
         if kind == LIBSVM:
             return kind, _libsvm(request.body)
         if kind == RECORDIO:
-            found = features_of(recordio.records(request.body))
-            return kind, found["sparse"].dense() if "sparse" in found else np.asarray(found["dense"])
+            features = features_of(recordio.records(request.body))
+            return kind, features["sparse"].dense() if "sparse" in features else np.asarray(features["dense"])
     except Exception as problem:
         name = SHORT[kind]
         raise RequestError(

@@ -130,8 +130,8 @@ def default_input(body: bytes | str, content_type: str) -> Any:
     if content_type == "application/x-recordio-protobuf":
         from containers.xgboost.data import features_of
 
-        found = features_of(recordio.records(raw))
-        return xgboost.DMatrix(found["sparse"].dense() if "sparse" in found else found["dense"])
+        features = features_of(recordio.records(raw))
+        return xgboost.DMatrix(features["sparse"].dense() if "sparse" in features else features["dense"])
     raise RequestError(415, f"cannot read {content_type}; define input_fn in inference.py")
 
 
@@ -140,10 +140,10 @@ def native_paths(directory: Path) -> list[Path]:
 
     Files that begin with a dot are none, nor is the ONNX twin; the name that training gives comes first.
     """
-    found = [p for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.suffix != ".onnx"]
-    found.sort(key=lambda path: (path.name != "xgboost-model", path.name))
+    paths = [p for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.suffix != ".onnx"]
+    paths.sort(key=lambda path: (path.name != "xgboost-model", path.name))
     several = release() >= (1, 2, 2) and os.environ.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true") == "true"
-    return found if several else found[:1]
+    return paths if several else paths[:1]
 
 
 def _is_pickle(paths: list[Path]) -> bool:

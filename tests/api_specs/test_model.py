@@ -43,7 +43,7 @@ def test_nouns() -> None:
     assert model.list_operation("AutoMLJobV2") == "ListAutoMLJobs"
     assert model.list_operation("Nothing") is None
     assert model.summary_shape("ListModels") == ("Models", ("ModelName", "ModelArn", "CreationTime"))
-    assert all(model.summary_shape(found)[0] for found in map(model.list_operation, model.nouns()) if found)
+    assert all(model.summary_shape(name)[0] for name in map(model.list_operation, model.nouns()) if name)
     with pytest.raises(LookupError):
         model.summary_shape("DeleteModel")
 

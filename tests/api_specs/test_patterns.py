@@ -21,20 +21,20 @@ SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs")
 
 def _all() -> dict[str, float]:
     """Return every pattern with the longest value that is matched against it (infinity: no maximum)."""
-    found: dict[str, float] = {}
+    lengths: dict[str, float] = {}
     for service in map(model.load_service, SERVICES):
         for name in service.shape_names:
             metadata = service.shape_for(name).metadata
             if "pattern" in metadata:
                 longest = 2 * metadata["max"] + PATTERN_SLACK if "max" in metadata else float("inf")
-                found[metadata["pattern"]] = max(longest, found.get(metadata["pattern"], 0))
-    return found
+                lengths[metadata["pattern"]] = max(longest, lengths.get(metadata["pattern"], 0))
+    return lengths
 
 
 def test_every_pattern_compiles_both_ways() -> None:
-    found = _all()
-    assert len(found) > 200
-    for java in found:
+    lengths = _all()
+    assert len(lengths) > 200
+    for java in lengths:
         patterns.matcher(java)("a")
         patterns.matcher(java)("\u00e4")
 

@@ -58,9 +58,9 @@ def test_empty_list_and_range_and_enum() -> None:
 
 
 def test_map_values_and_keys() -> None:
-    found = validate.violations(model.shape("EnvironmentMap"), {"Key": "x" * 20_000, "1": "v"})
-    assert "at 'Key.member' failed to satisfy constraint: Member must have length less than or equal to" in found[0]
-    assert "Map keys must satisfy constraint: [" in found[-1]
+    broken = validate.violations(model.shape("EnvironmentMap"), {"Key": "x" * 20_000, "1": "v"})
+    assert "at 'Key.member' failed to satisfy constraint: Member must have length less than or equal to" in broken[0]
+    assert "Map keys must satisfy constraint: [" in broken[-1]
 
 
 def test_good_requests_violate_nothing() -> None:
@@ -89,9 +89,9 @@ def test_sensitive_values_are_not_quoted() -> None:
         "Secret": {"type": "string", "max": 3, "sensitive": True},
     }
     shape = ServiceModel({"metadata": {}, "operations": {}, "shapes": shapes}, "made").shape_for("In")
-    found = validate.violations(shape, {"Secret": "password"})
+    broken = validate.violations(shape, {"Secret": "password"})
     assert (
-        validate.sentence(found)
+        validate.sentence(broken)
         == "1 validation error detected: failed to satisfy constraint: Member must have length less than or equal to 3"
     )
 

@@ -62,7 +62,7 @@ def at_start(clock: AccountClock) -> Iterator[float]:
 def until(what: Callable[[], Any], *, timeout_s: float = 20.0) -> Any:
     """Wait for a loop of the server, another process, to have done something."""
     deadline = time.monotonic() + timeout_s
-    while not (found := what()):
+    while not (value := what()):
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
-    return found
+    return value

@@ -34,9 +34,9 @@ def allow(action: Any, resource: Any = "*", **more: Any) -> str:
 
 def refused(call: Callable[[], Any]) -> tuple[str, str, int]:
     """Return code, message and status of the error that a call must raise."""
-    with pytest.raises(ClientError) as found:
+    with pytest.raises(ClientError) as error:
         call()
-    response = found.value.response
+    response = error.value.response
     return (
         response["Error"]["Code"],
         response["Error"]["Message"],

@@ -76,15 +76,15 @@ def test_what_sagemaker_does_with_a_role_is_recorded_too(soft: LiveServer, accou
     role = soft.client("iam", account).get_role(RoleName="SageMakerExecutionRole")["Role"]["Arn"]
     container = {"Image": "i", "ModelDataUrl": "s3://b/m.tar.gz"}
     soft.client("sagemaker", account).create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=container)
-    found = read_calls(soft, account, "role/SageMakerExecutionRole")
-    needed = {(call["action"], call["resource"]) for call in found["calls"]}
+    calls = read_calls(soft, account, "role/SageMakerExecutionRole")
+    needed = {(call["action"], call["resource"]) for call in calls["calls"]}
     assert {
         ("sagemaker:CreateModel", f"arn:aws:sagemaker:us-east-1:{account}:model/m"),
         ("iam:PassRole", role),
         ("s3:GetObject", "arn:aws:s3:::b/m.tar.gz*"),
         ("ecr:BatchGetImage", "*"),
     } <= needed
-    policy = [parse(found["policy"])]
+    policy = [parse(calls["policy"])]
     assert all(decide(policy, Question(action, resource)) is Decision.ALLOW for action, resource in needed)
 
 

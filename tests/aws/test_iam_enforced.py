@@ -84,13 +84,13 @@ def test_a_policy_opens_what_it_names(enforced: LiveServer, user: Callable[..., 
     owner.create_bucket(Bucket=bucket)
     for key in ("ann/a", "ann/b", "bob/a"):
         owner.put_object(Bucket=bucket, Key=key, Body=b"x")
-    mine = f"arn:aws:s3:::{bucket}/${{aws:username}}/*"
+    own_keys = f"arn:aws:s3:::{bucket}/${{aws:username}}/*"
     listing = allow(
         "s3:ListBucket", f"arn:aws:s3:::{bucket}", Condition={"StringLike": {"s3:prefix": "${aws:username}/*"}}
     )
     deny = allow("s3:GetObject", "*/b")
     deny = deny.replace("Allow", "Deny").replace("*/b", f"arn:aws:s3:::{bucket}/*/b")
-    s3 = user(allow(["s3:GetObject", "s3:PutObject"], mine), listing, deny)("s3")
+    s3 = user(allow(["s3:GetObject", "s3:PutObject"], own_keys), listing, deny)("s3")
     assert s3.get_object(Bucket=bucket, Key="ann/a")["Body"].read() == b"x"
     code, message, status = refused(lambda: s3.get_object(Bucket=bucket, Key="ann/b"))
     assert (code, status) == ("AccessDenied", 403)
@@ -187,7 +187,7 @@ def trust(principal: Any, **more: Any) -> str:
 def test_trust_decides_who_assumes_a_role(
     enforced: LiveServer, iam: Any, user: Callable[..., Any], account: str
 ) -> None:
-    mine = f"arn:aws:iam::{account}:user/ann"
+    ann = f"arn:aws:iam::{account}:user/ann"
     sts = user(name="ann")("sts")
     role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
     assume = partial(sts.assume_role, RoleArn=role, RoleSessionName="run")
@@ -197,7 +197,7 @@ def test_trust_decides_who_assumes_a_role(
         assert (code, status) == ("AccessDenied", 403)
         assert f"is not authorized to perform: sts:AssumeRole on resource: {role}" in message
     external = {"StringEquals": {"sts:ExternalId": "abc"}}
-    iam.update_assume_role_policy(RoleName="r", PolicyDocument=trust({"AWS": mine}, Condition=external))
+    iam.update_assume_role_policy(RoleName="r", PolicyDocument=trust({"AWS": ann}, Condition=external))
     assert refused(assume)[0] == "AccessDenied"
     assert refused(lambda: assume(ExternalId="wrong"))[0] == "AccessDenied"
     assert assume(ExternalId="abc")["AssumedRoleUser"]["Arn"].endswith("assumed-role/r/run")
@@ -379,5 +379,5 @@ def read_calls(live: LiveServer, account: str, principal: str) -> dict[str, Any]
 
     url = f"{live.url}/_localmaker/iam/calls?account={account}&principal={principal}"
     with urllib.request.urlopen(url, timeout=10) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
+        calls: dict[str, Any] = json.load(answer)
+    return calls

@@ -78,15 +78,15 @@ def test_every_operation_is_asked_about(tmp_path: Path) -> None:
         cx, user = kernel.context(ACCOUNT, "us-east-1"), {"UserName": "nobody"}
         await cx.transact(lambda inside: users.create_user(inside, user))
         made = await cx.transact(lambda inside: access_keys.create_access_key(inside, user))
-        client, found = InProcessClient(make_gateway(kernel)), {}
+        client, replies = InProcessClient(make_gateway(kernel)), {}
         for service in OWN:
             headers = signed(SIGNED_AS.get(service, "sagemaker"), made["AccessKey"]["AccessKeyId"])
             for name in model.operations(service):
                 operation = model.operation(name, service)
                 given = minimal(operation.input_shape) if operation.input_shape is not None else {}
                 request = request_from_botocore(operation, given)
-                found[service, name] = await client.send(replace(request, headers={**request.headers, **headers}))
-        return found
+                replies[service, name] = await client.send(replace(request, headers={**request.headers, **headers}))
+        return replies
 
     answers = asyncio.run(main())
     denied = [service for (service, _), answer in answers.items() if answer.status == 403]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("iam", ["off", "soft", "enforce"])
 def test_a_role_has_what_its_account_and_policies_give_it(tmp_path: Path, iam: str) -> None:
-    mine, theirs = "111122223333", "444455556666"
-    role = f"arn:aws:iam::{mine}:role/Train"
+    own, theirs = "111122223333", "444455556666"
+    role = f"arn:aws:iam::{own}:role/Train"
     narrow = allow("s3:GetObject", ["arn:aws:s3:::mine/in/*", "arn:aws:s3:::theirs/in/*"])
     trust = json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
@@ -31,7 +31,7 @@ def test_a_role_has_what_its_account_and_policies_give_it(tmp_path: Path, iam: s
 
     async def work(client: InProcessClient) -> None:
         kernel = client.gateway.kernel
-        here, there = kernel.context(mine, "us-east-1"), kernel.context(theirs, "us-east-1")
+        here, there = kernel.context(own, "us-east-1"), kernel.context(theirs, "us-east-1")
 
         def prepare(tx: Any) -> None:
             here.inside(tx).call("CreateRole", {"RoleName": "Train", "AssumeRolePolicyDocument": trust}, "iam")
@@ -41,12 +41,12 @@ def test_a_role_has_what_its_account_and_policies_give_it(tmp_path: Path, iam: s
 
         await kernel.db.write(prepare)
         for cx, name in ((here, "mine"), (there, "theirs")):
-            found = kernel.operations["s3", "CreateBucket"].handler
-            made = found(cx, {"Bucket": name}) if kernel.operations["s3", "CreateBucket"].waits else None
+            handler = kernel.operations["s3", "CreateBucket"].handler
+            made = handler(cx, {"Bucket": name}) if kernel.operations["s3", "CreateBucket"].waits else None
             if made is not None:
                 await made
             else:  # a plain handler
-                await cx.transact(lambda inside, name=name, found=found: found(inside, {"Bucket": name}))  # type: ignore[misc]
+                await cx.transact(lambda inside, name=name, handler=handler: handler(inside, {"Bucket": name}))  # type: ignore[misc]
         acting = role_access.as_role(here, role)
 
         async def may(bucket: str, action: str, key: str) -> bool:
@@ -63,7 +63,7 @@ def test_a_role_has_what_its_account_and_policies_give_it(tmp_path: Path, iam: s
         await there.transact(lambda inside: put(inside, {"Bucket": "theirs", "Policy": document}))
         assert await may("theirs", "s3:GetObject", "in/a")
         assert await may("theirs", "s3:PutObject", "in/a") is not enforced
-        other = role_access.as_role(here, f"arn:aws:iam::{mine}:role/Other")
+        other = role_access.as_role(here, f"arn:aws:iam::{own}:role/Other")
         block = kernel.operations["s3", "PutPublicAccessBlock"].handler
         everybody = json.dumps({"Version": "2012-10-17", "Statement": [{**opened, "Principal": "*"}]})
         for restricted in (

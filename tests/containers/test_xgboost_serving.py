@@ -105,10 +105,10 @@ def test_selected_output_and_batch(
     job.environment["SAGEMAKER_INFERENCE_OUTPUT"] = "predicted_label,probability,probabilities,predicted_score"
     with job.served(python("xgboost"), "xgboost") as server:
         lines = server.invoke(csv, "text/csv", "application/jsonlines").splitlines()
-        found = [json.loads(line) for line in lines]
-        assert np.mean([entry["predicted_label"] for entry in found] == data.y[data.split :]) > 0.9
-        assert found[0]["probability"] == max(found[0]["probabilities"])
-        assert np.isnan(found[0]["predicted_score"])
+        predictions = [json.loads(line) for line in lines]
+        assert np.mean([entry["predicted_label"] for entry in predictions] == data.y[data.split :]) > 0.9
+        assert predictions[0]["probability"] == max(predictions[0]["probabilities"])
+        assert np.isnan(predictions[0]["predicted_score"])
         assert server.invoke(csv, "text/csv").split(b"\n")[0].count(b",") == 5
     del job.environment["SAGEMAKER_INFERENCE_OUTPUT"]
     job.environment["SAGEMAKER_BATCH"] = "true"

@@ -98,10 +98,10 @@ def test_an_abandoned_write_is_still_committed(with_kernel: Callable[..., Any]) 
             await task
         await kernel.db.write(put("next"))
         for _ in range(2000):  # on PostgreSQL it goes on in a thread of its own
-            if (found := sorted(await kernel.db.read(names))) == ["kept", "next"]:
+            if (stored := sorted(await kernel.db.read(names))) == ["kept", "next"]:
                 break
             await asyncio.sleep(0.01)
-        assert found == ["kept", "next"]
+        assert stored == ["kept", "next"]
 
     with_kernel(work)
 
@@ -185,10 +185,10 @@ def test_a_write_that_ends_at_the_moment_of_a_look_is_answered(
 ) -> None:
     class Late(Future[Any]):
         def result(self, timeout: float | None = None) -> Any:
-            found = super().result(30)
+            value = super().result(30)
             if timeout is not None:  # as if the commit came between the end of the wait and the look
                 raise TimeoutError
-            return found
+            return value
 
     async def work(kernel: Kernel) -> None:
         monkeypatch.setattr(db, "Future", Late)

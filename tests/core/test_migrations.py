@@ -128,8 +128,8 @@ def test_points_of_before_are_still_there(tmp_path: Path) -> None:
         connection.execute(text(f"{row} ('1', 'r', 'n', 'loss', '{{}}', 5.0, 0.5)"))
     schema.upgrade(engine)
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT name, time, value, unit, samples, total FROM metric_points")).all()
-    assert [tuple(point) for point in found] == [("loss", 5.0, 0.5, "None", 1.0, None)]
+        rows = connection.execute(text("SELECT name, time, value, unit, samples, total FROM metric_points")).all()
+    assert [tuple(point) for point in rows] == [("loss", 5.0, 0.5, "None", 1.0, None)]
     engine.dispose()
 
 

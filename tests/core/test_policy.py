@@ -197,10 +197,10 @@ def test_actions_ignore_case(action: str, expected: bool) -> None:
 )
 def test_principals(principal: Any, by_session: bool, by_other: bool) -> None:
     theirs = Question("s3:GetObject", "arn:aws:s3:::b/k", f"arn:aws:iam::{OTHER}:user/eve", OTHER)
-    mine = Question("s3:GetObject", "arn:aws:s3:::b/k", SESSION, ACCOUNT)
+    own = Question("s3:GetObject", "arn:aws:s3:::b/k", SESSION, ACCOUNT)
     policy = parse(document(allow(Principal=principal)), Kind.RESOURCE)
     turned = parse(document(allow(NotPrincipal=principal)), Kind.RESOURCE)
-    for question, expected in ((mine, by_session), (theirs, by_other)):
+    for question, expected in ((own, by_session), (theirs, by_other)):
         assert (decide([policy], question) is Decision.ALLOW) is expected
         assert (decide([turned], question) is Decision.ALLOW) is not expected
 
@@ -266,7 +266,7 @@ def policies(*statements: dict[str, Any], kind: Kind = Kind.IDENTITY) -> list[An
     return [parse(document(*statements), kind)]
 
 
-MINE = policies(allow())
+ALLOWED = policies(allow())
 NONE: list[Any] = []
 DENIED = policies(allow(effect="Deny"))
 TO_USER = policies(allow(Principal={"AWS": USER}), kind=Kind.RESOURCE)
@@ -280,27 +280,27 @@ ELSE = policies(allow("iam:*"))
 @pytest.mark.parametrize(
     ("who", "given", "decision", "because"),
     [
-        (USER, {"identity": MINE}, Decision.ALLOW, ""),
+        (USER, {"identity": ALLOWED}, Decision.ALLOW, ""),
         (USER, {}, Decision.IMPLICIT, "identity-based policy"),
-        (USER, {"identity": [*MINE, *DENIED]}, Decision.DENY, "identity-based policy"),
+        (USER, {"identity": [*ALLOWED, *DENIED]}, Decision.DENY, "identity-based policy"),
         (USER, {"resource": TO_USER}, Decision.ALLOW, ""),
         (USER, {"resource": TO_USER, "boundary": ELSE}, Decision.ALLOW, ""),
         (USER, {"resource": TO_ACCOUNT}, Decision.IMPLICIT, "identity-based policy"),
-        (USER, {"resource": TO_ACCOUNT, "identity": MINE}, Decision.ALLOW, ""),
-        (USER, {"resource": NOT_ME, "identity": MINE}, Decision.DENY, "resource-based policy"),
-        (USER, {"identity": MINE, "boundary": ELSE}, Decision.IMPLICIT, "permissions boundary"),
-        (USER, {"identity": MINE, "boundary": MINE}, Decision.ALLOW, ""),
-        (USER, {"boundary": MINE}, Decision.IMPLICIT, "identity-based policy"),
-        (USER, {"identity": MINE, "boundary": DENIED}, Decision.DENY, "permissions boundary"),
-        (SESSION, {"identity": MINE, "session": ELSE}, Decision.IMPLICIT, "session policy"),
-        (SESSION, {"identity": MINE, "session": MINE}, Decision.ALLOW, ""),
+        (USER, {"resource": TO_ACCOUNT, "identity": ALLOWED}, Decision.ALLOW, ""),
+        (USER, {"resource": NOT_ME, "identity": ALLOWED}, Decision.DENY, "resource-based policy"),
+        (USER, {"identity": ALLOWED, "boundary": ELSE}, Decision.IMPLICIT, "permissions boundary"),
+        (USER, {"identity": ALLOWED, "boundary": ALLOWED}, Decision.ALLOW, ""),
+        (USER, {"boundary": ALLOWED}, Decision.IMPLICIT, "identity-based policy"),
+        (USER, {"identity": ALLOWED, "boundary": DENIED}, Decision.DENY, "permissions boundary"),
+        (SESSION, {"identity": ALLOWED, "session": ELSE}, Decision.IMPLICIT, "session policy"),
+        (SESSION, {"identity": ALLOWED, "session": ALLOWED}, Decision.ALLOW, ""),
         (SESSION, {"resource": TO_ROLE}, Decision.ALLOW, ""),
         (SESSION, {"resource": TO_ROLE, "session": ELSE}, Decision.IMPLICIT, "session policy"),
         (SESSION, {"resource": TO_SESSION, "session": ELSE}, Decision.ALLOW, ""),
-        (USER, {"identity": MINE, "owner": OTHER}, Decision.IMPLICIT, "resource-based policy"),
+        (USER, {"identity": ALLOWED, "owner": OTHER}, Decision.IMPLICIT, "resource-based policy"),
         (USER, {"resource": TO_USER, "owner": OTHER}, Decision.IMPLICIT, "identity-based policy"),
-        (USER, {"identity": MINE, "resource": TO_ACCOUNT, "owner": OTHER}, Decision.ALLOW, ""),
-        (USER, {"identity": MINE, "resource_must_allow": True}, Decision.IMPLICIT, "resource-based policy"),
+        (USER, {"identity": ALLOWED, "resource": TO_ACCOUNT, "owner": OTHER}, Decision.ALLOW, ""),
+        (USER, {"identity": ALLOWED, "resource_must_allow": True}, Decision.IMPLICIT, "resource-based policy"),
     ],
 )
 def test_the_evaluation_logic(who: str, given: dict[str, Any], decision: Decision, because: str) -> None:

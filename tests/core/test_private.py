@@ -28,8 +28,8 @@ def test_state_is_its_owners_only(tmp_path: Path, with_kernel: Callable[..., Any
     tmp_path.chmod(0o755)
 
     async def work(kernel: Kernel) -> None:
-        found = [path for path in kernel.settings.data_dir.iterdir() if path.name.startswith("state.db")]
-        assert all(mode(path) == 0o600 for path in found)
+        files = [path for path in kernel.settings.data_dir.iterdir() if path.name.startswith("state.db")]
+        assert all(mode(path) == 0o600 for path in files)
         assert mode(kernel.settings.data_dir) == 0o700
 
     with_kernel(work)

@@ -100,10 +100,10 @@ def test_a_composite_key_belongs_to_its_parent(with_kernel: Callable[..., Any]) 
         assert answer == {"UserProfileArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/d-two/bob"}
         assert (await call("DescribeUserProfile", DomainId="d-one", UserProfileName="Bob"))["DomainId"] == "d-one"
         assert await names(call, "ListUserProfiles", "DomainId", DomainIdEquals="d-two") == ["d-two", "d-two"]
-        found = await names(
+        listed = await names(
             call, "ListUserProfiles", "UserProfileName", DomainIdEquals="d-two", UserProfileNameContains="bO"
         )
-        assert found == ["Bob"]
+        assert listed == ["Bob"]
         with pytest.raises(AwsError, match=r"Unable to delete Domain d-two: it has the user profile ann\."):
             await call("DeleteDomain", DomainId="d-two")
         for name in ("ann", "Bob"):

@@ -76,17 +76,17 @@ class Served:
         """Wait until the endpoint is neither being created nor updated; give its description, which must say `status`."""
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
-            found: dict[str, Any] = self.describe()
-            if found["EndpointStatus"] not in {"Creating", "Updating"}:
-                assert found["EndpointStatus"] == status, (found.get("FailureReason"), self.lines())
-                return found
+            description: dict[str, Any] = self.describe()
+            if description["EndpointStatus"] not in {"Creating", "Updating"}:
+                assert description["EndpointStatus"] == status, (description.get("FailureReason"), self.lines())
+                return description
             time.sleep(0.05)
         raise AssertionError(f"not settled: {self.lines()}")
 
     def describe(self) -> dict[str, Any]:
         """Describe the endpoint."""
-        found: dict[str, Any] = self.site.sagemaker.describe_endpoint(EndpointName=self.name)
-        return found
+        description: dict[str, Any] = self.site.sagemaker.describe_endpoint(EndpointName=self.name)
+        return description
 
     def invoke(self, body: str | bytes, **members: Any) -> str:
         """Invoke the endpoint; give the answer's text."""
@@ -101,8 +101,8 @@ class Served:
         logs = self.site.client("logs")
         return [
             event["message"]
-            for found in self.site.streams(stream, group)
-            for event in logs.get_log_events(logGroupName=group, logStreamName=found, startFromHead=True)["events"]
+            for name in self.site.streams(stream, group)
+            for event in logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)["events"]
         ]
 
     def delete(self) -> None:

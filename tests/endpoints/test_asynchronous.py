@@ -32,8 +32,8 @@ def deployed(served: Served, **client: Any) -> Served:
 def send(served: Served, **members: Any) -> dict[str, Any]:
     """Invoke; give where the answer or the failure will be."""
     request = {"ContentType": "text/plain", "Accept": "text/plain", **members}
-    found: dict[str, Any] = served.site.runtime.invoke_endpoint_async(EndpointName=served.name, **request)
-    return found
+    answer: dict[str, Any] = served.site.runtime.invoke_endpoint_async(EndpointName=served.name, **request)
+    return answer
 
 
 def arrived(site: Site, uri: str) -> str:
@@ -52,9 +52,9 @@ def test_answers_and_failures_are_objects(served: Served) -> None:
     deployed(served)
     site = served.site
     folder = site.upload({"question": "from s3", "bad": "raise"})
-    found = send(served, InputLocation=f"{folder}question")
-    assert found["OutputLocation"] == f"s3://{site.bucket}/answers/{found['InferenceId']}.out"
-    assert arrived(site, found["OutputLocation"]) == "from s3|async|async"
+    answer = send(served, InputLocation=f"{folder}question")
+    assert answer["OutputLocation"] == f"s3://{site.bucket}/answers/{answer['InferenceId']}.out"
+    assert arrived(site, answer["OutputLocation"]) == "from s3|async|async"
     bad = send(served, InputLocation=f"{folder}bad", InferenceId="mine")
     assert bad["InferenceId"] == "mine"
     assert "this model raises" in arrived(site, bad["FailureLocation"])
@@ -150,11 +150,11 @@ def test_an_answer_that_the_role_may_not_write_is_a_failure_that_a_topic_hears(s
 
 def received(sqs: Any, queue: str, count: int) -> list[str]:
     """Wait for messages; return their bodies."""
-    found: list[str] = []
+    messages: list[str] = []
     deadline = time.monotonic() + WAIT_S
-    while len(found) < count and time.monotonic() < deadline:
+    while len(messages) < count and time.monotonic() < deadline:
         answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
         for message in answer.get("Messages", []):
-            found.append(message["Body"])
+            messages.append(message["Body"])
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    return found
+    return messages

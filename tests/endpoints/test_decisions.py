@@ -30,10 +30,10 @@ def test_variants_share_by_weight(weights: tuple[float, ...]) -> None:
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6))
 def test_the_least_busy_instance_is_taken(outstanding: list[int]) -> None:
-    found = variant("v", 1.0, len(outstanding))
-    for instance, count in zip(found.instances, outstanding, strict=True):
+    made = variant("v", 1.0, len(outstanding))
+    for instance, count in zip(made.instances, outstanding, strict=True):
         instance.outstanding = count
-    assert found.pick().outstanding == min(outstanding)
+    assert made.pick().outstanding == min(outstanding)
 
 
 def test_only_known_headers_reach_the_container() -> None:

@@ -68,8 +68,8 @@ def test_an_endpoint_whose_driver_gave_up_can_be_deleted(
 ) -> None:
     run = endpoint(kernel, monkeypatch, status)
     engine.give_up(run, "boom")
-    found = run.cx.look(lambda cx: ENDPOINT.get(cx, "e"))
-    assert (found.status, found.document.get("FailureReason")) == (settled, reason)
+    row = run.cx.look(lambda cx: ENDPOINT.get(cx, "e"))
+    assert (row.status, row.document.get("FailureReason")) == (settled, reason)
     run.cx.write(lambda cx: cx.call("DeleteEndpoint", {"EndpointName": "e"}))
     engine.drive(run)
     assert run.cx.look(lambda cx: ENDPOINT.find(cx, "e")) is None
@@ -84,8 +84,8 @@ def test_what_a_killed_server_was_starting_is_found_and_awaited(
     awaited: list[str] = []
     replaced: list[str] = []
 
-    def unhealthy(_: Deployment, found: dict[str, Any]) -> str:
-        awaited.append(found["id"])
+    def unhealthy(_: Deployment, broken: dict[str, Any]) -> str:
+        awaited.append(broken["id"])
         return "unhealthy"
 
     monkeypatch.setattr(places, "runner_of", lambda _, job: {"i-new-1": "process"}[job])

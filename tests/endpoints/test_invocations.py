@@ -37,9 +37,9 @@ def test_an_answer_comes_back_with_its_headers(shared: Served) -> None:
 
 def test_variants_share_by_weight(shared: Served) -> None:
     count = 200
-    found = Counter(shared.invoke("x").rpartition("|")[2] for _ in range(count))
-    assert set(found) == {"a", "b"}
-    assert abs(found["a"] / count - 0.75) < 0.16  # five standard deviations
+    counts = Counter(shared.invoke("x").rpartition("|")[2] for _ in range(count))
+    assert set(counts) == {"a", "b"}
+    assert abs(counts["a"] / count - 0.75) < 0.16  # five standard deviations
 
 
 def test_a_target_variant_overrides_the_weights(shared: Served) -> None:

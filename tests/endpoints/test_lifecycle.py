@@ -69,13 +69,13 @@ def test_an_update_drops_no_request(served: Served) -> None:
         during = served.describe()
         if during["EndpointStatus"] == "Updating":
             assert during["PendingDeploymentSummary"]["EndpointConfigName"] == second
-        found = served.settled("InService")
+        described = served.settled("InService")
         for _ in range(5):
             assert served.invoke("x") == "x|new|new"
     assert load.failures == []
     assert set(load.answers) == {"x|old|old", "x|new|new"}
-    assert found["EndpointConfigName"] == second
-    assert "PendingDeploymentSummary" not in found
+    assert described["EndpointConfigName"] == second
+    assert "PendingDeploymentSummary" not in described
     with pytest.raises(ClientError, match="the configuration it already uses"):
         served.site.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=second)
 
@@ -109,11 +109,11 @@ def test_an_update_that_fails_leaves_the_old_configuration(served_here: Served) 
     served.deploy(good)
     with Load(served) as load:
         served.site.sagemaker.update_endpoint(EndpointName=served.name, EndpointConfigName=bad)
-        found = served.settled("InService")
+        described = served.settled("InService")
     assert load.failures == []
     assert set(load.answers) == {"x|good|good"}
-    assert found["EndpointConfigName"] == good
-    assert "did not pass the ping health check" in found["FailureReason"]
+    assert described["EndpointConfigName"] == good
+    assert "did not pass the ping health check" in described["FailureReason"]
 
 
 @pytest.mark.same_on_docker
@@ -128,9 +128,9 @@ def test_weights_and_capacities(served: Served) -> None:
         served.site.sagemaker.update_endpoint_weights_and_capacities(
             EndpointName=served.name, DesiredWeightsAndCapacities=wanted
         )
-        found = served.settled("InService")
+        described = served.settled("InService")
     assert load.failures == []
-    shown = {entry["VariantName"]: entry for entry in found["ProductionVariants"]}
+    shown = {entry["VariantName"]: entry for entry in described["ProductionVariants"]}
     assert (shown["a"]["CurrentWeight"], shown["b"]["CurrentWeight"]) == (0.0, 2.0)
     assert (shown["a"]["CurrentInstanceCount"], shown["b"]["CurrentInstanceCount"]) == (1, 2)
     assert {served.invoke("x") for _ in range(20)} == {"x|b|b"}
@@ -152,9 +152,9 @@ def test_describe_while_it_comes_up_and_delete(served: Served) -> None:
     with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
         client.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
     client.get_waiter("endpoint_in_service").wait(EndpointName=served.name)
-    found = served.describe()
-    assert found["EndpointConfigName"] == config
-    (shown,) = found["ProductionVariants"]
+    described = served.describe()
+    assert described["EndpointConfigName"] == config
+    (shown,) = described["ProductionVariants"]
     assert shown["DeployedImages"][0]["SpecifiedImage"] == SCIKIT_LEARN
     assert (shown["CurrentInstanceCount"], shown["DesiredInstanceCount"]) == (1, 1)
     listed = client.list_endpoints(NameContains=served.name, StatusEquals="InService")["Endpoints"]
@@ -172,8 +172,8 @@ def test_a_model_that_does_not_load_fails_the_endpoint(served: Served) -> None:
     served.site.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
     with pytest.raises(WaiterError):
         served.site.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=served.name)
-    found = served.settled("Failed")
-    assert found["FailureReason"] == (
+    described = served.settled("Failed")
+    assert described["FailureReason"] == (
         "The primary container for production variant AllTraffic did not pass the ping health check. "
         "Please check CloudWatch logs for this endpoint."
     )

@@ -79,10 +79,10 @@ def test_the_newest_version_is_shown_by_its_numbers_and_the_hub_stays_while_ther
     for version in ("1.10.1", "1.10.0"):
         client.delete_hub_content(**MODEL, HubContentName="A", HubContentVersion=version)
     assert listed(client, NameContains="a") == [("A", "1.9.0")]
-    found = client.search(
+    results = client.search(
         Resource="HubContent", SearchExpression={"Filters": [{"Name": "HubContentName", "Value": "A"}]}
     )["Results"]
-    assert sorted(each["HubContent"]["HubContentVersion"] for each in found) == ["1.2.0", "1.9.0"]
+    assert sorted(each["HubContent"]["HubContentVersion"] for each in results) == ["1.2.0", "1.9.0"]
     assert refused(lambda: client.delete_hub(HubName="Hub"))[0] == "ResourceInUse"
     for name, version in (("A", "1.2.0"), ("A", "1.9.0"), ("B", "1.0.0")):
         client.delete_hub_content(**MODEL, HubContentName=name, HubContentVersion=version)

@@ -60,9 +60,9 @@ class Lab:
     def run(self, code: str | tuple[str, ...], **options: Any) -> tuple[Exit, list[str]]:
         """Run a job to its end: how it ended, and what it printed."""
         handle = self.start(self.spec(code, **options))
-        found = self.runner.wait(handle, WAIT_S)
-        assert found is not None, "the job did not end"
-        return found, self.texts(handle)
+        end = self.runner.wait(handle, WAIT_S)
+        assert end is not None, "the job did not end"
+        return end, self.texts(handle)
 
     def texts(self, handle: Handle) -> list[str]:
         """Return what the job has printed so far, without lines of our own."""

@@ -52,8 +52,8 @@ def device(path, kind, major, minor):
 
 def others():
     own = {os.getpid(), os.getppid(), 1}
-    found = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in own]
-    strangers = [pid for pid in found if b"probes" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in own]
+    strangers = [pid for pid in pids if b"probes" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
     # bubblewrap's and Docker's own init have no command line of the machine's
     if strangers and any(b"dockerd" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes() for p in strangers):
         return

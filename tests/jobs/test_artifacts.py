@@ -55,13 +55,13 @@ def test_files_folders_and_links_are_kept_and_nothing_else(root: Path, tmp_path:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(model / "socket"))
         assert artifacts.pack([(model, root)], tmp_path / "a", nothing)
-    found = members(tmp_path / "a")
-    assert sorted(found) == sorted(
+    packed = members(tmp_path / "a")
+    assert sorted(packed) == sorted(
         ["file", "folder", "folder-link", "folder/empty", "link", os.fsdecode(b"not-utf-8-\xff"), "zz-twice"]
     )
-    assert (found["link"].linkname, found["link"].size, found["folder-link"].issym()) == (str(secret), 0, True)
-    assert (found["zz-twice"].islnk(), found["zz-twice"].linkname) == (True, "file")
-    assert {(entry.uid, entry.gid, entry.uname) for entry in found.values()} == {(0, 0, "")}
+    assert (packed["link"].linkname, packed["link"].size, packed["folder-link"].issym()) == (str(secret), 0, True)
+    assert (packed["zz-twice"].islnk(), packed["zz-twice"].linkname) == (True, "file")
+    assert {(entry.uid, entry.gid, entry.uname) for entry in packed.values()} == {(0, 0, "")}
 
 
 @pytest.mark.parametrize("swapped", ["model", "model/deep"])

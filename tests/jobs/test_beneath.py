@@ -63,12 +63,12 @@ def folder() -> Iterator[Path]:
     Not below pytest's own: a run whose leavings, or an earlier run's, are too deep for `shutil.rmtree` ends with exit code 1.
     """
     above = Path(tempfile.mkdtemp(prefix="localmaker-beneath-"))
-    found = above / "job"
-    found.mkdir()
-    found.chmod(0o777)
+    made = above / "job"
+    made.mkdir()
+    made.chmod(0o777)
     if os.geteuid() == 0:
-        open_to_others(found)
-    yield found
+        open_to_others(made)
+    yield made
     beneath.remove(above)
 
 

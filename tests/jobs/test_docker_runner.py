@@ -51,9 +51,9 @@ def test_gpus_that_the_engine_does_not_have_are_a_capacity_error(lab: Lab) -> No
         pytest.skip("the process runner only names devices")
     if "nvidia" in lab.runner._docker().info()["Runtimes"]:
         pytest.skip("this engine has GPUs")
-    found, _ = lab.run("pass", gpus=(0,))
-    assert (found.reason, found.code, found.ok) == ("start-failed", "CapacityError", False)
-    assert "could not select device driver" in found.message
+    end, _ = lab.run("pass", gpus=(0,))
+    assert (end.reason, end.code, end.ok) == ("start-failed", "CapacityError", False)
+    assert "could not select device driver" in end.message
 
 
 def test_containers_get_an_init_no_new_privileges_and_limits(lab: Lab) -> None:

@@ -53,12 +53,12 @@ def test_mounts_are_found_by_the_engines_own_account(tmp_path: Path) -> None:
         {"Type": "tmpfs", "Source": "", "Destination": "/data/fleeting"},
     ]
     engine = ScriptedEngine({f"/containers/{ID}/json": {"Id": ID, "Mounts": mounts}})
-    found = find(tmp_path, ROOT + INSIDE, engine)
-    assert found is not None
-    assert found.host_path(Path("/data/jobs/1")) == Path("/var/lib/docker/volumes/data/_data/jobs/1")
-    assert found.host_path(Path("/data/cache/x")) == Path("/home/me/cache/x")
-    assert found.host_path(Path("/database")) is None
-    assert found.connection("me") == {"Container": ID, "EndpointConfig": {"Aliases": ["me"]}}
+    seen = find(tmp_path, ROOT + INSIDE, engine)
+    assert seen is not None
+    assert seen.host_path(Path("/data/jobs/1")) == Path("/var/lib/docker/volumes/data/_data/jobs/1")
+    assert seen.host_path(Path("/data/cache/x")) == Path("/home/me/cache/x")
+    assert seen.host_path(Path("/database")) is None
+    assert seen.connection("me") == {"Container": ID, "EndpointConfig": {"Aliases": ["me"]}}
 
 
 def test_outside_of_a_container_no_engine_is_asked(tmp_path: Path) -> None:

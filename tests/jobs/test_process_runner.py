@@ -51,8 +51,8 @@ def test_pip_installs_for_the_job_alone(lab: Lab) -> None:
     command = (*spec.command[:3], spec.command[3].removesuffix("pass") + INSTALL.format(name=wheel.name))
     spec = type(spec).from_json({**spec.to_json(), "command": command})
     handle = lab.start(spec)
-    found = lab.runner.wait(handle, 60)
-    assert found.ok, lab.texts(handle)
+    end = lab.runner.wait(handle, 60)
+    assert end.ok, lab.texts(handle)
     assert lab.texts(handle)[-3:] == ["42", "script 42", "shared packages too"]
     assert not list(Path(sys.prefix).rglob("localmaker_probe*"))
 
@@ -69,8 +69,8 @@ def test_python_path_is_shown_to_the_job(lab: Lab, tmp_path: Path) -> None:
 def test_the_interpreter_of_the_environment_runs_by_its_path(lab: Lab) -> None:
     if lab.kind == "docker":
         pytest.skip("an image brings its own interpreter")
-    found, texts = lab.run(("import sys; print(sys.flags.isolated)",), entrypoint=(f"{sys.prefix}/bin/python", "-c"))
-    assert (found.ok, texts) == (True, ["0"])
+    end, texts = lab.run(("import sys; print(sys.flags.isolated)",), entrypoint=(f"{sys.prefix}/bin/python", "-c"))
+    assert (end.ok, texts) == (True, ["0"])
 
 
 def test_an_image_that_only_docker_can_run_says_so(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_jobs_start_and_are_removed_from_many_threads(lab: Lab) -> None:
 
     def one(_: int) -> bool:
         handle = lab.runner.start(lab.spec(("true",)))
-        found = lab.runner.wait(handle, 60)
+        end = lab.runner.wait(handle, 60)
         lab.runner.remove(handle)
-        return bool(found and found.ok)
+        return bool(end and end.ok)
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(one, range(40)))
@@ -141,7 +141,7 @@ def test_no_job_has_the_proxy_of_another_localmakers_shell() -> None:
         "HTTP_PROXY": "http://ann:pw@proxy:3128",
         "NO_PROXY": "localhost",
     }
-    found, _ = process._inherited({**given, "PIP_INDEX_URL": "https://localmaker.example/simple", "AWS_X": "1"})
-    assert found == {
+    inherited, _ = process._inherited({**given, "PIP_INDEX_URL": "https://localmaker.example/simple", "AWS_X": "1"})
+    assert inherited == {
         "HTTP_PROXY": given["HTTP_PROXY"], "NO_PROXY": "localhost", "PIP_INDEX_URL": "https://localmaker.example/simple",
     }  # fmt: skip

@@ -35,8 +35,8 @@ def needs(lab: Lab, what: str) -> None:
 def test_no_line_is_lost_or_reordered_and_an_offset_goes_on(lab: Lab) -> None:
     begun_ms = int(time.time() * 1000)
     handle = lab.start(lab.spec("print('\\n'.join(map(str, range(10000)))); print(); sys.stdout.write('no newline')"))
-    found = lab.runner.wait(handle, WAIT_S)
-    assert found.ok
+    end = lab.runner.wait(handle, WAIT_S)
+    assert end.ok
     lines = [line for line in lab.runner.logs(handle) if not line.text.startswith("LocalMaker:")]
     assert [line.text for line in lines] == [*map(str, range(10000)), "", "no newline"]
     stamps = [line.timestamp_ms for line in lines]
@@ -103,8 +103,8 @@ else:
 @pytest.mark.parametrize("isolated", [False, True])
 def test_two_hosts_find_each_other_by_name(lab: Lab, isolated: bool) -> None:
     needs(lab, "names for its hosts")
-    found, texts = lab.run(TALK, hosts=2, isolated=isolated)
-    assert found.ok, texts
+    end, texts = lab.run(TALK, hosts=2, isolated=isolated)
+    assert end.ok, texts
     assert "got hello from algo-2" in texts
 
 
@@ -146,8 +146,8 @@ def test_an_isolated_job_reaches_nothing_of_the_machine(lab: Lab, hosts: int) ->
 def test_a_job_reaches_the_server_at_endpoint_host(lab: Lab, hosts: int) -> None:
     with socket.create_server((lab.runner.endpoint_host(), 0)) as server:
         place = server.getsockname()[:2]
-        found, texts = lab.run(f"socket.create_connection({place!r}, timeout=5).close(); print('there')", hosts=hosts)
-    assert (found.ok, texts) == (True, ["there"] * hosts)
+        end, texts = lab.run(f"socket.create_connection({place!r}, timeout=5).close(); print('there')", hosts=hosts)
+    assert (end.ok, texts) == (True, ["there"] * hosts)
 
 
 def test_memory_limit(lab: Lab) -> None:
@@ -155,8 +155,8 @@ def test_memory_limit(lab: Lab) -> None:
     cgroup.remove(groups)
     if problems and lab.kind != "docker":
         pytest.skip(f"no memory limit for processes here: {problems[0]}")
-    found, _ = lab.run("x = bytearray(400 << 20); print(len(x))", memory_mb=64, cpus=0.5)
-    assert (found.hosts["algo-1"].code, found.hosts["algo-1"].oom) == (137, True)
+    end, _ = lab.run("x = bytearray(400 << 20); print(len(x))", memory_mb=64, cpus=0.5)
+    assert (end.hosts["algo-1"].code, end.hosts["algo-1"].oom) == (137, True)
 
 
 def test_pipe_mode_epochs_gzip_and_early_close(lab: Lab, tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ with opened(2) as pipe:
     print(len(pipe.read()))
 """
     pipe = Pipe("algo-1", "train", ((first,), (second,)), gzip=True)
-    found, texts = lab.run(code, pipes=(pipe,))
-    assert found.ok
+    end, texts = lab.run(code, pipes=(pipe,))
+    assert end.ok
     assert texts == ["3000010 True", "5", "3000010"]
 
 
@@ -195,8 +195,8 @@ for epoch in range(2):
     with open(path, 'rb') as pipe:
         print(pipe.read().hex())
 """
-    found, texts = lab.run(code, pipes=(Pipe("algo-1", "train", entries, record_wrapper="RecordIO", shuffle_seed=7),))
-    assert found.ok
+    end, texts = lab.run(code, pipes=(Pipe("algo-1", "train", entries, record_wrapper="RecordIO", shuffle_seed=7),))
+    assert end.ok
     epochs = [records(bytes.fromhex(text)) for text in texts]
     for sent in epochs:
         assert sent[0::2] == [b"12345"] * 20
@@ -206,13 +206,13 @@ for epoch in range(2):
 
 def records(data: bytes) -> list[bytes]:
     """Read RecordIO as training.md section 5 gives it."""
-    found = []
+    made = []
     while data:
         magic, size = struct.unpack("<II", data[:8])
         assert magic == 0xCED7230A
-        found.append(data[8 : 8 + size])
+        made.append(data[8 : 8 + size])
         data = data[8 + size + -size % 4 :]
-    return found
+    return made
 
 
 def test_checkpoints_are_mirrored_and_journalled(lab: Lab, tmp_path: Path) -> None:
@@ -282,13 +282,13 @@ def test_two_serving_jobs_are_reached_at_their_addresses(lab: Lab, isolated: boo
 
 
 def test_a_missing_command_fails_with_a_reason(lab: Lab) -> None:
-    found, texts = lab.run(("no-such-program", "train"))
-    assert not found.ok
+    end, texts = lab.run(("no-such-program", "train"))
+    assert not end.ok
     if lab.kind in {"bwrap", "docker"}:
-        assert found.reason == "start-failed"
-        assert "no-such-program" in found.message + "".join(texts)
+        assert end.reason == "start-failed"
+        assert "no-such-program" in end.message + "".join(texts)
     else:
-        assert found.hosts["algo-1"].code == 127
+        assert end.hosts["algo-1"].code == 127
 
 
 def test_a_missing_image_is_refused(lab: Lab) -> None:

@@ -30,16 +30,16 @@ ROOT = Path(backends.__file__).parent.parent
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_the_exit_code_is_reported(lab: Lab, code: int) -> None:
-    found, _ = lab.run(f"sys.exit({code})")
-    assert (found.hosts["algo-1"].code, found.reason, found.ok) == (code, "exited", code == 0)
-    assert found.started_at is not None
-    assert found.ended_at is not None
-    assert found.started_at <= found.ended_at <= time.time()
+    end, _ = lab.run(f"sys.exit({code})")
+    assert (end.hosts["algo-1"].code, end.reason, end.ok) == (code, "exited", code == 0)
+    assert end.started_at is not None
+    assert end.ended_at is not None
+    assert end.started_at <= end.ended_at <= time.time()
 
 
 def test_a_death_by_signal_is_128_and_its_number(lab: Lab) -> None:
-    found, _ = lab.run("os.kill(os.getpid(), 9)")
-    assert (found.hosts["algo-1"].code, found.hosts["algo-1"].signal, found.hosts["algo-1"].oom) == (137, 9, False)
+    end, _ = lab.run("os.kill(os.getpid(), 9)")
+    assert (end.hosts["algo-1"].code, end.hosts["algo-1"].signal, end.hosts["algo-1"].oom) == (137, 9, False)
 
 
 TRAP = """
@@ -59,8 +59,8 @@ def test_stop_lets_a_job_save(lab: Lab) -> None:
     lab.wait_for(handle, "ready")
     assert lab.runner.poll(handle) is None
     lab.runner.stop(handle, 20)
-    found = lab.runner.wait(handle, WAIT_S)
-    assert (found.reason, found.hosts["algo-1"].code) == ("stopped", 0)
+    end = lab.runner.wait(handle, WAIT_S)
+    assert (end.reason, end.hosts["algo-1"].code) == ("stopped", 0)
     assert (spec.hosts[0].opt_ml / "model" / "saved").read_text() == "yes"
 
 
@@ -79,25 +79,25 @@ def test_stop_kills_after_the_grace(lab: Lab) -> None:
     lab.wait_for(handle, "ready")
     begun = time.monotonic()
     lab.runner.stop(handle, 0.5)
-    found = lab.runner.wait(handle, WAIT_S)
+    end = lab.runner.wait(handle, WAIT_S)
     assert 0.5 <= time.monotonic() - begun < 10
-    assert (found.reason, found.hosts["algo-1"].code) == ("stopped", 137)
+    assert (end.reason, end.hosts["algo-1"].code) == ("stopped", 137)
 
 
 def test_a_job_without_a_handler_dies_of_sigterm_at_once(lab: Lab) -> None:
     handle = lab.start(lab.spec("print('ready'); time.sleep(60)"))
     lab.wait_for(handle, "ready")
     lab.runner.stop(handle, 60)
-    found = lab.runner.wait(handle, 10)
-    assert (found.reason, found.hosts["algo-1"].code) == ("stopped", 143)
+    end = lab.runner.wait(handle, 10)
+    assert (end.reason, end.hosts["algo-1"].code) == ("stopped", 143)
 
 
 def test_kill(lab: Lab) -> None:
     handle = lab.start(lab.spec("import signal; signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(60)"))
     lab.wait_for(handle, "ready")
     lab.runner.kill(handle)
-    found = lab.runner.wait(handle, WAIT_S)
-    assert (found.reason, found.hosts["algo-1"].code) == ("killed", 137)
+    end = lab.runner.wait(handle, WAIT_S)
+    assert (end.reason, end.hosts["algo-1"].code) == ("killed", 137)
 
 
 def test_a_stop_before_the_start_is_done_is_not_forgotten(lab: Lab) -> None:
@@ -108,10 +108,10 @@ def test_a_stop_before_the_start_is_done_is_not_forgotten(lab: Lab) -> None:
 
 def test_one_failed_host_ends_the_others(lab: Lab) -> None:
     code = "sys.exit(5) if os.environ['WHO'] == 'host 2' else time.sleep(60)"
-    found, _ = lab.run(code, hosts=2, failure_grace_s=2.0)
-    assert found.hosts["algo-2"].code == 5
-    assert found.hosts["algo-1"].code in {137, 143}
-    assert found.reason == "exited"
+    end, _ = lab.run(code, hosts=2, failure_grace_s=2.0)
+    assert end.hosts["algo-2"].code == 5
+    assert end.hosts["algo-1"].code in {137, 143}
+    assert end.reason == "exited"
 
 
 CONTROLLER = """
@@ -143,11 +143,11 @@ def test_another_server_adopts_a_job_whose_server_was_killed(lab: Lab, tmp_path:
     (handle,) = second.adopt()
     lab.handles.append(handle)
     lab.wait_for(handle, "20")
-    found = second.wait(handle, WAIT_S)
-    assert (found.reason, found.ok) == ("exited", True)
+    end = second.wait(handle, WAIT_S)
+    assert (end.reason, end.ok) == ("exited", True)
     assert lab.texts(handle) == [str(n) for n in range(50)]
     assert (spec.hosts[0].opt_ml / "model" / "done").exists()
-    assert second.poll(handle) == found
+    assert second.poll(handle) == end
     if lab.kind == "docker":
         second.close()
 
@@ -167,12 +167,12 @@ def test_a_killed_supervisor_loses_processes_but_no_container(lab: Lab) -> None:
     os.kill(supervisor_pid(handle), signal.SIGKILL)
     if lab.kind == "docker":
         assert handle in lab.runner.adopt()
-        found = lab.runner.wait(handle, WAIT_S)
-        assert found.ok
+        end = lab.runner.wait(handle, WAIT_S)
+        assert end.ok
         assert lab.texts(handle) == [str(n) for n in range(60)]
         return
-    found = lab.runner.wait(handle, WAIT_S)
-    assert (found.reason, found.hosts["algo-1"].code) == ("lost", None)
+    end = lab.runner.wait(handle, WAIT_S)
+    assert (end.reason, end.hosts["algo-1"].code) == ("lost", None)
     written = lab.texts(handle)
     assert written == [str(n) for n in range(len(written))]
     wait_until_gone(handle.job)
@@ -182,15 +182,15 @@ def wait_until_gone(text: str) -> None:
     """Wait until no process carries `text` in its environment or command line."""
     deadline = time.monotonic() + 10
     while True:
-        found = []
+        left = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and int(entry.name) != os.getpid():
                     shown = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
-                    found += [entry.name] if text.encode() in shown else []
-        if not found:
+                    left += [entry.name] if text.encode() in shown else []
+        if not left:
             return
-        assert time.monotonic() < deadline, f"still there: {found}"
+        assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.02)
 
 
@@ -198,8 +198,8 @@ def test_what_a_job_leaves_running_ends_with_it(lab: Lab) -> None:
     mark = uuid.uuid4().hex
     code = f"import subprocess; subprocess.Popen(['sh', '-c', 'sleep 1000; : {mark}'], start_new_session=True); print('out')"
     begun = time.monotonic()
-    found, texts = lab.run(code)
-    assert (found.ok, texts) == (True, ["out"])
+    end, texts = lab.run(code)
+    assert (end.ok, texts) == (True, ["out"])
     assert time.monotonic() - begun < 10
     wait_until_gone(mark)
 
@@ -208,8 +208,8 @@ def test_the_end_is_noticed_quickly(lab: Lab) -> None:
     late = []
     for _ in range(4):
         handle = lab.start(lab.spec("pass"))
-        found = lab.runner.wait(handle, WAIT_S)
-        late.append(time.time() - found.ended_at)
+        end = lab.runner.wait(handle, WAIT_S)
+        late.append(time.time() - end.ended_at)
     assert min(late) < 0.05
 
 

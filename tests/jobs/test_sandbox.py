@@ -100,9 +100,9 @@ for number in range(64):
             file.write(block)
 time.sleep(60)
 """
-    found, _ = lab.run(code, volume_bytes=128 << 20)
-    assert found.reason == "killed"
-    assert found.message.startswith("ClientError: No space left on device: algo-1 has written more than its volume")
+    end, _ = lab.run(code, volume_bytes=128 << 20)
+    assert end.reason == "killed"
+    assert end.message.startswith("ClientError: No space left on device: algo-1 has written more than its volume")
 
 
 def test_what_a_job_prints_is_of_its_volume(lab: Lab) -> None:
@@ -113,8 +113,8 @@ line = 'x' * 8000
 while True:
     print(line)
 """
-    found, _ = lab.run(code, volume_bytes=64 << 20)
-    assert found.message.startswith("ClientError: No space left on device")
+    end, _ = lab.run(code, volume_bytes=64 << 20)
+    assert end.message.startswith("ClientError: No space left on device")
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -133,9 +133,9 @@ time.sleep(2.5)
     place.chmod(0o777)
     host = replace(spec.hosts[0], mounts=(Mount(place, "/given", read_only=False),))
     handle = lab.start(replace(spec, hosts=(host,)))
-    found = lab.runner.wait(handle, WAIT_S)
-    assert found is not None
-    assert (found.reason == "killed") == own, (found, lab.texts(handle))
+    end = lab.runner.wait(handle, WAIT_S)
+    assert end is not None
+    assert (end.reason == "killed") == own, (end, lab.texts(handle))
 
 
 def test_one_file_cannot_pass_the_volume(lab: Lab) -> None:
@@ -163,17 +163,17 @@ def test_jobs_of_root_run_as_users_of_their_own() -> None:
 def test_handing_over_follows_no_link(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
-    outside, mine = tmp_path / "outside", tmp_path / "mine"
+    outside, own = tmp_path / "outside", tmp_path / "mine"
     outside.mkdir()
     (outside / "file").write_text("")
-    mine.mkdir()
-    (mine / "folder").symlink_to(outside)
-    (mine / "file").symlink_to(outside / "file")
-    os.link(outside / "file", mine / "hard")
-    (mine / "own").write_text("")
-    identity.hand_over(mine, 12345)
-    assert {path.lstat().st_uid for path in (outside, outside / "file", mine / "hard")} == {0}
-    assert {path.lstat().st_uid for path in (mine, mine / "own", mine / "folder")} == {12345}
+    own.mkdir()
+    (own / "folder").symlink_to(outside)
+    (own / "file").symlink_to(outside / "file")
+    os.link(outside / "file", own / "hard")
+    (own / "own").write_text("")
+    identity.hand_over(own, 12345)
+    assert {path.lstat().st_uid for path in (outside, outside / "file", own / "hard")} == {0}
+    assert {path.lstat().st_uid for path in (own, own / "own", own / "folder")} == {12345}
 
 
 def test_the_environment_is_not_the_jobs_to_change(lab: Lab) -> None:

@@ -139,9 +139,9 @@ def assert_all_there(site: Site, load: Load) -> None:
     for key, body in load.objects.items():
         assert site.s3.get_object(Bucket=site.bucket, Key=key)["Body"].read() == body
     assert load.models <= {entry["ModelName"] for entry in follow(site.sagemaker, "list_models", "Models")}
-    found = [e["message"] for e in follow(site.client("logs"), "filter_log_events", "events", logGroupName="campaign")]
-    assert set(load.lines) <= set(found)
-    assert len(found) == len(set(found))
+    logged = [e["message"] for e in follow(site.client("logs"), "filter_log_events", "events", logGroupName="campaign")]
+    assert set(load.lines) <= set(logged)
+    assert len(logged) == len(set(logged))
     sqs = site.client("sqs")
     url, got = sqs.get_queue_url(QueueName="campaign")["QueueUrl"], []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):

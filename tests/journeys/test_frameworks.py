@@ -152,15 +152,15 @@ def test_xgboost_built_in_from_csv_and_as_onnx(site: Site, served: Served, data:
 
 def by_onnx(answer: dict[str, Any]) -> list[float]:
     """Read the ONNX server's answer: a score, or the probabilities of both classes, per row."""
-    found = []
+    outputs = []
     for prediction in answer["predictions"]:
         value = prediction
         if isinstance(value, dict):
             value = next(item for name, item in value.items() if "prob" in name.lower())
         while isinstance(value, list):
             value = value[-1]
-        found.append(float(value))
-    return found
+        outputs.append(float(value))
+    return outputs
 
 
 @pytest.mark.same_on_docker
@@ -172,9 +172,9 @@ def test_xgboost_built_in_from_libsvm(site: Site, served: Served, data: dict[str
     assert {"train:error", "validation:error", "validation:auc"} <= {
         entry["Name"] for entry in job["AlgorithmSpecification"]["MetricDefinitions"]
     }
-    found = {entry["MetricName"]: entry["Value"] for entry in job["FinalMetricDataList"]}
-    assert found.keys() == {"train:error", "validation:error"}
-    assert found["train:error"] <= found["validation:error"] <= 1 - GOOD
+    metrics = {entry["MetricName"]: entry["Value"] for entry in job["FinalMetricDataList"]}
+    assert metrics.keys() == {"train:error", "validation:error"}
+    assert metrics["train:error"] <= metrics["validation:error"] <= 1 - GOOD
     deploy(served, XGBOOST, job["ModelArtifacts"]["S3ModelArtifacts"])
     _, test = patients.split()
     assert patients.accuracy(scores(served, patients.as_libsvm(test), "text/libsvm"), test) >= GOOD

@@ -67,8 +67,8 @@ def ordinary(account: str) -> Iterator[Site]:
         os.chown(folder, ORDINARY, ORDINARY)
         open_to_others(ROOT)
     python = interpreter(prefix)
-    found = {"HOME": str(folder), "PYTHONPATH": ":".join(entry for entry in sys.path if entry)}
-    live = LiveServer(folder / "data", {"runner": "docker"}, found, prefix, python)
+    variables = {"HOME": str(folder), "PYTHONPATH": ":".join(entry for entry in sys.path if entry)}
+    live = LiveServer(folder / "data", {"runner": "docker"}, variables, prefix, python)
     live.data_dir.mkdir()
     if prefix:
         os.chown(live.data_dir, ORDINARY, ORDINARY)

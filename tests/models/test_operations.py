@@ -90,8 +90,8 @@ def test_every_violation_is_in_one_sentence(aws: Callable[..., Any]) -> None:
 
 
 def test_accounts_and_regions_do_not_see_each_other(aws: Callable[..., Any]) -> None:
-    mine = aws("sagemaker")
-    create(mine, "only-here")
+    own = aws("sagemaker")
+    create(own, "only-here")
     for other in (aws("sagemaker", region="eu-west-1"), aws("sagemaker", account="555566667777")):
         assert "only-here" not in [m["ModelName"] for m in other.list_models()["Models"]]
         assert refused(partial(other.describe_model, ModelName="only-here"))["Code"] == "ValidationException"

@@ -60,9 +60,9 @@ def test_a_job_finds_what_the_contract_says_and_its_outputs_are_uploaded(site: S
     inputs = [s3_input("data", data), s3_input("one", f"{data}sub/b.csv", "/opt/ml/processing/input//one/")]
     job = run(site, SHOW, inputs, arguments=["--first", "two words"], Environment={"MINE": "1"})
     name = job["ProcessingJobName"]
-    found = left(site, name)
-    assert set(found) == {"seen.json", "sub/x.csv"}
-    seen = json.loads(found["seen.json"])
+    outputs = left(site, name)
+    assert set(outputs) == {"seen.json", "sub/x.csv"}
+    seen = json.loads(outputs["seen.json"])
     assert seen["files"] == ["data/a.csv", "data/sub/b.csv", "input/code/job.py", "input/one/b.csv"]
     assert seen["argv"] == ["--first", "two words"]
     env = seen["env"]
@@ -136,9 +136,9 @@ def test_hosts_share_inputs_and_put_their_outputs_together(site: Site) -> None:
         s3_input("listed", f"{manifest}m.json", S3DataType="ManifestFile"),
     ]
     job = run(site, HOSTS, inputs, ProcessingResources=cluster(2))
-    found = left(site, job["ProcessingJobName"])
-    assert (found["sharded-algo-1"], found["sharded-algo-2"]) == (b"a c", b"b")
-    assert (found["listed-algo-1"], found["listed-algo-2"]) == (b"a c", b"a c")
+    outputs = left(site, job["ProcessingJobName"])
+    assert (outputs["sharded-algo-1"], outputs["sharded-algo-2"]) == (b"a c", b"b")
+    assert (outputs["listed-algo-1"], outputs["listed-algo-2"]) == (b"a c", b"a c")
     assert job["ExitMessage"] == "<algo-1><algo-2>"
     assert len(site.streams(f"{job['ProcessingJobName']}/", LOG_GROUP)) == 2
 

@@ -84,9 +84,9 @@ def test_a_processing_job_outlives_the_server(crashing: Site, point: str, mode: 
     job = ended(site, name)
     lines = site.lines(name, group=LOG_GROUP)
     assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Completed", "done"), (job, lines[-20:])
-    found = left(site, name)
-    assert found.pop("copy") == DATA
-    assert found == {f"{n:03}": str(n).encode() for n in range(LINES)}
+    outputs = left(site, name)
+    assert outputs.pop("copy") == DATA
+    assert outputs == {f"{n:03}": str(n).encode() for n in range(LINES)}
     assert sorted(site.keys(f"s3://{site.bucket}/live/")) == ["early", "late"]
     printed = [line for line in lines if line.startswith(("begun", "line "))]
     assert printed == ["begun", *(f"line {n}" for n in range(LINES))]

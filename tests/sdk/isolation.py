@@ -63,14 +63,14 @@ class Rule:
     def dropped(self) -> int:
         """Count the packets that it has dropped."""
         lines = self._iptables("-S", self.chain, "-v").splitlines()
-        found = [re.search(r"-c (\d+) \d+", line) for line in lines if MARK[-1] in line]
-        return sum(int(each[1]) for each in found if each is not None)
+        counts = [re.search(r"-c (\d+) \d+", line) for line in lines if MARK[-1] in line]
+        return sum(int(each[1]) for each in counts if each is not None)
 
 
 def outward() -> str:
     """Name the interface that leads out of this machine; one that is nobody's where none does."""
-    found = re.search(r"dev (\S+)", _run("ip", "route", "show", "default"))
-    return found[1] if found else "lm-nowhere"
+    match = re.search(r"dev (\S+)", _run("ip", "route", "show", "default"))
+    return match[1] if match else "lm-nowhere"
 
 
 @dataclass

@@ -34,11 +34,11 @@ def program(version: str) -> str:
     """Return the command line of a major version: 1 is PyPI's, 2 the distribution's."""
     if version == "v1":
         return str(environment("cli") / "aws")
-    for found in filter(None, ("/usr/bin/aws", shutil.which("aws"))):
-        if Path(found).exists():
-            said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+    for path in filter(None, ("/usr/bin/aws", shutil.which("aws"))):
+        if Path(path).exists():
+            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
             if said.startswith("aws-cli/2"):
-                return found
+                return path
     pytest.skip("version 2 of the AWS CLI is not installed (Debian: awscli)")
 
 

@@ -200,9 +200,9 @@ def send(live: LiveServer, request: AWSRequest, body: Any = None) -> tuple[int, 
     target = place.path + (f"?{place.query}" if place.query else "")
     connection.request(prepared.method, target, prepared.body if body is None else body, dict(prepared.headers))
     answer = connection.getresponse()
-    found = answer.status, answer.read()
+    reply = answer.status, answer.read()
     connection.close()
-    return found
+    return reply
 
 
 def at(moment: dt.datetime, signer: Any, request: AWSRequest, monkeypatch: pytest.MonkeyPatch) -> AWSRequest:
@@ -251,7 +251,7 @@ def test_no_operation_is_reached_without_a_good_signature(tmp_path: Path) -> Non
 
     async def work(client: InProcessClient) -> None:
         kernel = client.gateway.kernel
-        kernel.operations = {key: replace(found, handler=forbidden) for key, found in kernel.operations.items()}
+        kernel.operations = {key: replace(known, handler=forbidden) for key, known in kernel.operations.items()}
         for service, request in pool:
             bare = {name: value for name, value in request.headers.items() if name != "authorization"}
             name = request.headers["authorization"].split("/")[3]
@@ -267,8 +267,8 @@ def test_no_operation_is_reached_without_a_good_signature(tmp_path: Path) -> Non
                     assert (service, request.method == "HEAD" or b"NoSuchBucket" in bytes(answer.body)) == ("s3", True)  # type: ignore[arg-type]
                     continue
                 assert answer.status in {400, 403}, (service, request, answer)
-                found = [code for code in CODES if code.encode() in str(answer.headers).encode() + bytes(answer.body)]  # type: ignore[arg-type]
-                assert found or request.method == "HEAD", (service, request, answer)
+                codes = [code for code in CODES if code.encode() in str(answer.headers).encode() + bytes(answer.body)]  # type: ignore[arg-type]
+                assert codes or request.method == "HEAD", (service, request, answer)
 
     with_gateway(tmp_path / "data", work, auth="enforce", keys_file=tmp_path / "keys")
 

@@ -248,4 +248,4 @@ def test_a_session_presigns(strict: LiveServer, bucket: str, version: str) -> No
     url = session.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "shared"})
     assert "security-token=" in url.lower()
     assert status_of(url) == 200
-    assert status_of(re.sub("(?i)security-token=[^&]*", lambda found: f"{found[0]}x", url)) in {400, 403}
+    assert status_of(re.sub("(?i)security-token=[^&]*", lambda match: f"{match[0]}x", url)) in {400, 403}

@@ -137,5 +137,5 @@ def test_recipes_are_listed_and_nothing_is_pruned_from_an_empty_cache(localmaker
 
 
 def test_whoever_works_on_it_is_told_where_an_operation_is(localmaker: Command) -> None:
-    found = localmaker("where", "CreateTrainingJob")
-    assert "training/operations.py" in found.stdout
+    output = localmaker("where", "CreateTrainingJob")
+    assert "training/operations.py" in output.stdout

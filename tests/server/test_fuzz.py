@@ -40,7 +40,7 @@ def valid_requests(service: str, name: str) -> list[HttpRequest]:
     operation = model.operation(name, service)
     if operation.input_shape is None:
         return []
-    found: list[HttpRequest] = []
+    requests: list[HttpRequest] = []
 
     @settings(
         max_examples=2, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
@@ -48,11 +48,11 @@ def valid_requests(service: str, name: str) -> list[HttpRequest]:
     )  # fmt: skip
     @given(values(operation.input_shape, Wire(operation.metadata["protocol"], response=False)))
     def collect(sent: dict[str, object]) -> None:
-        found.append(request_from_botocore(operation, sent))
+        requests.append(request_from_botocore(operation, sent))
 
     collect()
     headers = signed(SIGNED_AS.get(service, "sagemaker"))
-    return [replace(request, headers={**request.headers, **headers}) for request in found]
+    return [replace(request, headers={**request.headers, **headers}) for request in requests]
 
 
 @pytest.mark.slow

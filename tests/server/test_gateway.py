@@ -192,10 +192,10 @@ def test_the_clock_moves_one_account_only(server: LiveServer, aws: Callable[...,
     status, _, _ = post(server, body, {"Content-Type": "application/json"}, "/_localmaker/clock")
     assert status == 200
     container = {"PrimaryContainer": {"Image": "i"}}
-    mine, other = aws("sagemaker"), aws("sagemaker", account="121212121212")
-    for client in (mine, other):
+    own, other = aws("sagemaker"), aws("sagemaker", account="121212121212")
+    for client in (own, other):
         client.create_model(ModelName="clocked", **container)
-    ahead = mine.describe_model(ModelName="clocked")["CreationTime"].timestamp() - time.time()
+    ahead = own.describe_model(ModelName="clocked")["CreationTime"].timestamp() - time.time()
     level = other.describe_model(ModelName="clocked")["CreationTime"].timestamp() - time.time()
     assert 86_300 < ahead < 86_500
     assert abs(level) < 60
@@ -203,13 +203,13 @@ def test_the_clock_moves_one_account_only(server: LiveServer, aws: Callable[...,
 
 
 def test_reset_forgets_one_account_only(server: LiveServer, aws: Callable[..., Any], account: str) -> None:
-    mine, other = aws("sagemaker"), aws("sagemaker", account="343434343434")
-    for client in (mine, other):
+    own, other = aws("sagemaker"), aws("sagemaker", account="343434343434")
+    for client in (own, other):
         client.create_model(ModelName="reset", PrimaryContainer={"Image": "i"})
     body = json.dumps({"account": account}).encode()
     assert post(server, body, {"Content-Type": "application/json"}, "/_localmaker/reset")[0] == 200
     with pytest.raises(ClientError):
-        mine.describe_model(ModelName="reset")
+        own.describe_model(ModelName="reset")
     assert other.describe_model(ModelName="reset")["ModelName"] == "reset"
     other.delete_model(ModelName="reset")
 

@@ -150,10 +150,10 @@ def test_a_name_with_any_forbidden_address_is_refused(addresses: list[str]) -> N
 @pytest.fixture
 def elsewhere() -> Iterator[tuple[str, int]]:
     """Run another host, as far as the server can tell: it speaks first, then echoes, then says how much it heard."""
-    found = [
+    addresses = [
         each.address for entries in psutil.net_if_addrs().values() for each in entries if each.family == socket.AF_INET
     ]
-    own = [ipaddress.ip_address(text) for text in found]
+    own = [ipaddress.ip_address(text) for text in addresses]
     others = [str(each) for each in own if not each.is_loopback and not each.is_link_local]
     if not others:
         pytest.skip("this machine has no address but its loopback")

@@ -40,7 +40,7 @@ def test_a_mutated_request_is_read_or_refused(service: str) -> None:
 def _requests(service: str, name: str) -> list[HttpRequest]:
     operation = model.operation(name, service)
     protocol = operation.metadata["protocol"]
-    found: list[HttpRequest] = []
+    requests: list[HttpRequest] = []
 
     @settings(
         max_examples=2,
@@ -52,10 +52,10 @@ def _requests(service: str, name: str) -> list[HttpRequest]:
     )
     @given(values(operation.input_shape, Wire(protocol, response=False)))
     def collect(sent: dict[str, object]) -> None:
-        found.append(request_from_botocore(operation, sent))
+        requests.append(request_from_botocore(operation, sent))
 
     collect()
-    return found
+    return requests
 
 
 def _read(service: str, name: str, request: HttpRequest) -> str:
@@ -65,11 +65,11 @@ def _read(service: str, name: str, request: HttpRequest) -> str:
         if operation.metadata["protocol"].startswith("rest"):
             rest_route.matcher(operation.service_model).match(request)
         value = PROTOCOLS[operation.metadata["protocol"]].parse(operation, request)
-        found = validate.violations(operation.input_shape, value)
+        broken = validate.violations(operation.input_shape, value)
     except AwsError as error:
         refused = error
     if refused is None:
-        assert not found or "failed to satisfy constraint" in validate.sentence(found)
+        assert not broken or "failed to satisfy constraint" in validate.sentence(broken)
         return "read"
     assert refused.code in {"SerializationException", "MalformedXML"}
     answer = protocol_of(operation.service_model).serialize_error(operation.service_model, operation, refused, "r")

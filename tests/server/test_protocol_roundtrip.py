@@ -72,9 +72,9 @@ def test_what_botocore_sends_is_what_we_read(service: str, name: str) -> None:
         expected, got = normalise.agree(shape, protocol, sent, PROTOCOLS[protocol].parse(operation, request))
         assert got == expected
         if protocol.startswith("rest") and name not in rest_route.SHADOWED:
-            found = rest_route.matcher(operation.service_model).match(request)
-            assert found is not None
-            assert found[0].name == name
+            match = rest_route.matcher(operation.service_model).match(request)
+            assert match is not None
+            assert match[0].name == name
 
     check()
 

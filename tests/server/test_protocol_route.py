@@ -14,8 +14,8 @@ def _match(service: str, method: str, target: str, **headers: str) -> tuple[str,
     path, _, query = target.partition("?")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = HttpRequest(method, path, path.encode(), query.encode(), named)
-    found = rest_route.matcher(model.load_service(service)).match(request)
-    return None if found is None else (found[0].name, found[1])
+    match = rest_route.matcher(model.load_service(service)).match(request)
+    return None if match is None else (match[0].name, match[1])
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_s3_copies_are_told_by_their_header() -> None:
     ],
 )
 def test_the_runtimes(service: str, method: str, target: str, name: str) -> None:
-    found = _match(service, method, target)
-    assert found is not None
-    assert found[0] == name
+    match = _match(service, method, target)
+    assert match is not None
+    assert match[0] == name
 
 
 @pytest.mark.parametrize("target", ["/", "/endpoints", "/endpoints/e", "/endpoints//invocations", "/nothing"])

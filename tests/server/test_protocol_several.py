@@ -58,8 +58,8 @@ def test_what_older_clients_send_is_what_we_read(protocol: str, name: str) -> No
         request = request_from_botocore(operation(protocol, name), sent)
         assert name_of(SERVICE, request) == protocol
         got = PROTOCOLS[protocol].parse(ours, request)
-        expected, found = normalise.agree(ours.input_shape, protocol, sent, got)
-        assert found == expected
+        expected, agreed = normalise.agree(ours.input_shape, protocol, sent, got)
+        assert agreed == expected
 
     check()
 
@@ -76,8 +76,8 @@ def test_what_we_write_is_what_older_clients_read(protocol: str, name: str) -> N
         response = PROTOCOLS[protocol].serialize(ours, dict(sent), "request-1")
         answer = parsed_by_botocore(operation(protocol, name), response)
         assert answer["ResponseMetadata"]["RequestId"] == "request-1"
-        expected, found = normalise.agree(ours.output_shape, protocol, sent, answer)
-        assert found == expected
+        expected, agreed = normalise.agree(ours.output_shape, protocol, sent, answer)
+        assert agreed == expected
 
     check()
 
@@ -140,14 +140,14 @@ def test_numbers_that_json_lacks_arrive_in_cbor() -> None:
     sent = {"MetricDataResults": [{"Id": "a", "Values": [float("inf"), 1, 2.5], "Timestamps": [1.5, 2.0]}]}
     response = rpc_v2_cbor.serialize(model.operation("GetMetricData", "cloudwatch"), sent, "r")
     assert isinstance(response.body, bytes)
-    found = cbor2.loads(response.body, semantic_decoders={1: lambda value, _: value})["MetricDataResults"][0]
-    assert found["Values"] == [float("inf"), 1.0, 2.5]
-    assert [type(value) for value in found["Values"]] == [float] * 3
-    assert found["Timestamps"] == [1.5, 2]
+    result = cbor2.loads(response.body, semantic_decoders={1: lambda value, _: value})["MetricDataResults"][0]
+    assert result["Values"] == [float("inf"), 1.0, 2.5]
+    assert [type(value) for value in result["Values"]] == [float] * 3
+    assert result["Timestamps"] == [1.5, 2]
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "named"),
     [
         (
             "/service/GraniteServiceVersion20100801/operation/ListMetrics",
@@ -158,8 +158,8 @@ def test_numbers_that_json_lacks_arrive_in_cbor() -> None:
         ("/", ("", "")),
     ],
 )
-def test_a_path_names_service_and_operation(path: str, found: tuple[str, str]) -> None:
-    assert (rpc_v2_cbor.target(path), rpc_v2_cbor.operation_name(path)) == found
+def test_a_path_names_service_and_operation(path: str, named: tuple[str, str]) -> None:
+    assert (rpc_v2_cbor.target(path), rpc_v2_cbor.operation_name(path)) == named
 
 
 def test_a_gzipped_body_is_unpacked_up_to_the_limit() -> None:

@@ -303,11 +303,11 @@ class Life(RuleBasedStateMachine):
         assert len(listed) == len(set(listed))
         assert set(listed) == wanted
         filters = [{"Name": "ModelApprovalStatus", "Value": approval}, {"Name": "Tags.colour", "Value": "red"}]
-        found = self.server.call(
+        matches = self.server.call(
             "Search", Resource="ModelPackage", SearchExpression={"Filters": filters}, MaxResults=100
         )
         red = {arn for arn, tags in self.tags.items() if tags}
-        results = {each["ModelPackage"]["ModelPackageArn"] for each in found["Results"]}
+        results = {each["ModelPackage"]["ModelPackageArn"] for each in matches["Results"]}
         assert results == red & {self._arn(*each) for each in wanted}
 
     @invariant()

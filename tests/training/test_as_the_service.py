@@ -53,7 +53,7 @@ def test_built_in_xgboost_brings_its_metric_definitions() -> None:
     own = definitions_of(request)
     assert {"train:rmse", "validation:rmse", "validation:f1_binary"} <= {entry["Name"] for entry in own}
     line = "[3]\ttrain-rmse:0.50000\tvalidation-rmse:1.25000e-01"
-    found, _ = values_in([line], compile_metrics(own))
-    assert {name: value for _, name, value in found} == {"train:rmse": 0.5, "validation:rmse": 0.125}
+    values, _ = values_in([line], compile_metrics(own))
+    assert {name: value for _, name, value in values} == {"train:rmse": 0.5, "validation:rmse": 0.125}
     assert definitions_of({**request, "HyperParameters": {"sagemaker_program": '"a.py"'}}) == []
     assert definitions_of({"AlgorithmSpecification": {"TrainingImage": "mine:1"}}) == []

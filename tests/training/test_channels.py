@@ -50,8 +50,8 @@ def framed(payload: bytes) -> bytes:
 
 def seen(site: Site, job: dict[str, Any], host: str = "algo-1") -> dict[str, str]:
     """Return the files that a host of WALK found, without the channel `code`."""
-    found: dict[str, str] = json.loads(site.artifact(job)[f"{host}.json"])
-    return found
+    listing: dict[str, str] = json.loads(site.artifact(job)[f"{host}.json"])
+    return listing
 
 
 @pytest.mark.parametrize("mode", ["File", "FastFile"])

@@ -121,8 +121,8 @@ print("loss=nan accuracy: 9e-1;")
         {"Name": "never", "Regex": "never (.*)"},
     ]
     job = site.run(code, algorithm={"MetricDefinitions": definitions})
-    found = {entry["MetricName"]: entry["Value"] for entry in job["FinalMetricDataList"]}
-    assert found == {"train:rmse": 1.5, "validation:rmse": 2.25, "accuracy": 0.9}
+    metrics = {entry["MetricName"]: entry["Value"] for entry in job["FinalMetricDataList"]}
+    assert metrics == {"train:rmse": 1.5, "validation:rmse": 2.25, "accuracy": 0.9}
     # As the SDK's TrainingJobAnalytics asks for them.
     requested = {
         "Namespace": "/aws/sagemaker/TrainingJobs",

@@ -158,11 +158,11 @@ def test_the_request_has_the_last_word_in_the_environment() -> None:
         "job", Path("/x"), (), "arn", "image", instance("ml.m5.large"), "role", "session",
         isolated=False, environment=variables(training, "job", "arn"), gpus=(0, 1),
     )  # fmt: skip
-    found = environment_of("eu-west-1", request, {"AWS_ACCESS_KEY_ID": "key"})
-    assert found["AWS_REGION"] == "mine"
-    assert found["AWS_DEFAULT_REGION"] == "eu-west-1"
-    assert found["LOCALMAKER_REQUIRED_GPUS"] == "2"
-    assert (found["TRAINING_JOB_ARN"], found["AWS_ACCESS_KEY_ID"], found["X"]) == ("arn", "key", "1")
+    environment = environment_of("eu-west-1", request, {"AWS_ACCESS_KEY_ID": "key"})
+    assert environment["AWS_REGION"] == "mine"
+    assert environment["AWS_DEFAULT_REGION"] == "eu-west-1"
+    assert environment["LOCALMAKER_REQUIRED_GPUS"] == "2"
+    assert (environment["TRAINING_JOB_ARN"], environment["AWS_ACCESS_KEY_ID"], environment["X"]) == ("arn", "key", "1")
 
 
 def test_secondary_statuses_follow_each_other() -> None:

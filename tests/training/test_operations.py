@@ -191,8 +191,8 @@ def test_lists_filter_sort_and_page(local: Site) -> None:
     pages = local.sagemaker.get_paginator("list_training_jobs")
 
     def listed(**members: Any) -> list[str]:
-        found = pages.paginate(SortBy="Name", PaginationConfig={"PageSize": 1}, **members)
-        return [entry["TrainingJobName"] for page in found for entry in page["TrainingJobSummaries"]]
+        summaries = pages.paginate(SortBy="Name", PaginationConfig={"PageSize": 1}, **members)
+        return [entry["TrainingJobName"] for page in summaries for entry in page["TrainingJobSummaries"]]
 
     assert listed(NameContains=tag) == names
     assert listed(NameContains=tag, SortOrder="Descending") == names[::-1]

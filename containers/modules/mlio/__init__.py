@@ -59,8 +59,8 @@ class SageMakerPipe:
 def list_files(path: str) -> list[File]:
     """Return the files of a folder, or the one file."""
     root = Path(path)
-    found = [root] if root.is_file() else sorted(entry for entry in root.rglob("*") if entry.is_file())
-    return [File(str(entry)) for entry in found]
+    paths = [root] if root.is_file() else sorted(entry for entry in root.rglob("*") if entry.is_file())
+    return [File(str(entry)) for entry in paths]
 
 
 @dataclass(frozen=True)
@@ -159,12 +159,14 @@ class RecordIOProtobufReader(_Reader):
     """`values` [rows, columns], dense or sparse as the records are, and `label_values` where they have labels."""
 
     def _examples(self) -> Iterator[Example]:
-        found = [record for store in self._params.dataset for record in recordio.records(store.read())]
+        records = [record for store in self._params.dataset for record in recordio.records(store.read())]
         widths = [
-            r.features.columns or int(r.features.keys.max(initial=-1)) + 1 for r in found if r.features.keys is not None
+            r.features.columns or int(r.features.keys.max(initial=-1)) + 1
+            for r in records
+            if r.features.keys is not None
         ]
-        for start in range(0, len(found), self._params.batch_size):
-            batch = found[start : start + self._params.batch_size]
+        for start in range(0, len(records), self._params.batch_size):
+            batch = records[start : start + self._params.batch_size]
             features: dict[str, DenseTensor | CooTensor] = {"values": _values(batch, max(widths, default=0))}
             labels = [record.label for record in batch if record.label is not None]
             if labels:

@@ -57,8 +57,8 @@ def point(client: Any, at: float, value: float) -> None:
 
 
 def state(client: Any, name: str = "a") -> str:
-    found = client.describe_alarms(AlarmNames=[name])
-    alarm: dict[str, Any] = [*found["MetricAlarms"], *found["CompositeAlarms"]][0]
+    described = client.describe_alarms(AlarmNames=[name])
+    alarm: dict[str, Any] = [*described["MetricAlarms"], *described["CompositeAlarms"]][0]
     return str(alarm["StateValue"])
 
 

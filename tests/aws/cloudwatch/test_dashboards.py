@@ -14,8 +14,8 @@ BODY = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "# \u
 def test_a_dashboard_is_put_read_listed_and_deleted(cloudwatch: Any) -> None:
     for name in ("first", "second"):
         assert cloudwatch.put_dashboard(DashboardName=name, DashboardBody=BODY)["DashboardValidationMessages"] == []
-    found = cloudwatch.get_dashboard(DashboardName="first")
-    assert (found["DashboardBody"], found["DashboardName"]) == (BODY, "first")
+    dashboard = cloudwatch.get_dashboard(DashboardName="first")
+    assert (dashboard["DashboardBody"], dashboard["DashboardName"]) == (BODY, "first")
     entries = cloudwatch.list_dashboards(DashboardNamePrefix="f")["DashboardEntries"]
     assert [(entry["DashboardName"], entry["Size"]) for entry in entries] == [("first", len(BODY.encode()))]
     with pytest.raises(ClientError) as caught:

@@ -52,31 +52,33 @@ def filled(cloudwatch: Any, at_start: float) -> Any:
 
 def send(client: Any, *queries: dict[str, Any], **given: Any) -> list[dict[str, Any]]:
     requested = {"StartTime": when(0), "EndTime": when(300), "ScanBy": "TimestampAscending"} | given
-    found: list[dict[str, Any]] = client.get_metric_data(MetricDataQueries=[*queries], **requested)["MetricDataResults"]
-    return found
+    results: list[dict[str, Any]] = client.get_metric_data(MetricDataQueries=[*queries], **requested)[
+        "MetricDataResults"
+    ]
+    return results
 
 
 def test_metrics_and_expressions_stand_together(filled: Any) -> None:
-    found = send(
+    results = send(
         filled,
         *METRICS,
         {"Id": "later", "Expression": "ratio * 100", "Label": "percent"},
         {"Id": "ratio", "Expression": "m1 / m2", "ReturnData": False},
         {"Id": "all", "Expression": "METRICS() * 2", "Label": "twice"},
     )
-    assert [(r["Id"], r["Label"], r["Values"]) for r in found] == [
+    assert [(r["Id"], r["Label"], r["Values"]) for r in results] == [
         ("m1", "one", [1.0, 2.0, 3.0, 4.0]),
         ("later", "percent", [100 / 30, 15.0]),
         ("all", "twice one", [2.0, 4.0, 6.0, 8.0]),
         ("all", "twice two", [60.0, 40.0, 0.0]),
     ]
-    assert found[1]["Timestamps"] == [when(0), when(120)]
-    assert {result["StatusCode"] for result in found} == {"Complete"}
+    assert results[1]["Timestamps"] == [when(0), when(120)]
+    assert {result["StatusCode"] for result in results} == {"Complete"}
 
 
 def test_the_newest_comes_first_unless_asked(filled: Any) -> None:
-    found = filled.get_metric_data(MetricDataQueries=METRICS, StartTime=when(0), EndTime=when(300))
-    [result] = found["MetricDataResults"]
+    answer = filled.get_metric_data(MetricDataQueries=METRICS, StartTime=when(0), EndTime=when(300))
+    [result] = answer["MetricDataResults"]
     assert (result["Timestamps"][0], result["Values"]) == (when(180), [4.0, 3.0, 2.0, 1.0])
 
 
@@ -132,16 +134,16 @@ def test_metrics_are_searched(cloudwatch: Any, at_start: float) -> None:
         Namespace="lab/one", MetricData=[{"MetricName": "trainLoss", "Timestamp": at, "Value": 8.0}]
     )
 
-    def found(text: str) -> dict[str, float]:
+    def searched(text: str) -> dict[str, float]:
         results = send(cloudwatch, {"Id": "e1", "Expression": f"SEARCH('{text}', 'Sum', 60)", "Label": ""})
         return {result["Label"]: result["Values"][0] for result in results}
 
-    assert found("{lab/one,host} loss") == {"a trainLoss": 1.0, "b trainLoss": 2.0, "a testLoss": 4.0}
-    assert found("train") == {"a trainLoss": 1.0, "b trainLoss": 2.0, "trainLoss": 8.0}
-    assert found('host="a" NOT MetricName="testLoss"') == {"a trainLoss": 1.0}
-    assert found('MetricName="testLoss" OR (host=b AND train)') == {"a testLoss": 4.0, "b trainLoss": 2.0}
-    assert found("{lab/one}") == {"trainLoss": 8.0}
-    assert found('"Loss"') == {}
+    assert searched("{lab/one,host} loss") == {"a trainLoss": 1.0, "b trainLoss": 2.0, "a testLoss": 4.0}
+    assert searched("train") == {"a trainLoss": 1.0, "b trainLoss": 2.0, "trainLoss": 8.0}
+    assert searched('host="a" NOT MetricName="testLoss"') == {"a trainLoss": 1.0}
+    assert searched('MetricName="testLoss" OR (host=b AND train)') == {"a testLoss": 4.0, "b trainLoss": 2.0}
+    assert searched("{lab/one}") == {"trainLoss": 8.0}
+    assert searched('"Loss"') == {}
     [total] = send(cloudwatch, {"Id": "e1", "Expression": "SUM(SEARCH('{lab/one,host} train', 'Sum', 60))"})
     assert total["Values"] == [3.0]
 
@@ -196,9 +198,9 @@ SCOPE = Scope(0.0, 300.0, 60, KNOWN, frozenset({"m1", "m2"}))
     ],
 )  # fmt: skip
 def test_what_expressions_give(expression: str, expected: list[float]) -> None:
-    found = mathematics.result(grammar.parse(expression), SCOPE)
-    assert isinstance(found, Series)
-    assert [value for _, value in sorted(found.points.items())] == pytest.approx(expected)
+    series = mathematics.result(grammar.parse(expression), SCOPE)
+    assert isinstance(series, Series)
+    assert [value for _, value in sorted(series.points.items())] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def statistics(client: Any, **given: Any) -> list[dict[str, Any]]:
     requested = {"Namespace": "lab", "MetricName": "loss", "StartTime": when(0), "EndTime": when(3600), "Period": 60}
     if "ExtendedStatistics" not in given:
         requested["Statistics"] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]
-    found: list[dict[str, Any]] = client.get_metric_statistics(**requested | given)["Datapoints"]
-    return found
+    points: list[dict[str, Any]] = client.get_metric_statistics(**requested | given)["Datapoints"]
+    return points
 
 
 @pytest.mark.usefixtures("at_start")
@@ -87,11 +87,11 @@ OF_ONE_TO_TEN = {
 def test_statistics_that_need_every_value(cloudwatch: Any) -> None:
     put(cloudwatch, {"Timestamp": when(0), "Values": [float(value) for value in (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)]})
     names = list(OF_ONE_TO_TEN)
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for part in (names[:10], names[10:20], names[20:]):
         [point] = statistics(cloudwatch, ExtendedStatistics=part)
-        found |= point["ExtendedStatistics"]
-    assert found == pytest.approx(OF_ONE_TO_TEN)
+        values |= point["ExtendedStatistics"]
+    assert values == pytest.approx(OF_ONE_TO_TEN)
 
 
 @pytest.mark.usefixtures("at_start")
@@ -103,8 +103,8 @@ def test_percentiles_need_raw_and_positive_values(cloudwatch: Any) -> None:
         {"Timestamp": when(60), "StatisticValues": flat | {"Maximum": 3.0}},
         {"Timestamp": when(120), "Value": -1.0},
     )
-    found = statistics(cloudwatch, ExtendedStatistics=["p50"])
-    assert [(p["Timestamp"], p["ExtendedStatistics"]) for p in found] == [(when(0), {"p50": 2.0})]
+    points = statistics(cloudwatch, ExtendedStatistics=["p50"])
+    assert [(p["Timestamp"], p["ExtendedStatistics"]) for p in points] == [(when(0), {"p50": 2.0})]
 
 
 @pytest.mark.parametrize(
@@ -165,19 +165,19 @@ def test_metrics_are_listed_by_what_they_have_and_how_young_they_are(cloudwatch:
     put(cloudwatch, {"Timestamp": when(0), "Value": 1.0}, {"Timestamp": when(0), "Value": 1.0, "Dimensions": [host]})
     put(cloudwatch, {"Timestamp": when(0), "Value": 1.0, "MetricName": "accuracy"}, namespace="zoo")
 
-    def found(**filters: Any) -> set[tuple[str, str, int]]:
+    def known(**filters: Any) -> set[tuple[str, str, int]]:
         listed = cloudwatch.list_metrics(**filters)["Metrics"]
         return {(entry["Namespace"], entry["MetricName"], len(entry["Dimensions"])) for entry in listed}
 
-    assert found() == {("lab", "loss", 0), ("lab", "loss", 1), ("zoo", "accuracy", 0)}
-    assert found(Namespace="zoo") == found(MetricName="accuracy") == {("zoo", "accuracy", 0)}
-    assert found(Dimensions=[{"Name": "host"}]) == found(Dimensions=[host]) == {("lab", "loss", 1)}
-    assert found(Dimensions=[{"Name": "host", "Value": "b"}]) == set()
-    assert len(found(RecentlyActive="PT3H")) == 3
+    assert known() == {("lab", "loss", 0), ("lab", "loss", 1), ("zoo", "accuracy", 0)}
+    assert known(Namespace="zoo") == known(MetricName="accuracy") == {("zoo", "accuracy", 0)}
+    assert known(Dimensions=[{"Name": "host"}]) == known(Dimensions=[host]) == {("lab", "loss", 1)}
+    assert known(Dimensions=[{"Name": "host", "Value": "b"}]) == set()
+    assert len(known(RecentlyActive="PT3H")) == 3
     clock.forward(3 * 3600)
-    assert found(RecentlyActive="PT3H") == set()
+    assert known(RecentlyActive="PT3H") == set()
     clock.forward(14 * 86400)
-    assert found() == set()
+    assert known() == set()
 
 
 @pytest.mark.usefixtures("at_start")

@@ -24,8 +24,8 @@ def test_a_pushed_image_is_listed_described_and_given_back(ecr: Any, registry: R
     untagged = registry.push(digest_of(other := registry.manifest(b"three")), other).headers["docker-content-digest"]
     listed = [{"imageDigest": digest, "imageTag": tag} for tag in ("1", "latest")] + [{"imageDigest": untagged}]
     pages = ecr.get_paginator("list_images").paginate(**NAME, PaginationConfig={"PageSize": 1})
-    found = [entry for page in pages for entry in page["imageIds"]]
-    assert sorted(found, key=str) == sorted(listed, key=str)
+    ids = [entry for page in pages for entry in page["imageIds"]]
+    assert sorted(ids, key=str) == sorted(listed, key=str)
     assert ecr.list_images(**NAME, filter={"tagStatus": "UNTAGGED"})["imageIds"] == [{"imageDigest": untagged}]
     [about] = ecr.describe_images(**NAME, imageIds=[{"imageTag": "1"}])["imageDetails"]
     size = sum(part["size"] for part in (json.loads(manifest)["config"], *json.loads(manifest)["layers"]))

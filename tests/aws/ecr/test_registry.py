@@ -135,8 +135,8 @@ def test_manifests_by_tag_and_digest(registry: Registry) -> None:
     put = registry.push("v1", manifest)
     assert (put.status, put.headers["docker-content-digest"]) == (201, digest)
     for reference in ("v1", digest):
-        found = registry.request("GET", f"manifests/{reference}")
-        assert (found.body, found.headers["content-type"]) == (manifest, DOCKER)
+        answer = registry.request("GET", f"manifests/{reference}")
+        assert (answer.body, answer.headers["content-type"]) == (manifest, DOCKER)
         head = registry.request("HEAD", f"manifests/{reference}")
         assert (head.status, head.headers["content-length"], head.body) == (200, str(len(manifest)), b"")
     registry.push("v2", manifest)

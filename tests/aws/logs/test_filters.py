@@ -44,8 +44,8 @@ def test_events_are_found_by_pattern_in_pages_that_lose_none(logs: Any) -> None:
             at_ms=int(time.time() * 1000) + start,
         )
     pages = list(logs.get_paginator("filter_log_events").paginate(logGroupName="/g", filterPattern="ERROR", limit=10))
-    found = [event["message"] for page in pages for event in page["events"]]
-    assert found == [f"ERROR {n}" for n in range(7, 25_000, 1000)]
+    messages = [event["message"] for page in pages for event in page["events"]]
+    assert messages == [f"ERROR {n}" for n in range(7, 25_000, 1000)]
     assert all(len(page["events"]) <= 10 for page in pages)
     assert logs.filter_log_events(logGroupName="/g", filterPattern="nowhere", logStreamNames=["s"])["events"] == []
 
@@ -114,10 +114,10 @@ def test_a_metric_filter_counts_and_measures(logs: Any, aws: Callable[..., Any])
     [point] = until(lambda: statistics("latency", Dimensions=path))
     assert (point["Sum"], point["SampleCount"], point["Unit"]) == (20.0, 2.0, "Milliseconds")
     assert [m["Dimensions"] for m in cloudwatch.list_metrics(MetricName="latency")["Metrics"]] == [path]
-    found = logs.describe_metric_filters(logGroupName="/g", filterNamePrefix="lat")["metricFilters"]
-    assert [entry["filterName"] for entry in found] == ["latency"]
-    found = logs.describe_metric_filters(metricName="errors", metricNamespace="web")["metricFilters"]
-    assert [entry["filterName"] for entry in found] == ["errors"]
+    filters = logs.describe_metric_filters(logGroupName="/g", filterNamePrefix="lat")["metricFilters"]
+    assert [entry["filterName"] for entry in filters] == ["latency"]
+    filters = logs.describe_metric_filters(metricName="errors", metricNamespace="web")["metricFilters"]
+    assert [entry["filterName"] for entry in filters] == ["errors"]
     logs.delete_metric_filter(logGroupName="/g", filterName="errors")
     with pytest.raises(logs.exceptions.ResourceNotFoundException, match="metric filter does not exist"):
         logs.delete_metric_filter(logGroupName="/g", filterName="errors")
@@ -197,8 +197,8 @@ def test_a_subscription_is_kept_and_refused(logs: Any, account: str) -> None:
         logs.put_subscription_filter(**given | {"filterName": name}, roleArn=role)
     with pytest.raises(logs.exceptions.LimitExceededException):
         logs.put_subscription_filter(**given | {"filterName": "h"}, roleArn=role)
-    found = logs.describe_subscription_filters(logGroupName="/g")["subscriptionFilters"]
-    assert [(entry["filterName"], entry["distribution"]) for entry in found] == [
+    filters = logs.describe_subscription_filters(logGroupName="/g")["subscriptionFilters"]
+    assert [(entry["filterName"], entry["distribution"]) for entry in filters] == [
         ("f", "ByLogStream"),
         ("g", "ByLogStream"),
     ]

@@ -125,7 +125,7 @@ def test_any_text_is_a_pattern_or_is_refused(text: str, message: str) -> None:
     except AwsError as error:
         refused = error
     if refused is None:
-        found = compiled.match(message)
-        assert found is None or isinstance(found, dict)
+        is_match = compiled.match(message)
+        assert is_match is None or isinstance(is_match, dict)
     else:
         assert refused.code in {"InvalidParameterException", "NotImplemented"}

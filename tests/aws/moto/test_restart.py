@@ -97,9 +97,9 @@ def functions_of_roles_of_our_iam(live: LiveServer, account: str) -> Iterator[No
         )
     yield
     functions = live.client("lambda", account)
-    found = functions.get_function(FunctionName="f")["Configuration"]
+    function = functions.get_function(FunctionName="f")["Configuration"]
     for member in ("FunctionArn", "CodeSha256", "Role", "LastModified"):
-        assert found[member] == made[member]
+        assert function[member] == made[member]
     versions = {entry["Version"]: entry for entry in functions.list_versions_by_function(FunctionName="f")["Versions"]}
     assert versions["1"]["CodeSha256"] == version["CodeSha256"]
     assert set(versions) == {"$LATEST", "1"}
@@ -128,8 +128,8 @@ def secrets_keep_name_value_and_version(live: LiveServer, account: str) -> Itera
     binary = secrets.create_secret(Name="blob", SecretBinary=bytes(range(256)))["ARN"]
     yield
     secrets = live.client("secretsmanager", account)
-    found = secrets.get_secret_value(SecretId=made["ARN"])
-    assert (found["SecretString"], found["Name"]) == ("two", "token")
+    secret = secrets.get_secret_value(SecretId=made["ARN"])
+    assert (secret["SecretString"], secret["Name"]) == ("two", "token")
     assert secrets.get_secret_value(SecretId=made["ARN"], VersionId=made["VersionId"])["SecretString"] == "one"
     assert secrets.get_secret_value(SecretId=binary)["SecretBinary"] == bytes(range(256))
 
@@ -158,12 +158,12 @@ def many_at_once_keep_every_acknowledged_message(live: LiveServer, account: str)
         sent = set(pool.map(send, range(200)))
     yield
     queues = live.client("sqs", account)
-    found: set[str] = set()
-    while len(found) < 200:
+    received: set[str] = set()
+    while len(received) < 200:
         more = set(bodies(queues, url, VisibilityTimeout=600))
-        assert more, f"{200 - len(found)} are lost"
-        found |= more
-    assert found == sent
+        assert more, f"{200 - len(received)} are lost"
+        received |= more
+    assert received == sent
 
 
 def an_alarm_tells_a_topic_and_its_queue_keeps_that(live: LiveServer, account: str) -> Iterator[None]:

@@ -79,8 +79,8 @@ def test_regions(aws: Callable[..., Any]) -> None:
     virginia.put_object(Bucket=name, Key="k", Body=b"from afar")
     assert frankfurt.get_object(Bucket=name, Key="k")["Body"].read() == b"from afar"
     assert virginia.head_bucket(Bucket=name)["BucketRegion"] == "eu-central-1"
-    found = virginia.list_buckets(BucketRegion="eu-central-1")["Buckets"]
-    assert [(b["Name"], b["BucketRegion"]) for b in found] == [(name, "eu-central-1")]
+    buckets = virginia.list_buckets(BucketRegion="eu-central-1")["Buckets"]
+    assert [(b["Name"], b["BucketRegion"]) for b in buckets] == [(name, "eu-central-1")]
 
 
 def test_buckets_are_listed_in_pages(s3: Any) -> None:

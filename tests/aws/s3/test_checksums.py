@@ -59,8 +59,8 @@ def test_as_a_header(s3: Any, bucket: str, algorithm: str, size: int) -> None:
     assert s3.put_object(**given, **{name: value})[name] == value
     got = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
     assert (got[name], got["ChecksumType"]) == (value, "FULL_OBJECT")
-    found = s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["Checksum"])["Checksum"]
-    assert found == {name: value, "ChecksumType": "FULL_OBJECT"}
+    attributes = s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["Checksum"])["Checksum"]
+    assert attributes == {name: value, "ChecksumType": "FULL_OBJECT"}
     assert s3.list_objects_v2(Bucket=bucket)["Contents"][0]["ChecksumAlgorithm"] == [algorithm]
     assert refused(s3.put_object, **given, **{name: b64(algorithm, data + b"x")}) == ("BadDigest", 400)
     assert refused(s3.put_object, **given, **{name: "AAA="}) == ("InvalidRequest", 400)
@@ -114,10 +114,10 @@ def test_of_parts_and_the_whole(s3: Any, bucket: str, algorithm: str, kind: str)
     second = s3.head_object(Bucket=bucket, Key="k", PartNumber=2, ChecksumMode="ENABLED")
     assert second[name] == parts[1][name]
     given = {"Bucket": bucket, "Key": "k", "ObjectAttributes": ["Checksum", "ObjectParts"]}
-    found = s3.get_object_attributes(**given)
-    assert found["Checksum"] == {name: wanted.partition("-")[0], "ChecksumType": kind}
-    assert found["ObjectParts"]["TotalPartsCount"] == 2
-    assert [(p["Size"], p[name]) for p in found["ObjectParts"]["Parts"]] == [
+    attributes = s3.get_object_attributes(**given)
+    assert attributes["Checksum"] == {name: wanted.partition("-")[0], "ChecksumType": kind}
+    assert attributes["ObjectParts"]["TotalPartsCount"] == 2
+    assert [(p["Size"], p[name]) for p in attributes["ObjectParts"]["Parts"]] == [
         (len(piece), part[name]) for piece, part in zip(pieces, parts, strict=True)
     ]
     page = s3.get_object_attributes(**given, MaxParts=1)["ObjectParts"]

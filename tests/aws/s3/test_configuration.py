@@ -34,9 +34,9 @@ def test_a_bucket_enforces_its_owner(s3: Any, bucket: str) -> None:
     s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=enforced)
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="bucket-owner-full-control")
     owner = s3.list_buckets()["Owner"]["ID"]
-    for found in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
-        (grant,) = found["Grants"]
-        assert (found["Owner"]["ID"], grant["Grantee"]["ID"], grant["Permission"]) == (owner, owner, "FULL_CONTROL")
+    for acl in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
+        (grant,) = acl["Grants"]
+        assert (acl["Owner"]["ID"], grant["Grantee"]["ID"], grant["Permission"]) == (owner, owner, "FULL_CONTROL")
     s3.put_object_acl(Bucket=bucket, Key="k", ACL="bucket-owner-full-control")
     unsupported = ("AccessControlListNotSupported", 400)
     assert refused(s3.put_object_acl, Bucket=bucket, Key="k", ACL="public-read") == unsupported

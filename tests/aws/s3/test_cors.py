@@ -39,9 +39,9 @@ def send(server: LiveServer, method: str, path: str, headers: dict[str, str]) ->
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
-    found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    reply = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     connection.close()
-    return found
+    return reply
 
 
 def preflight(server: LiveServer, bucket: str, method: str, wished: str = "", origin: str = PAGE) -> Any:

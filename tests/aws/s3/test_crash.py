@@ -148,8 +148,8 @@ def test_kill_in_the_middle_of_a_multipart_upload(own: LiveServer) -> None:
 
 
 def test_reset_of_one_account_forgets_only_its_buckets(own: LiveServer) -> None:
-    mine, other = own.client("s3", "111111111111"), own.client("s3", "222222222222")
-    for client, name in ((mine, "mine"), (other, "other")):
+    own_s3, other = own.client("s3", "111111111111"), own.client("s3", "222222222222")
+    for client, name in ((own_s3, "mine"), (other, "other")):
         client.create_bucket(Bucket=f"reset-{name}")
         client.put_object(Bucket=f"reset-{name}", Key="k", Body=pattern(MIB))
         upload = client.create_multipart_upload(Bucket=f"reset-{name}", Key="u")["UploadId"]
@@ -160,7 +160,7 @@ def test_reset_of_one_account_forgets_only_its_buckets(own: LiveServer) -> None:
     request = urllib.request.Request(f"{own.url}/_localmaker/reset", requested, json_type, method="POST")
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 200, json.load(answer)
-    assert mine.list_buckets()["Buckets"] == []
+    assert own_s3.list_buckets()["Buckets"] == []
     assert other.get_object(Bucket="reset-other", Key="k")["Body"].read() == pattern(MIB)
     assert len(other.list_multipart_uploads(Bucket="reset-other")["Uploads"]) == 1
     assert len(blobs(own)) == 2

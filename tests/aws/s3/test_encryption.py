@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import LiveServer
 
 KEY, OTHER = b"k" * 32, b"o" * 32
-MINE: dict[str, Any] = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": KEY}
+CUSTOMER: dict[str, Any] = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": KEY}
 THEIRS: dict[str, Any] = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": OTHER}
 KMS = "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"
 
@@ -72,26 +72,26 @@ def test_the_default_of_a_bucket_is_applied(s3: Any, bucket: str) -> None:
 def test_a_customers_key_encrypts(server: LiveServer, s3: Any, bucket: str, size: int) -> None:
     data = b"plain text of a customer " * (size // 25)
     md5 = base64.b64encode(hashlib.md5(KEY).digest()).decode()
-    made = s3.put_object(Bucket=bucket, Key="k", Body=data, **MINE)
+    made = s3.put_object(Bucket=bucket, Key="k", Body=data, **CUSTOMER)
     assert (made["SSECustomerAlgorithm"], made["SSECustomerKeyMD5"]) == ("AES256", md5)
     assert "ServerSideEncryption" not in made
     assert b"plain text of a customer" not in on_disk(server)
-    got = s3.get_object(Bucket=bucket, Key="k", **MINE)
+    got = s3.get_object(Bucket=bucket, Key="k", **CUSTOMER)
     assert (got["Body"].read(), got["SSECustomerKeyMD5"], got["ContentLength"]) == (data, md5, len(data))
     if data:
         for first, last in ((0, 0), (5, 40), (17, len(data) - 1)):
-            span = s3.get_object(Bucket=bucket, Key="k", Range=f"bytes={first}-{last}", **MINE)
+            span = s3.get_object(Bucket=bucket, Key="k", Range=f"bytes={first}-{last}", **CUSTOMER)
             assert span["Body"].read() == data[first : last + 1]
     assert refused(s3.get_object, Bucket=bucket, Key="k") == ("InvalidRequest", 400)
     assert refused(s3.head_object, Bucket=bucket, Key="k") == ("400", 400)
     assert refused(s3.get_object, Bucket=bucket, Key="k", **THEIRS) == ("AccessDenied", 403)
-    assert s3.head_object(Bucket=bucket, Key="k", **MINE)["ContentLength"] == len(data)
+    assert s3.head_object(Bucket=bucket, Key="k", **CUSTOMER)["ContentLength"] == len(data)
 
 
 def test_copies_go_from_key_to_key(s3: Any, bucket: str) -> None:
     data = pattern(100_000)
-    s3.put_object(Bucket=bucket, Key="k", Body=data, **MINE)
-    source = {f"CopySource{name}": value for name, value in MINE.items()}
+    s3.put_object(Bucket=bucket, Key="k", Body=data, **CUSTOMER)
+    source = {f"CopySource{name}": value for name, value in CUSTOMER.items()}
     given = {"Bucket": bucket, "Key": "c", "CopySource": f"{bucket}/k"}
     assert refused(s3.copy_object, **given) == ("InvalidRequest", 400)
     s3.copy_object(**given, **source, **THEIRS)
@@ -103,39 +103,42 @@ def test_copies_go_from_key_to_key(s3: Any, bucket: str) -> None:
 
 def test_parts_are_encrypted_too(s3: Any, bucket: str) -> None:
     data = pattern(2 * PART + 77)
-    upload = begin(s3, bucket, **MINE)
+    upload = begin(s3, bucket, **CUSTOMER)
     assert refused(s3.upload_part, **upload, PartNumber=1, Body=b"x") == ("InvalidRequest", 400)
     assert refused(s3.upload_part, **upload, PartNumber=1, Body=b"x", **THEIRS) == ("InvalidRequest", 400)
     s3.put_object(Bucket=bucket, Key="source", Body=data[PART : 2 * PART])
-    first = s3.upload_part(**upload, PartNumber=1, Body=data[:PART], **MINE)["ETag"]
-    copied = s3.upload_part_copy(**upload, PartNumber=2, CopySource=f"{bucket}/source", **MINE)
-    last = s3.upload_part(**upload, PartNumber=3, Body=data[2 * PART :], **MINE)["ETag"]
+    first = s3.upload_part(**upload, PartNumber=1, Body=data[:PART], **CUSTOMER)["ETag"]
+    copied = s3.upload_part_copy(**upload, PartNumber=2, CopySource=f"{bucket}/source", **CUSTOMER)
+    last = s3.upload_part(**upload, PartNumber=3, Body=data[2 * PART :], **CUSTOMER)["ETag"]
     tags = (first, copied["CopyPartResult"]["ETag"], last)
     complete(s3, upload, [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(tags, 1)])
-    assert s3.get_object(Bucket=bucket, Key="k", **MINE)["Body"].read() == data
+    assert s3.get_object(Bucket=bucket, Key="k", **CUSTOMER)["Body"].read() == data
     for span in (f"bytes={PART - 3}-{PART + 3}", f"bytes={2 * PART - 1}-{2 * PART + 50}"):
         first_byte, last_byte = map(int, span[6:].split("-"))
-        got = s3.get_object(Bucket=bucket, Key="k", Range=span, **MINE)["Body"].read()
+        got = s3.get_object(Bucket=bucket, Key="k", Range=span, **CUSTOMER)["Body"].read()
         assert got == data[first_byte : last_byte + 1]
-    assert s3.get_object(Bucket=bucket, Key="k", PartNumber=2, **MINE)["Body"].read() == data[PART : 2 * PART]
+    assert s3.get_object(Bucket=bucket, Key="k", PartNumber=2, **CUSTOMER)["Body"].read() == data[PART : 2 * PART]
 
 
 def test_keys_that_are_none(s3: Any, bucket: str) -> None:
     given = {"Bucket": bucket, "Key": "k", "Body": b"x"}
     for wrong, code in (
-        ({**MINE, "SSECustomerKey": b"short"}, "InvalidArgument"),
-        ({**MINE, "SSECustomerKey": base64.b64encode(KEY).decode(), "SSECustomerKeyMD5": "AAAA"}, "InvalidArgument"),
-        ({**MINE, "SSECustomerAlgorithm": "AES128"}, "InvalidEncryptionAlgorithmError"),
-        ({**MINE, "ServerSideEncryption": "AES256"}, "InvalidArgument"),
+        ({**CUSTOMER, "SSECustomerKey": b"short"}, "InvalidArgument"),
+        (
+            {**CUSTOMER, "SSECustomerKey": base64.b64encode(KEY).decode(), "SSECustomerKeyMD5": "AAAA"},
+            "InvalidArgument",
+        ),
+        ({**CUSTOMER, "SSECustomerAlgorithm": "AES128"}, "InvalidEncryptionAlgorithmError"),
+        ({**CUSTOMER, "ServerSideEncryption": "AES256"}, "InvalidArgument"),
         ({"SSECustomerAlgorithm": "AES256"}, "InvalidArgument"),
     ):
         assert refused(s3.put_object, **given, **wrong) == (code, 400)
     s3.put_object(**given)
-    assert refused(s3.get_object, Bucket=bucket, Key="k", **MINE) == ("InvalidRequest", 400)
+    assert refused(s3.get_object, Bucket=bucket, Key="k", **CUSTOMER) == ("InvalidRequest", 400)
 
 
 def test_a_job_is_told_that_it_cannot_read_it(local: Site) -> None:
-    local.s3.put_object(Bucket=local.bucket, Key="data/k", Body=b"secret", **MINE)
+    local.s3.put_object(Bucket=local.bucket, Key="data/k", Body=b"secret", **CUSTOMER)
     ended = local.ended(local.start("print('never')", [channel("train", f"s3://{local.bucket}/data/")]))
     assert ended["TrainingJobStatus"] == "Failed"
     assert "is encrypted with a customer's key (SSE-C)" in ended["FailureReason"]

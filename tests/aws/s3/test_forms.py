@@ -43,14 +43,14 @@ def post(url: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     connection.request("POST", parts.path, body, kind)
     answer = connection.getresponse()
-    found = answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
+    reply = answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
     connection.close()
-    return found
+    return reply
 
 
 def code_of(body: bytes) -> str:
-    found = re.search(rb"<Code>(\w+)</Code>", body)
-    return found[1].decode() if found else ""
+    match = re.search(rb"<Code>(\w+)</Code>", body)
+    return match[1].decode() if match else ""
 
 
 @pytest.mark.parametrize("signature", ["s3", "s3v4"])

@@ -24,12 +24,12 @@ KEYS = [
 
 def expected(keys: list[str], prefix: str, delimiter: str, after: str) -> list[str]:
     """Return what S3 lists: keys and common prefixes beyond `after`, in the order of their UTF-8 bytes."""
-    found = set()
+    wanted = set()
     for key in keys:
         if key.startswith(prefix):
             end = key.find(delimiter, len(prefix)) if delimiter else -1
-            found.add(key[: end + len(delimiter)] if end >= 0 else key)
-    return sorted((item for item in found if item > after), key=str.encode)
+            wanted.add(key[: end + len(delimiter)] if end >= 0 else key)
+    return sorted((item for item in wanted if item > after), key=str.encode)
 
 
 @pytest.fixture

@@ -117,17 +117,17 @@ class Machine(RuleBasedStateMachine):
     def get(self, key: str, first: int, size: int) -> None:
         """Get an object, whole and a range."""
         Machine.done += 1
-        found = self.current(key)
-        if found is None or found.data is None:
+        version = self.current(key)
+        if version is None or version.data is None:
             with pytest.raises(ClientError, match="NoSuchKey"):
                 self.client.get_object(Bucket=self.bucket, Key=key)
             return
         got = self.client.get_object(Bucket=self.bucket, Key=key)
-        assert (got["Body"].read(), got["Metadata"]) == (found.data, found.metadata)
-        assert got.get("VersionId", "null") == found.id
-        if first < len(found.data):
+        assert (got["Body"].read(), got["Metadata"]) == (version.data, version.metadata)
+        assert got.get("VersionId", "null") == version.id
+        if first < len(version.data):
             span = self.client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={first}-{first + size - 1}")
-            assert span["Body"].read() == found.data[first : first + size]
+            assert span["Body"].read() == version.data[first : first + size]
 
     @rule(key=KEYS, place=st.integers(0, 3), remove=st.booleans())
     def touch_version(self, key: str, place: int, remove: bool) -> None:
@@ -136,18 +136,18 @@ class Machine(RuleBasedStateMachine):
         if place >= len(versions):
             return
         Machine.done += 1
-        found = versions[place]
-        named = {"Bucket": self.bucket, "Key": key, "VersionId": found.id}
+        version = versions[place]
+        named = {"Bucket": self.bucket, "Key": key, "VersionId": version.id}
         if remove:
             answer = self.client.delete_object(**named)
             if self.versioning:
-                assert (answer["VersionId"], "DeleteMarker" in answer) == (found.id, found.data is None)
-            self.versions[key] = [each for each in versions if each is not found]
-        elif found.data is None:
+                assert (answer["VersionId"], "DeleteMarker" in answer) == (version.id, version.data is None)
+            self.versions[key] = [each for each in versions if each is not version]
+        elif version.data is None:
             with pytest.raises(ClientError, match="MethodNotAllowed"):
                 self.client.get_object(**named)
         else:
-            assert self.client.get_object(**named)["Body"].read() == found.data
+            assert self.client.get_object(**named)["Body"].read() == version.data
 
     @rule(key=KEYS)
     def delete(self, key: str) -> None:
@@ -175,12 +175,12 @@ class Machine(RuleBasedStateMachine):
     def copy(self, source: str, into: str) -> None:
         """Copy an object."""
         given = {"Bucket": self.bucket, "Key": into, "CopySource": {"Bucket": self.bucket, "Key": source}}
-        found = self.current(source)
-        if found is None or source == into:
+        version = self.current(source)
+        if version is None or source == into:
             with pytest.raises(ClientError):
                 self.client.copy_object(**given)
             return
-        self.arrive(into, self.client.copy_object(**given), found.data, found.metadata)
+        self.arrive(into, self.client.copy_object(**given), version.data, version.metadata)
 
     @rule(target=uploads, key=KEYS)
     def create_upload(self, key: str) -> str:
@@ -241,12 +241,12 @@ class Machine(RuleBasedStateMachine):
         pages = self.client.get_paginator("list_object_versions").paginate(
             Bucket=self.bucket, PaginationConfig={"PageSize": size}
         )
-        found: dict[str, set[tuple[str, bool, int]]] = {}
+        listed: dict[str, set[tuple[str, bool, int]]] = {}
         for page in pages:
             for entry in page.get("Versions", []) + page.get("DeleteMarkers", []):
                 told = entry["VersionId"], entry["IsLatest"], entry.get("Size", -1)
-                found.setdefault(entry["Key"], set()).add(told)
-        assert found == {
+                listed.setdefault(entry["Key"], set()).add(told)
+        assert listed == {
             key: {(v.id, v is versions[0], -1 if v.data is None else len(v.data)) for v in versions}
             for key, versions in self.versions.items()
             if versions
@@ -258,9 +258,9 @@ class Machine(RuleBasedStateMachine):
         self.steps += 1
         if self.steps % BETWEEN_CRASHES == 0:
             self.crash()
-        found = self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        contents = self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
         there = {key: version for key in self.versions if (version := self.current(key)) is not None}
-        assert {o["Key"]: o["Size"] for o in found} == {key: len(v.data or b"") for key, v in there.items()}
+        assert {o["Key"]: o["Size"] for o in contents} == {key: len(v.data or b"") for key, v in there.items()}
 
 
 @pytest.fixture

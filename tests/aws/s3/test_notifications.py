@@ -70,17 +70,17 @@ def test_a_queue_hears_of_objects(s3: Any, bucket: str, queue: Queue) -> None:
     s3.copy_object(Bucket=bucket, Key="in/c.csv", CopySource=f"{bucket}/out/a.csv")
     s3.delete_object(Bucket=bucket, Key="in/c.csv")
     records = [message["Records"][0] for message in queue.take(4)[1:]]
-    found = {record["eventName"]: record for record in records}
-    assert set(found) == {"ObjectCreated:Put", "ObjectCreated:Copy", "ObjectRemoved:Delete"}
-    record = found["ObjectCreated:Put"]
+    by_event = {record["eventName"]: record for record in records}
+    assert set(by_event) == {"ObjectCreated:Put", "ObjectCreated:Copy", "ObjectRemoved:Delete"}
+    record = by_event["ObjectCreated:Put"]
     assert (record["eventSource"], record["awsRegion"], record["eventVersion"]) == ("aws:s3", "us-east-1", "2.1")
     assert record["s3"]["configurationId"] == "mine"
     assert record["s3"]["bucket"]["arn"] == f"arn:aws:s3:::{bucket}"
     item = record["s3"]["object"]
     assert (item["key"], item["size"], item["eTag"]) == ("in/a+b%2B%C3%BC.csv", 4, etag)
-    removed = found["ObjectRemoved:Delete"]["s3"]["object"]
+    removed = by_event["ObjectRemoved:Delete"]["s3"]["object"]
     assert set(removed) == {"key", "sequencer"}
-    assert removed["sequencer"] > found["ObjectCreated:Copy"]["s3"]["object"]["sequencer"]
+    assert removed["sequencer"] > by_event["ObjectCreated:Copy"]["s3"]["object"]["sequencer"]
 
 
 def test_versions_and_tags_are_told(s3: Any, bucket: str, queue: Queue) -> None:
@@ -173,11 +173,11 @@ def test_what_is_acknowledged_is_told_through_a_crash(tmp_path: Path) -> None:
         live.start()
         queue.sqs = live.client("sqs", "111111111111")
         queue.url = queue.sqs.get_queue_url(QueueName="q")["QueueUrl"]
-        deadline, found = time.monotonic() + WAIT_S, set[str]()
-        while len(found) < 10:
-            assert time.monotonic() < deadline, found
+        deadline, keys = time.monotonic() + WAIT_S, set[str]()
+        while len(keys) < 10:
+            assert time.monotonic() < deadline, keys
             queue.take(len(queue.bodies) + 1)
-            found = {m["Records"][0]["s3"]["object"]["key"] for m in queue.bodies if "Records" in m}
+            keys = {m["Records"][0]["s3"]["object"]["key"] for m in queue.bodies if "Records" in m}
     finally:
         live.stop()
 
@@ -256,8 +256,8 @@ def test_an_alarm_tells_no_topic_of_another_account(aws: Callable[..., Any], acc
     deadline = time.monotonic() + WAIT_S
     items: list[str] = []
     while not items and time.monotonic() < deadline:
-        found = cloudwatch.describe_alarm_history(AlarmName="a", HistoryItemType="Action")["AlarmHistoryItems"]
-        items = [item["HistorySummary"] + item["HistoryData"] for item in found]
+        history = cloudwatch.describe_alarm_history(AlarmName="a", HistoryItemType="Action")["AlarmHistoryItems"]
+        items = [item["HistorySummary"] + item["HistoryData"] for item in history]
         time.sleep(0.02)  # another service: there is nothing to wait on
     assert "no policy that allows it" in items[0]
     assert "Messages" not in theirs.sqs.receive_message(QueueUrl=theirs.url)

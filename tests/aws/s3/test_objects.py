@@ -172,9 +172,9 @@ def send(server: LiveServer, account: str, path: str, body: bytes, headers: dict
     scope = f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
     connection.request("PUT", path, body, {"Authorization": scope, **headers})
     answer = connection.getresponse()
-    found = answer.status, answer.read()
+    reply = answer.status, answer.read()
     connection.close()
-    return found
+    return reply
 
 
 @pytest.mark.parametrize("size", [5, 300_000])

@@ -23,13 +23,13 @@ def other(aws: Callable[..., Any]) -> Any:
 
 
 def statement(bucket: str, actions: str | list[str], resource: str = "/*", **more: Any) -> dict[str, Any]:
-    found = {
+    made = {
         "Effect": "Allow",
         "Principal": {"AWS": OTHER},
         "Action": actions,
         "Resource": f"arn:aws:s3:::{bucket}{resource}",
     }
-    return found | more
+    return made | more
 
 
 def attach(s3: Any, bucket: str, *statements: dict[str, Any]) -> None:
@@ -129,8 +129,8 @@ def test_public_policies_are_blocked_until_the_block_goes(s3: Any, other: Any, b
     assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"] is True
     assert other.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
-    found = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
-    assert [name for name, on in found.items() if on] == ["RestrictPublicBuckets"]
+    block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert [name for name, on in block.items() if on] == ["RestrictPublicBuckets"]
     assert refused(other.get_object, Bucket=bucket, Key="k") == ("AccessDenied", 403)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 

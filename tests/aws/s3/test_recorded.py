@@ -28,9 +28,9 @@ def raw(s3: Any, method: str, path: str, body: bytes = b"", **headers: str) -> t
         connection.putheader(name.replace("_", "-"), text)
     connection.endheaders(body or None)
     answer = connection.getresponse()
-    found = answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
+    reply = answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
     connection.close()
-    return found
+    return reply
 
 
 def test_an_upload_is_completed_again(s3: Any, bucket: str) -> None:

@@ -155,9 +155,9 @@ def test_copies_tags_and_attributes_of_a_version(s3: Any, versioned: str) -> Non
     assert s3.get_object_tagging(Bucket=versioned, Key="k")["TagSet"] == []
     assert s3.delete_object_tagging(**one)["VersionId"] == first
     assert s3.get_object_tagging(**one)["TagSet"] == []
-    found = s3.get_object_attributes(**one, ObjectAttributes=["ObjectSize", "ETag", "StorageClass"])
-    assert (found["ObjectSize"], found["VersionId"], found["StorageClass"]) == (3, first, "STANDARD")
-    assert found["ETag"] == s3.head_object(**one)["ETag"].strip('"')
+    attributes = s3.get_object_attributes(**one, ObjectAttributes=["ObjectSize", "ETag", "StorageClass"])
+    assert (attributes["ObjectSize"], attributes["VersionId"], attributes["StorageClass"]) == (3, first, "STANDARD")
+    assert attributes["ETag"] == s3.head_object(**one)["ETag"].strip('"')
     upload = {"Bucket": versioned, "Key": "m", "UploadId": ""}
     upload["UploadId"] = s3.create_multipart_upload(Bucket=versioned, Key="m")["UploadId"]
     part = s3.upload_part_copy(**upload, PartNumber=1, CopySource={**source, "VersionId": second})
@@ -193,11 +193,11 @@ def test_pages_of_versions_are_the_whole_listing(s3: Any, versioned: str) -> Non
             Bucket=versioned, PaginationConfig={"PageSize": size}
         )]  # fmt: skip
         kinds = (("Versions", False), ("DeleteMarkers", True))
-        found = [
+        paged = [
             (e["Key"], e["VersionId"], e["IsLatest"], marker)
             for page in pages for kind, marker in kinds for e in page.get(kind, [])
         ]  # fmt: skip
-        assert sorted(found) == whole
+        assert sorted(paged) == whole
     rolled = s3.list_object_versions(Bucket=versioned, Delimiter="/", EncodingType="url")
     assert [p["Prefix"] for p in rolled["CommonPrefixes"]] == ["a/", "c/"]
     assert {e["Key"] for e in rolled["Versions"]} == {"b", "d"}
@@ -235,8 +235,8 @@ def test_the_store_that_jobs_read_has_the_current_versions_only(tmp_path: Path) 
         for data in (b"old", b"new"):
             store.put_bytes(cx, "jobs", key, data)
     cx.write(lambda inside: store.delete(inside, "jobs", "in/b"))
-    found = cx.look(lambda inside: store.list_keys(inside, "jobs", "in/"))
-    assert [(each.key, store.read_bytes(each)) for each in found] == [("in/a", b"new")]
+    keys = cx.look(lambda inside: store.list_keys(inside, "jobs", "in/"))
+    assert [(each.key, store.read_bytes(each)) for each in keys] == [("in/a", b"new")]
     assert cx.look(lambda inside: store.head(inside, "jobs", "in/b")) is None
     kernel.db.close()
     kernel.lease.release()
