@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
+from backends.aws.moto.journal import CALLER
 from backends.core import errors
 from server import resource_policies, scope
 from server.listener import hosts
@@ -75,7 +76,8 @@ def _unknown() -> errors.AwsError:
 
 def _headers(request: HttpRequest, identity: Identity) -> dict[str, str]:
     """Return the request's headers with the service, region and key that were verified: moto reads them its own way."""
-    headers = dict(request.headers)
+    headers = {name: value for name, value in request.headers.items() if not name.startswith("x-localmaker-")}
+    headers |= {CALLER: identity.caller.arn} if identity.caller.arn else {}
     headers["user-agent"] = headers.get("user-agent", "").replace(
         "region/", "region:"
     )  # moto takes that for the region

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from backends.aws.moto import delivery, recording, replay, seams, wsgi
+from backends.aws.moto import delivery, journal, recording, replay, seams, wsgi
 from backends.aws.moto.wsgi import Answer, MotoRequest
 from backends.core import errors, events, other_services
 from backends.core.context import DEFAULT_REGION
@@ -54,9 +54,10 @@ def _answer(kernel: Kernel, request: MotoRequest) -> Answer:
     app = _app(kernel)
     _know_roles(kernel, request)
     seed, now = secrets.randbits(62), kernel.clocks.now(request.account)
-    answer = _run(app, request, seed, now)
+    with journal.opened(kernel, request) as outcomes:
+        answer = _run(app, request, seed, now)
     if recording.changes(request) and answer[0] < 400 and recording.worth_keeping(request, answer[2]):
-        kept = seams.keys_made(request, answer[2])
+        kept = seams.keys_made(request, answer[2]) or outcomes.written()
         kernel.db.write_blocking(partial(_record, kernel, request, now, seed, kept))
     return answer
 
@@ -208,7 +209,8 @@ def _do_pending(kernel: Kernel) -> None:
             if "sender" in about and not _is_allowed(kernel, about["sender"], about["receiver"]):
                 status, content = 403, f"{about['receiver']} has no policy that allows it.".encode()
             else:
-                status, _, content = _run(app, request, row.seed, now)
+                with journal.opened(kernel, request):
+                    status, _, content = _run(app, request, row.seed, now)
             failure = "" if status < 400 else content.decode(errors="replace")[:300]
         except Exception as error:
             log.exception("moto failed on %s", recording.operation_of(request))

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.moto import recording, seams, wsgi
+from backends.aws.moto import journal, recording, seams, stacks, wsgi
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -19,25 +19,27 @@ def start(kernel: Kernel) -> Any:
     app = wsgi.make_app()
     seams.install()
     seams.bind_region()
+    stacks.install()
     began, count = time.monotonic(), 0
     with seams.nothing_leaves():
         for row in recording.recorded(kernel):
-            _again(app, row)
+            _again(kernel, app, row)
             count += 1
     if count:
         log.info("moto has its state again: %d requests replayed in %.1f s", count, time.monotonic() - began)
     return app
 
 
-def _again(app: Any, row: Any) -> None:
+def _again(kernel: Kernel, app: Any, row: Any) -> None:
     request = recording.request_of(row)
     for path, name in seams.roles_in(request):
         seams.know_role(row.account, path, name)
     seams.determine(row.seed, row.time)
     what = recording.operation_of(request) or f"{request.method} {request.path}"
     try:
-        status, _, content = wsgi.run(app, request)
-        if row.kept is not None:
+        with journal.opened(kernel, request, row.kept, is_replay=True):
+            status, _, content = wsgi.run(app, request)
+        if row.kept is not None and row.kept[:1] == b"{":
             seams.put_keys_back(row.account, row.kept)
     except Exception:
         log.exception("moto cannot replay %s", what)

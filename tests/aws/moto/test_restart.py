@@ -197,7 +197,29 @@ def an_alarm_tells_a_topic_and_its_queue_keeps_that(live: LiveServer, account: s
     assert json.loads(again) | {"Signature": ""} == json.loads(text) | {"Signature": ""}
 
 
+def a_stack_has_its_resources_once(live: LiveServer, account: str) -> Iterator[None]:
+    stacks, sagemaker = live.client("cloudformation", account), live.client("sagemaker", account)
+    role = f"arn:aws:iam::{account}:role/SageMakerExecutionRole"
+    model = {"ExecutionRoleArn": role, "PrimaryContainer": {"Image": "image:1"}}
+    resources = {"Model": {"Type": "AWS::SageMaker::Model", "Properties": model}}
+    template = {"Resources": resources, "Outputs": {"Arn": {"Value": {"Ref": "Model"}}}}
+    stacks.create_stack(StackName="stack", TemplateBody=json.dumps(template))
+    stacks.create_stack(
+        StackName="refused", TemplateBody=json.dumps({"Resources": {"No": {"Type": "AWS::SageMaker::No"}}})
+    )
+    [made] = sagemaker.list_models()["Models"]
+    yield
+    stacks, sagemaker = live.client("cloudformation", account), live.client("sagemaker", account)
+    shown = {each["StackName"]: each for each in stacks.describe_stacks()["Stacks"]}
+    assert [shown[name]["StackStatus"] for name in ("stack", "refused")] == ["CREATE_COMPLETE", "ROLLBACK_COMPLETE"]
+    assert shown["stack"]["Outputs"][0]["OutputValue"] == made["ModelArn"]
+    assert sagemaker.list_models()["Models"] == [made]
+    stacks.delete_stack(StackName="stack")
+    assert sagemaker.list_models()["Models"] == []
+
+
 STORIES = (
+    a_stack_has_its_resources_once,
     who_signed_up_and_what_was_verified_is_still_known,
     queues_and_their_messages,
     functions_of_roles_of_our_iam,

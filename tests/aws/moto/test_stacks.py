@@ -1,0 +1,158 @@
+"""CloudFormation's stacks with SageMaker's resources: what a stack makes is what SageMaker's clients see, and the other way round."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, WaiterError
+
+from tests.endpoints.served import Served
+
+if TYPE_CHECKING:
+    from tests.site import Site
+
+STEPS = json.dumps({"Version": "2020-12-01", "Steps": []})
+QUICK = {"Delay": 1, "MaxAttempts": 90}
+
+
+def model(role: str, **container: Any) -> dict[str, Any]:
+    properties = {"ExecutionRoleArn": role, "PrimaryContainer": {"Image": "image:1", **container}}
+    return {"Type": "AWS::SageMaker::Model", "Properties": properties}
+
+
+def config(**variant: Any) -> dict[str, Any]:
+    named = {"VariantName": "v", "ModelName": {"Fn::GetAtt": ["Model", "ModelName"]}, "InstanceType": "ml.m5.large"}
+    variants = [{**named, "InitialInstanceCount": "1", **variant}]  # a number as text, as templates write it
+    return {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": variants}}
+
+
+def create(local: Site, resources: dict[str, Any], name: str = "stack", **more: Any) -> Any:
+    template = json.dumps({"Resources": resources, **more})
+    stacks = local.client("cloudformation")
+    stacks.create_stack(StackName=name, TemplateBody=template)
+    return stacks
+
+
+def status(local: Site, name: str = "stack") -> str:
+    return str(local.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+
+
+def test_a_stacks_resources_are_those_of_sagemaker(local: Site) -> None:
+    pipeline = {"PipelineName": "p", "RoleArn": local.role, "PipelineDefinition": {"PipelineDefinitionBody": STEPS}}
+    group = {"ModelPackageGroupName": "g", "Tags": [{"Key": "team", "Value": "a"}]}
+    resources = {
+        "Model": model(local.role),
+        "Config": config(),
+        "Pipeline": {"Type": "AWS::SageMaker::Pipeline", "Properties": pipeline},
+        "Group": {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": group},
+    }
+    outputs = {
+        "Arn": {"Value": {"Ref": "Model"}, "Export": {"Name": "the-model"}},
+        "Name": {"Value": {"Fn::GetAtt": ["Model", "ModelName"]}},
+        "Pipeline": {"Value": {"Ref": "Pipeline"}},
+    }
+    stacks = create(local, resources, Outputs=outputs)
+    stacks.get_waiter("stack_create_complete").wait(StackName="stack", WaiterConfig=QUICK)
+    shown = {each["OutputKey"]: each["OutputValue"] for each in stacks.describe_stacks()["Stacks"][0]["Outputs"]}
+    [made] = local.sagemaker.list_models()["Models"]
+    assert shown == {"Arn": made["ModelArn"], "Name": made["ModelName"], "Pipeline": "p"}
+    assert made["ModelName"].startswith("stack-Model-")
+    [configured] = local.sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    described = local.sagemaker.describe_endpoint_config(EndpointConfigName=configured["EndpointConfigName"])
+    assert described["ProductionVariants"][0]["InitialInstanceCount"] == 1
+    arn = local.sagemaker.describe_model_package_group(ModelPackageGroupName="g")["ModelPackageGroupArn"]
+    assert local.sagemaker.list_tags(ResourceArn=arn)["Tags"] == group["Tags"]
+    kinds = {
+        each["LogicalResourceId"]: each["ResourceType"]
+        for each in stacks.describe_stack_resources(StackName="stack")["StackResources"]
+    }
+    assert kinds == {name: each["Type"] for name, each in resources.items()}
+
+    pipeline["PipelineDescription"] = "changed"
+    resources["Model"] = model(local.role, Environment={"A": "b"})  # has no Update: a new one takes its place
+    stacks.update_stack(StackName="stack", TemplateBody=json.dumps({"Resources": resources, "Outputs": outputs}))
+    assert status(local) == "UPDATE_COMPLETE"
+    assert local.sagemaker.describe_pipeline(PipelineName="p")["PipelineDescription"] == "changed"
+    [replaced] = local.sagemaker.list_models()["Models"]
+    assert replaced["ModelName"] != made["ModelName"]
+
+    stacks.delete_stack(StackName="stack")
+    assert local.sagemaker.list_models()["Models"] == []
+    assert local.sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
+    assert local.sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+    with pytest.raises(local.sagemaker.exceptions.ResourceNotFound):
+        local.sagemaker.describe_pipeline(PipelineName="p")
+
+
+@pytest.mark.parametrize(
+    ("failing", "reason"),
+    [
+        (
+            {"Type": "AWS::SageMaker::NotebookInstance", "Properties": {"InstanceType": "ml.t3.medium"}},
+            "AWS::SageMaker::NotebookInstance",
+        ),
+        ({"Type": "AWS::SageMaker::Nonsense"}, "AWS::SageMaker::Nonsense"),
+        ({"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"Colour": "red"}}, "unsupported property Colour"),
+    ],
+)
+def test_a_stack_that_cannot_be_made_says_why_and_leaves_nothing(
+    local: Site, failing: dict[str, Any], reason: str
+) -> None:
+    if "InstanceType" in failing.get("Properties", {}):
+        failing["Properties"]["RoleArn"] = local.role
+    stacks = create(local, {"Model": model(local.role), "Failing": {**failing, "DependsOn": "Model"}})
+    assert status(local) == "ROLLBACK_COMPLETE"
+    reasons = [
+        each.get("ResourceStatusReason", "") for each in stacks.describe_stack_events(StackName="stack")["StackEvents"]
+    ]
+    assert any(reason in text for text in reasons), reasons
+    assert local.sagemaker.list_models()["Models"] == []
+    with pytest.raises(WaiterError):
+        stacks.get_waiter("stack_create_complete").wait(StackName="stack", WaiterConfig=QUICK)
+    stacks.delete_stack(StackName="stack")
+
+
+def test_a_stack_waits_for_its_endpoint(local: Site) -> None:
+    served = Served(local)
+    container = served.container("stack")
+    endpoint = {"EndpointName": served.name, "EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}}
+    resources = {
+        "Model": model(local.role, **container),
+        "Config": config(),
+        "Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": endpoint},
+    }
+    stacks = create(local, resources)
+    assert status(local) == "CREATE_IN_PROGRESS"
+    stacks.get_waiter("stack_create_complete").wait(StackName="stack", WaiterConfig=QUICK)
+    assert served.invoke("hello") == "hello|stack|stack"
+    stacks.delete_stack(StackName="stack")
+    waiter = local.sagemaker.get_waiter("endpoint_deleted")
+    waiter.wait(EndpointName=served.name, WaiterConfig=QUICK)
+
+
+def test_a_stack_whose_endpoint_fails_is_rolled_back(local: Site) -> None:
+    endpoint = {"EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}}
+    bad = model(local.role, ModelDataUrl="s3://no-such-bucket-of-anybody/model.tar.gz", Image="localmaker/inference")
+    resources = {
+        "Model": bad,
+        "Config": config(),
+        "Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": endpoint},
+    }
+    stacks = create(local, resources)
+    with pytest.raises(WaiterError, match="ROLLBACK_COMPLETE"):
+        stacks.get_waiter("stack_create_complete").wait(StackName="stack", WaiterConfig=QUICK)
+    assert local.sagemaker.list_models()["Models"] == []
+
+
+def test_a_template_is_read_from_s3_here(local: Site) -> None:
+    local.s3.create_bucket(Bucket=f"templates-{local.account}")
+    body = json.dumps({"Resources": {"Model": model(local.role)}}).encode()
+    local.s3.put_object(Bucket=f"templates-{local.account}", Key="a/t.json", Body=body)
+    stacks = local.client("cloudformation")
+    url = f"https://templates-{local.account}.s3.us-east-1.amazonaws.com/a/t.json"
+    stacks.create_stack(StackName="stack", TemplateURL=url)
+    assert len(local.sagemaker.list_models()["Models"]) == 1
+    with pytest.raises(ClientError, match="does not exist"):
+        stacks.create_stack(StackName="other", TemplateURL=url.replace("t.json", "u.json"))
