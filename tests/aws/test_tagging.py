@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 @pytest.fixture
 def named(local: Site) -> dict[str, str]:
     """Return ARNs of two models and a queue: all of team a, one of stage test."""
-    arns = {}
+    made = {}
     for name, stage in (("one", "test"), ("two", "live")):
         tags = [{"Key": "team", "Value": "a"}, {"Key": "stage", "Value": stage}]
         model: Any = {"ModelName": name, "ExecutionRoleArn": local.role, "PrimaryContainer": {"Image": "image:1"}}
-        arns[name] = local.sagemaker.create_model(**model, Tags=tags)["ModelArn"]
+        made[name] = local.sagemaker.create_model(**model, Tags=tags)["ModelArn"]
     sqs = local.client("sqs")
     url = sqs.create_queue(QueueName="q", tags={"team": "a"})["QueueUrl"]
-    arns["queue"] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    return arns
+    made["queue"] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return made
 
 
 def arns(local: Site, **request: Any) -> list[str]:
