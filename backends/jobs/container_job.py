@@ -54,9 +54,8 @@ class ContainerJob(ContainerKind):
             row = self.resource.find_arn(cx, self.run.arn)
             if row is None:
                 raise JobGone
-            return (
-                row if row.status == "Stopping" else self.show(cx, row, progress)
-            )  # the user's Stopping stays on show
+            # The user's Stopping stays on show.
+            return row if row.status == "Stopping" else self.show(cx, row, progress)
 
         self.row = self.run.cx.write(work)
 
@@ -84,10 +83,10 @@ class ContainerJob(ContainerKind):
         if places.is_started(self.run.kernel, self._handle()):  # killed between the start and its record
             self.run.save("running")
             return
-        place = self._find_place()
-        self.run.save(started=self.run.state.get("started", self.run.cx.clock.now()))
-        self._show("preparing")
         try:
+            place = self._find_place()
+            self.run.save(started=self.run.state.get("started", self.run.cx.clock.now()))
+            self._show("preparing")
             spec = self._specify(place)
             self.check()
             self.run.save("preparing", runner=place.runner.name)
@@ -106,10 +105,7 @@ class ContainerJob(ContainerKind):
             self.log("LOCALMAKER_GPU=cpu: this job's GPU instance type runs on the CPU.")
         spec = self.spec
         wanted = places.Wanted(spec.image, spec.mode, gpus, spec.entrypoint, spec.arguments)
-        try:
-            return places.find(self.run.kernel, wanted, self.log, self.check)
-        except StartError as error:
-            raise JobEnded(Verdict.failed(f"{error.code}: {error.message}")) from error
+        return places.find(self.run.kernel, wanted, self.log, self.check)
 
     def _specify(self, place: places.Place) -> JobSpec:
         run, spec = self.run, self.spec
