@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from api_specs import model
 
@@ -49,6 +50,18 @@ def counts() -> dict[str, dict[str, int]]:
         service: {state: sum(line.state == state for line in lines.values()) for state in STATES}
         for service, lines in ledger().items()
     }
+
+
+def as_json() -> dict[str, Any]:
+    """Return all of it: counts by service and state, and every operation's state and what is missing."""
+    operations = {
+        service: {
+            name: {"state": entry.state, **({"missing": entry.missing} if entry.missing else {})}
+            for name, entry in lines.items()
+        }
+        for service, lines in ledger().items()
+    }
+    return {"counts": counts(), "operations": operations}
 
 
 def _line(text: str) -> Line:

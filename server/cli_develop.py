@@ -57,15 +57,14 @@ def where(operation: Annotated[str, typer.Argument(help="An operation, in any ca
 
 def coverage(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
     """Count the operations of each service: done, partial, refused (501), answered by moto."""
-    counted = ledger.counts()
     if as_json:
-        typer.echo(json.dumps(counted, indent=2))
+        typer.echo(json.dumps(ledger.as_json(), indent=2))
         return
     from rich.console import Console
     from rich.table import Table
 
     made = Table("service", *ledger.STATES, "together")
-    for service, counts in counted.items():
+    for service, counts in ledger.counts().items():
         made.add_row(service, *(str(counts[state] or "") for state in ledger.STATES), str(sum(counts.values())))
     Console().print(made)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import MISSING, fields
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from backends.core.settings import Settings, manual, variable_of
 from server.cli import app
 
 ROOT = Path(backends.__file__).resolve().parents[1]
+_SPEC = spec_from_file_location("coverage_page", ROOT / "docs" / "coverage.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+coverage: Any = module_from_spec(_SPEC)
+_SPEC.loader.exec_module(coverage)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md"), *ROOT.glob("containers/*/*.md")]
@@ -75,6 +81,11 @@ def test_links_lead_somewhere(document: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if "://" not in target:
             assert ((ROOT / document).parent / target).exists(), target
+
+
+def test_the_pages_of_what_is_built_are_those_of_the_ledger() -> None:
+    for name, text in (("coverage.md", coverage.page()), ("coverage.json", coverage.as_json())):
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, "python docs/coverage.py writes it anew"
 
 
 if __name__ == "__main__":
