@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from backends.core import errors, keys, paging
-from backends.core.listening import ADDRESSES
-from backends.core.objects import role_access
+from backends.core import errors, paging
+from backends.core.objects import presigned, role_access
 from backends.core.objects.store import parse_uri
 from backends.core.operation import operation
 from backends.hubs.operations import HUB, REFERENCE, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from backends.core.context import Context
 
-LIFETIME_S = 900
 DEFAULT_PAGE = 100  # API reference
 PUBLIC, EULA = "SageMakerPublicHub", "HostingEulaUri"
 
@@ -43,7 +40,10 @@ def create_hub_content_presigned_urls(cx: Context, request: dict[str, Any]) -> d
     if "NextToken" in request:
         (start,) = paging.read_token(cx, request["NextToken"], binding)
     end = start + request.get("MaxResults", DEFAULT_PAGE)
-    answer: dict[str, Any] = {"AuthorizedUrlConfigs": _signed(cx, objects[start:end])}
+    shown = objects[start:end]
+    signed = presigned.urls(cx, [(bucket, key) for bucket, key, _ in shown])
+    configs = [{"Url": url, "LocalPath": path} for url, (_, _, path) in zip(signed, shown, strict=True)]
+    answer: dict[str, Any] = {"AuthorizedUrlConfigs": configs}
     if end < len(objects):
         answer["NextToken"] = paging.write_token(cx, [end], binding)
     return answer
@@ -68,22 +68,3 @@ def _objects(cx: Context, uri: str) -> Iterator[tuple[str, str, str]]:
     prefix = f"{key.rstrip('/')}/".lstrip("/")
     for stored in cx.objects.list_keys(cx, bucket, prefix):
         yield bucket, stored.key, "/" + stored.key.removeprefix(prefix)
-
-
-def _signed(cx: Context, objects: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
-    """Sign the URLs of objects with a key of their own that stands for the caller, and runs out with them."""
-    from botocore.auth import S3SigV4QueryAuth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    arn = cx.caller.arn or f"arn:aws:iam::{cx.account}:root"
-    key = keys.issue(cx, cx.account, arn, LIFETIME_S)
-    signer = S3SigV4QueryAuth(
-        Credentials(key.access_key, key.secret_key, key.session_token), "s3", cx.region, expires=LIFETIME_S
-    )
-    configs = []
-    for bucket, name, path in objects:
-        signed = AWSRequest("GET", f"{ADDRESSES.of(cx.kernel)[0]}/{bucket}/{quote(name, safe='/~')}")
-        signer.add_auth(signed)
-        configs.append({"Url": str(signed.url), "LocalPath": path})
-    return configs

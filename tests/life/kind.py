@@ -24,7 +24,8 @@ class Kind:
     name of the member that has the name. `holds`: whether a living child refuses its deletion; else it goes with its
     children. `listing`: what its List must be asked for besides. `delete`: what Delete must be asked for besides.
     `reused`: whether the key of a deleted one may be used again. `listed_by`: the member of the request by which its List
-    shows it, where that shows no ARN.
+    shows it, where that shows no ARN. `wrapped`: whether Describe answers with the resource in a member of the noun's name.
+    `most`: how many an account may have.
     """
 
     noun: str
@@ -41,6 +42,8 @@ class Kind:
     delete: Mapping[str, Any] = field(default_factory=dict)
     reused: bool = True
     listed_by: str = ""
+    wrapped: bool = False
+    most: int = 1000
 
     def __str__(self) -> str:
         return self.noun

@@ -74,7 +74,7 @@ class Life(RuleBasedStateMachine):
     def create(self, name: str) -> None:
         """Make one, or be refused because the name is taken."""
         parent = self.parent_of(self.kind)
-        if self.kind.named and name in self.alive:
+        if (self.kind.named and name in self.alive) or len(self.alive) >= self.kind.most:
             assert code(lambda: self.make(self.kind, name, parent)) in REFUSED
         elif self.kind.reused or name not in self.gone:
             key = name if self.kind.named else f"{name}-{next(ACCOUNTS)}"
@@ -187,7 +187,7 @@ class Life(RuleBasedStateMachine):
             if kind.identity
             else {member: known[member] for member in model.key_members(kind.noun)}
         )
-        shown = model.output_members(f"Describe{kind.noun}")
+        shown = model.members(kind.noun) if kind.wrapped else model.output_members(f"Describe{kind.noun}")
         expected = {k: v for k, v in request.items() if k in shown and k != "Tags" and k not in kind.unlike}
         described = self.server.call(f"Describe{kind.noun}", **identity)
         arn = next((v for k, v in answer.items() if k.endswith("Arn")), "") or described[model.arn_member(kind.noun)]
@@ -204,7 +204,8 @@ class Life(RuleBasedStateMachine):
 
     def describe_of(self, living: Living) -> dict[str, Any]:
         """Call Describe."""
-        return self.server.call(f"Describe{living.kind.noun}", **living.identity)
+        answer = self.server.call(f"Describe{living.kind.noun}", **living.identity)
+        return answer[living.kind.noun] if living.kind.wrapped else answer
 
     def delete_of(self, living: Living) -> None:
         """Call Delete."""
