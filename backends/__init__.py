@@ -61,6 +61,7 @@ COMPONENTS = (
     "backends.ground_truth.workforce",
     "backends.ground_truth.operations",
     "backends.ground_truth.templates",
+    "backends.projects.operations",
     "backends.aws.sts",
     "backends.aws.tagging",
     "backends.aws.iam.access_keys",

@@ -1,0 +1,1 @@
+"""Projects and the switch of their templates."""
