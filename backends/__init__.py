@@ -46,6 +46,8 @@ COMPONENTS = (
     "backends.lineage.associations",
     "backends.lineage.operations",
     "backends.algorithms.operations",
+    "backends.compilation.operations",
+    "backends.compilation.engine",
     "backends.edge.fleets",
     "backends.edge.devices",
     "backends.edge.agents",

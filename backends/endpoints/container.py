@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from backends.core.policy.principals import role_of
 from backends.jobs import archive, channels, places
 from backends.jobs.opt_ml import bring, make_open
 from backends.jobs.spec import HostSpec
-from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +108,7 @@ class ModelData:
         packed = self.target.parent.parent / "model.tar.gz"
         try:
             self.cx.objects.copy_to(stored, packed, link=True)
-            _unpack(packed, self.target, self.volume_bytes, self.check)
+            archive.unpack_file(packed, self.target, self.volume_bytes, self.check)
         except FileNotFoundError as error:  # deleted since
             raise self._missing(url) from error
         except PermissionError as error:  # a customer's key encrypts it
@@ -149,13 +147,3 @@ class ModelData:
                 bring(self.cx, stored, path, above=self.target.parent)
             except channels.DataError as error:
                 raise ModelDataError(str(error)) from error
-
-
-def _unpack(packed: Path, target: Path, volume_bytes: int | None, check: Callable[[], None]) -> None:
-    limits = archive.Limits() if volume_bytes is None else archive.Limits(total_bytes=volume_bytes)
-    at = beneath.root(str(target))
-    try:
-        with packed.open("rb") as file:
-            archive.unpack(file, at, limits, check)
-    finally:
-        os.close(at)

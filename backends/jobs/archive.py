@@ -21,6 +21,7 @@ from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CHUNK = 1 << 20
 NAME_BYTES, COMPONENT_BYTES, DEPTH = 4096, 255, 256
@@ -45,6 +46,17 @@ class Limits:
     entries: int = 250_000
     growth: int = 200
     growth_from_bytes: int = 1 << 30
+
+
+def unpack_file(packed: Path, target: Path, volume_bytes: int | None, check: Callable[[], None]) -> None:
+    """Unpack an archive into a directory, as `unpack` does. `volume_bytes`: what it may become, where that is limited."""
+    limits = Limits() if volume_bytes is None else Limits(total_bytes=volume_bytes)
+    at = beneath.root(str(target))
+    try:
+        with packed.open("rb") as file:
+            unpack(file, at, limits, check)
+    finally:
+        os.close(at)
 
 
 def unpack(archive: IO[bytes], at: int, limits: Limits, check: Callable[[], None]) -> None:

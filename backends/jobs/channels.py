@@ -146,7 +146,7 @@ def _manifest(cx: Context, bucket: str, key: str, uri: str) -> list[Delivery]:
     for suffix in suffixes:
         if not isinstance(suffix, str):
             raise DataError(f"{uri} is not a manifest: {orjson.dumps(suffix).decode()[:100]} is no key")
-        stored = _required(cx, f"{prefix}{suffix}")
+        stored = required(cx, f"{prefix}{suffix}")
         deliveries.append(Delivery(relative_path("", suffix), stored))
     return deliveries
 
@@ -164,7 +164,7 @@ def lines_of(cx: Context, channel: Channel) -> list[tuple[StoredObject | str, ..
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"line {number} of {channel.uri} lacks {error}") from error
         lines.append(
-            tuple(_required(cx, str(value)) if name.endswith("-ref") else _text(value) for name, value in values)
+            tuple(required(cx, str(value)) if name.endswith("-ref") else _text(value) for name, value in values)
         )
     return lines
 
@@ -173,7 +173,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _required(cx: Context, uri: str) -> StoredObject:
+def required(cx: Context, uri: str) -> StoredObject:
+    """Return one object that the role may read. DataError where it may not, or there is none."""
     try:
         bucket, key = parse_uri(uri)
     except errors.AwsError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from backends.core import errors, keys
 from backends.jobs import channels, logs, places, specify
 from backends.jobs.admission import Allotment, ResourceRequest
-from backends.jobs.container_kind import ContainerKind, JobEnded, JobGone, directory_of
+from backends.jobs.container_kind import ContainerKind, JobEnded, JobGone, directory_of, is_status
 from backends.jobs.drivers import driven_by
 from backends.jobs.run import QUEUED, Driver, lineage_of
 from backends.jobs.runners.base import Handle, StartError
@@ -47,7 +47,7 @@ class ContainerJob(ContainerKind):
     def _stop_wanted(self) -> bool:
         if self.run.was_notified():
             self.row = self.read_row()
-        return self.row.status == "Stopping"
+        return is_status(self.row, "Stopping")
 
     def _show(self, progress: str) -> None:
         def work(cx: Context) -> Row:
@@ -55,7 +55,7 @@ class ContainerJob(ContainerKind):
             if row is None:
                 raise JobGone
             # The user's Stopping stays on show.
-            return row if row.status == "Stopping" else self.show(cx, row, progress)
+            return row if is_status(row, "Stopping") else self.show(cx, row, progress)
 
         self.row = self.run.cx.write(work)
 
@@ -167,7 +167,7 @@ class ContainerJob(ContainerKind):
     def _limit_reached(self, cx: Context) -> None:
         row = self.resource.find_arn(cx, self.run.arn)
         self.run.save_in(cx, stop_cause="MaxRuntimeExceeded")
-        if row is not None and row.status == "InProgress":
+        if row is not None and is_status(row, "InProgress"):
             self.stopping(cx, row)
 
     def end(self) -> None:
@@ -176,7 +176,7 @@ class ContainerJob(ContainerKind):
         logs.pump_all(self.run, runner, handle, self.to)
         self.tend(runner, handle)
         self.row = self.read_row()
-        cause = self.run.state.get("stop_cause") or ("Stopped" if self.row.status == "Stopping" else None)
+        cause = self.run.state.get("stop_cause") or ("Stopped" if is_status(self.row, "Stopping") else None)
         how = verdict(Exit.from_json(self.run.state["exit"]), cause, self.failure)
         if how.is_ours and self.attempt <= self.spec.attempts:
             self._retry(runner, handle)
@@ -205,7 +205,7 @@ class ContainerJob(ContainerKind):
             row = self.resource.find_arn(cx, self.run.arn)
             if row is not None:
                 # A stop that was acknowledged while the last was brought home is what the user is shown.
-                came_late = row.status == "Stopping" and how.status == "Completed"
+                came_late = is_status(row, "Stopping") and how.status == "Completed"
                 self.finish(cx, row, Verdict("Stopped", "Stopped") if came_late else how, changes)
             self.run.save_in(cx, "cleaning")
 

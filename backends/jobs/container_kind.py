@@ -140,7 +140,12 @@ class ContainerKind(ABC):
     def finish(self, cx: Context, row: Row, how: Verdict, changes: dict[str, Any]) -> None:
         """Write the last status, and when the job ended."""
         ended = {f"{self._verb}EndTime": cx.clock.now()}
-        transition(cx, self.resource, row, how.status, how.reason, **ended, **changes)
+        transition(cx, self.resource, row, self.named(row, how.status), how.reason, **ended, **changes)
+
+    def named(self, row: Row, status: str) -> str:
+        """Return a status that may follow, in the letters that the resource writes it with (`STOPPED`)."""
+        assert self.resource.machine is not None
+        return self.resource.machine.next_like(row.status, status) or status
 
     @property
     def _verb(self) -> str:
@@ -152,7 +157,7 @@ class ContainerKind(ABC):
 
     def stopping(self, cx: Context, row: Row) -> None:
         """Show that the service itself stops the job, whose time is up."""
-        transition(cx, self.resource, row, "Stopping")
+        transition(cx, self.resource, row, self.named(row, "Stopping"))
 
     def tend(self, runner: Runner, handle: Handle) -> None:  # noqa: B027 - nothing, for most kinds
         """Carry over what the containers write while they run, besides their logs; called every moment and at the end."""
@@ -165,6 +170,11 @@ class ContainerKind(ABC):
         kinds = ", ".join(sorted({kind.name for kind in self.spec.instances if kind.gpus}))
         advice = " Set LOCALMAKER_GPU=cpu to run jobs of GPU instance types on the CPU."
         return Verdict.failed(error.reason(kinds) + ("" if isinstance(error, LevelError) else advice))
+
+
+def is_status(row: Row, status: str) -> bool:
+    """Return whether a resource is in a status, in whichever letters it writes it."""
+    return row.status.lower() == status.lower()
 
 
 def directory_of(run: Run, attempt: int) -> Path:

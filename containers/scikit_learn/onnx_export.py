@@ -29,14 +29,34 @@ def export_models() -> None:
         print(f"No model.onnx: {type(problem).__name__}: {str(problem).strip().splitlines()[0][:300]}", flush=True)
 
 
+class NotFittedError(ValueError):
+    """A model that is no fitted scikit-learn estimator."""
+
+
 def export(source: Path, target: Path) -> str:
     """Convert the estimator of `source` and keep it when it agrees; returns the log's sentence."""
+    try:
+        estimator, model, sample, given = convert(source)
+    except NotFittedError as error:
+        return f"No model.onnx: {error}"
+    reason = disagreement(model, estimator, sample, given)
+    if reason:
+        return f"No model.onnx: {reason}"
+    target.write_bytes(model)
+    return f"model.onnx agrees with {source.name} on {len(sample)} rows"
+
+
+def convert(source: Path) -> tuple[Any, bytes, np.ndarray, Any]:
+    """Return the estimator of a file, its ONNX form, a sample [n, d] float32, and that as the estimator takes it.
+
+    Raises NotFittedError.
+    """
     import joblib
 
     estimator = joblib.load(source)
     columns = getattr(estimator, "n_features_in_", None)
     if not columns or not hasattr(estimator, "predict"):
-        return "No model.onnx: the model is not a fitted scikit-learn estimator"
+        raise NotFittedError("the model is not a fitted scikit-learn estimator")
     if hasattr(estimator, "feature_names_in_"):
         # Fitted on named columns: selectors may go by name, which a plain tensor does not carry.
         estimator_input: Any = _named(estimator)
@@ -47,11 +67,14 @@ def export(source: Path, target: Path) -> str:
     sample = _sample(estimator, int(columns))
     options = {id(estimator): {"zipmap": False}} if hasattr(estimator, "predict_proba") else None
     model = to_onnx(estimator, sample[:1], options=options, target_opset=_OPSET).SerializeToString()
-    reason = disagreement(model, estimator, sample, estimator_input(sample))
-    if reason:
-        return f"No model.onnx: {reason}"
-    target.write_bytes(model)
-    return f"model.onnx agrees with {source.name} on {len(sample)} rows"
+    return estimator, model, sample, estimator_input(sample)
+
+
+def input_of(model: bytes) -> str:
+    """Return the name of a model's first input."""
+    import onnx
+
+    return str(onnx.load_model_from_string(model).graph.input[0].name)
 
 
 def disagreement(model: bytes, estimator: Any, sample: np.ndarray, given: Any) -> str | None:

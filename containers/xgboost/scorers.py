@@ -90,7 +90,7 @@ class BoosterScorer:
     """One booster, or several of an archive: their mean, or their vote where the objective gives a class."""
 
     def __init__(self, paths: list[Path]) -> None:
-        self._boosters = [_booster(path) for path in paths]
+        self._boosters = [load_booster(path) for path in paths]
         self.features = int(self._boosters[0].num_features())
         self.pickled = _is_pickle(paths)
         learner = json.loads(self._boosters[0].save_config())["learner"]
@@ -154,7 +154,7 @@ def _is_pickle(paths: list[Path]) -> bool:
         return file.read(1) == b"\x80"
 
 
-def _booster(path: Path) -> Any:
+def load_booster(path: Path) -> Any:
     """Load a pickle, or any format that XGBoost ever wrote. Raises RuntimeError with both complaints."""
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # see training.train
     import xgboost

@@ -178,7 +178,7 @@ def test_an_ensemble_averages_or_votes(
             return self._scores
 
     made = iter([Booster([1, 2]), Booster([2, 4]), Booster([1, 2])])
-    monkeypatch.setattr(scorers, "_booster", lambda _path: next(made))
+    monkeypatch.setattr(scorers, "load_booster", lambda _path: next(made))
     (tmp_path / "m").write_bytes(b"x")
     scorer = scorers.BoosterScorer([tmp_path / "m"] * 3)
     np.testing.assert_allclose(scorer.score(np.zeros((2, 2), np.float32)), expected)
