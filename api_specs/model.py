@@ -254,13 +254,16 @@ SEARCHED = {"ExperimentTrial": "Trial", "ExperimentTrialComponent": "TrialCompon
 
 
 @cache
-def search_record(noun: str) -> tuple[str, Shape] | None:
-    """Return the name by which Search knows a noun and the shape of its record; None for one that is not searched."""
-    record = shape("SearchRecord")
+def search_name(noun: str) -> str:
+    """Return the resource type by which Search knows a noun; empty for one that is not searched."""
     name = next((known for known, other in SEARCHED.items() if other == noun), noun)
-    if noun not in record.members or name not in shape("ResourceType").enum:
-        return None
-    return name, record.members[noun]
+    return name if name in shape("ResourceType").enum else ""
+
+
+@cache
+def search_record(noun: str) -> Shape:
+    """Return the shape of what Search knows of a noun: its member of SearchRecord, else what Describe shows (Image, ImageVersion)."""
+    return shape("SearchRecord").members.get(noun) or operation(f"Describe{noun}").output_shape
 
 
 @cache

@@ -50,6 +50,9 @@ DIALECT = {
         "test_text_with_a_nul_is_stored_and_found_on_either_database",
         "test_a_large_expression_is_answered_and_one_too_large_refused",
         "test_order_times_and_suggestions",
+        "test_hits_are_counted_over_all_pages_and_not_for_ever",
+        "test_what_has_a_tag_is_visible_with_its_value_only",
+        "test_what_is_in_use_is_suggested",
     ),
     "tests/core/test_races.py": (
         "test_first_uses_at_once",

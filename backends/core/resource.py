@@ -261,7 +261,7 @@ class Resource:
     @cached_property
     def facets(self) -> Indexed:
         """Which scalars of its documents are facets: all of what Search knows, else what its List filters and sorts by."""
-        searched = model.search_record(self.noun) is not None
+        searched = bool(model.search_name(self.noun))
         paths = {ALL} if searched else {*self.filters.values(), *self.sorts.values(), *self._named_by_filters()}
         columns = {self.arn_member, self.status_member, *self.times}
         if len(self.key_members) == 1:

@@ -341,5 +341,74 @@ def test_order_times_and_suggestions(kernel: Kernel) -> None:
         "Resource": "TrainingJob",
         "SuggestionQuery": {"PropertyNameQuery": {"PropertyNameHint": "AlgorithmSpecification.Training"}},
     }
-    suggested = operations.get_search_suggestions(cx, hint)["PropertyNameSuggestions"]
-    assert {"PropertyName": "AlgorithmSpecification.TrainingImage"} in suggested
+    assert {"PropertyName": "AlgorithmSpecification.TrainingImage"} in suggested(cx, **hint)
+
+
+def searched(cx: Context, **request: Any) -> dict[str, Any]:
+    return cx.look(lambda inside: operations.search(inside, {"Resource": "TrainingJob", **request}))
+
+
+def suggested(cx: Context, **request: Any) -> list[dict[str, str]]:
+    names: list[dict[str, str]] = cx.look(lambda inside: operations.get_search_suggestions(inside, request))[
+        "PropertyNameSuggestions"
+    ]
+    return names
+
+
+def test_hits_are_counted_over_all_pages_and_not_for_ever(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    cx = kernel.context("444444444444", REGION)
+
+    def fill(inside: Context) -> None:
+        for name in "abc":
+            store(inside, name, {"TrainingJobStatus": "Failed" if name == "c" else "Completed", "tag": ""})
+
+    cx.write(fill)
+    first = searched(cx, MaxResults=1)
+    second = searched(cx, MaxResults=1, NextToken=first["NextToken"])
+    assert first["TotalHits"] == second["TotalHits"] == {"Value": 3, "Relation": "EqualTo"}
+    failed = {"Filters": [{"Name": "TrainingJobStatus", "Value": "Failed"}]}
+    assert searched(cx, SearchExpression=failed)["TotalHits"]["Value"] == 1
+    elsewhere = searched(cx, CrossAccountFilterOption="CrossAccount")
+    assert elsewhere == {"Results": [], "TotalHits": {"Value": 0, "Relation": "EqualTo"}}
+    assert searched(cx, CrossAccountFilterOption="SameAccount")["TotalHits"]["Value"] == 3
+    monkeypatch.setattr(operations, "MOST_COUNTED", 2)
+    assert searched(cx, MaxResults=1)["TotalHits"] == {"Value": 2, "Relation": "GreaterThanOrEqualTo"}
+
+
+def test_what_has_a_tag_is_visible_with_its_value_only(kernel: Kernel) -> None:
+    cx = kernel.context("555555555555", REGION)
+
+    def fill(inside: Context) -> None:
+        for name, tag in (("a", "red"), ("b", "blue"), ("c", "")):
+            store(inside, name, {"TrainingJobStatus": "Completed", "tag": tag})
+
+    cx.write(fill)
+
+    def names(*conditions: tuple[str, str]) -> str:
+        given = [{"Key": key, "Value": value} for key, value in conditions]
+        answer = searched(cx, SortBy="TrainingJobName", SortOrder="Ascending", VisibilityConditions=given)
+        assert answer["TotalHits"]["Value"] == len(answer["Results"])
+        return "".join(result["TrainingJob"]["TrainingJobName"] for result in answer["Results"])
+
+    assert names(("Tags.colour", "red")) == "ac"
+    assert names(("Tags.colour", "red"), ("Tags.size", "1")) == "ac"
+    assert names(("Tags.colour", "green")) == "c"
+    assert names(("Tags.colour", "red"), ("Tags.colour", "blue")) == "abc"
+    with pytest.raises(AwsError, match="ValidationException: The key of a visibility condition"):
+        names(("colour", "red"))
+
+
+def test_what_is_in_use_is_suggested(kernel: Kernel) -> None:
+    cx = kernel.context("666666666666", REGION)
+    metrics = [{"MetricName": "loss", "Value": 1.0}]
+    document = {"HyperParameters": {"a.b": "1"}, "TrainingJobStatus": "Failed", "tag": "red"}
+    cx.write(lambda inside: store(inside, "job", {**document, "FinalMetricDataList": metrics}))
+
+    def names(hint: str, account: Context = cx) -> list[str]:
+        query = {"PropertyNameQuery": {"PropertyNameHint": hint}}
+        return [each["PropertyName"] for each in suggested(account, Resource="TrainingJob", SuggestionQuery=query)]
+
+    assert names("HyperParameters") == ["HyperParameters.a.b"]
+    assert names("Metrics.") == ["Metrics.loss"]
+    assert names("Tags.c") == ["Tags.colour"]
+    assert names("HyperParameters", kernel.context("777777777777", REGION)) == []

@@ -22,7 +22,7 @@ from backends.core.tables import facets, resources
 from backends.core.tables import tags as tag_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from botocore.model import Shape
     from sqlalchemy import ColumnElement
@@ -67,6 +67,13 @@ class Searched:
             raise errors.validation(f"Unknown property name: {path} is no property of {self.resource.noun}.")
         return kind
 
+    def has(self, path: str) -> bool:
+        """Return whether a path is one that a filter may name."""
+        try:
+            return bool(self.type_of(path))
+        except errors.AwsError:
+            return False
+
     def is_parameter(self, path: str) -> bool:
         """Return whether a path is that of a trial component's parameter, a text or a number."""
         return path.startswith("Parameters.") and "Parameters" in self.record.members
@@ -99,13 +106,15 @@ class Searched:
         return Order(column) if column is not None else facet_of(path, as_number=as_number)
 
     def shown(self, cx: Context, stored: bytes) -> dict[str, Any]:
-        """Return a document as a search record, with its tags."""
+        """Return a document as one of Search's results, with its tags; nothing where the model has no member for the kind."""
         document, noun = orjson.loads(stored), self.resource.noun
+        if noun not in model.shape("SearchRecord").members:
+            return {}
         inner = self.record.members.get(noun, self.record)
         record = {member: document[member] for member in inner.members if member in document}
         if "Tags" in inner.members:
             record["Tags"] = tags.as_list(tags.of(cx, document[self.resource.arn_member]))
-        return record if inner is self.record else {noun: record}
+        return {noun: record if inner is self.record else {noun: record}}
 
 
 def check_size(given: Mapping[str, Any]) -> None:
@@ -136,6 +145,22 @@ def expression(searched: Searched, given: Mapping[str, Any]) -> Condition:
     ]
     joined = or_ if given.get("Operator", "And") == "Or" and conditions else and_
     return joined(*conditions) if conditions else and_(True)
+
+
+def visible(given: Sequence[Mapping[str, str]]) -> Iterator[Condition]:
+    """Yield the conditions that resources with one of some tags have it with its value; those without the tag may stay.
+
+    ValidationException for a key that names no tag. Unverified: a key that is given twice takes either value.
+    """
+    values: dict[str, list[str]] = {}
+    for each in given:
+        key, value = each.get("Key", ""), each.get("Value", "")
+        if not key.startswith(TAGS):  # Unverified: AWS's wording
+            raise errors.validation(f"The key of a visibility condition must be {TAGS}<key>: {key}")
+        values.setdefault(key.removeprefix(TAGS), []).append(value)
+    for key, some in values.items():
+        others = select(tag_rows.c.arn).where(tag_rows.c.key == key, tag_rows.c.value.not_in(some))
+        yield resources.c.arn.not_in(others)
 
 
 def _condition(searched: Searched, criterion: Mapping[str, Any]) -> Condition:
