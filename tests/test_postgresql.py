@@ -74,6 +74,8 @@ DIALECT = {
         "test_filters_and_sorts",
         "test_all_pages_together_are_the_whole_without_repeats",
     ),
+    "tests/ground_truth/test_workforce.py": ("test_of_many_at_once_one_workforce_is_made",),
+    "tests/hubs/test_contents.py": ("test_of_many_versions_at_once_the_newest_is_shown",),
     "tests/server/test_gateway.py": (
         "test_many_clients_at_once_get_their_own_answers",
         "test_reset_forgets_one_account_only",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from backends.core import derived, errors
 from backends.core.operation import operation
@@ -76,7 +77,7 @@ def _check_activation(request: Mapping[str, Any]) -> None:
     if "HumanLoopRequestSource" not in request:
         raise errors.validation("HumanLoopRequestSource is required with HumanLoopActivationConfig.")
     try:
-        json.loads(activation["HumanLoopActivationConditionsConfig"]["HumanLoopActivationConditions"])
+        orjson.loads(activation["HumanLoopActivationConditionsConfig"]["HumanLoopActivationConditions"])
     except ValueError as error:
         raise errors.validation(f"HumanLoopActivationConditions must be JSON: {error}") from error
 

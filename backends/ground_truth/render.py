@@ -51,7 +51,7 @@ def rendered(template: str, task_input: str, nonce: str) -> dict[str, Any]:
     uris: list[str] = []
     try:
         given = json.loads(task_input)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return failed("InvalidTaskInput", f"Task.Input must be JSON: {error}")
     try:
         content = environment(nonce, uris).from_string(template).render(task={"input": given})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from api_specs import model
 from backends.core import derived, errors
+from backends.core.dialects import one_at_a_time
 from backends.core.operation import operation
 from backends.core.resource import Resource
 
@@ -47,7 +48,8 @@ WORKTEAM = _Wrapped(
 
 
 def _workforce(cx: Context) -> Row | None:
-    """Return the account's and region's own workforce, or None."""
+    """Return the account's and region's own workforce, or None; nobody else makes or removes it until the transaction ends."""
+    one_at_a_time(cx.db, f"Workforce {cx.account} {cx.region}")
     listed = cx.call("ListWorkforces", {})["Workforces"]
     return WORKFORCE.get(cx, listed[0]["WorkforceName"]) if listed else None
 
@@ -105,6 +107,7 @@ def update_workforce(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("DeleteWorkforce")
 def delete_workforce(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove the workforce. ResourceInUse while it has teams (API reference)."""
+    _workforce(cx)  # no team is made meanwhile
     row = WORKFORCE.named(cx, request)
     if _has_teams(cx):
         raise errors.in_use(f"The workforce {row.arn} cannot be deleted: it still has work teams.")
@@ -147,7 +150,7 @@ def describe_workteam(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 @operation("UpdateWorkteam")
 def update_workteam(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Change a team's members and what is said of it."""
-    row, workforce = WORKTEAM.named(cx, request), _workforce(cx)
+    workforce, row = _workforce(cx), WORKTEAM.named(cx, request)
     assert workforce is not None  # it stays while there are teams
     _check_members(workforce, request)
     changes = {k: v for k, v in request.items() if k in WORKTEAM.shown}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import select
 
 from backends.core import errors, listing, rows
-from backends.core.dialects import begins
+from backends.core.dialects import begins, one_at_a_time
 from backends.core.operation import operation
 from backends.core.resource import Resource, resource
 from backends.core.states import machine
@@ -73,7 +73,7 @@ CONTENT = _Contents(
 def number_of(member: str, version: str) -> tuple[int, ...]:
     """Return a version's three numbers. ValidationException for one whose separators are none: the model's pattern takes any."""
     parts = version.split(".")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
         raise errors.validation(f"{member} must be three numbers with dots between them: {version}")
     return tuple(map(int, parts))
 
@@ -104,6 +104,7 @@ def version_of(cx: Context, hub: Row, request: Mapping[str, Any]) -> Row:
 def store(cx: Context, hub: Row, request: Mapping[str, Any]) -> dict[str, str]:
     """Store a version of a content, and mark it where it is the newest. ResourceInUse for one that is there."""
     prefix = prefix_of(hub, request)
+    one_at_a_time(cx.db, f"HubContent {hub.arn} {prefix}")
     keys = keys_of(cx, prefix)
     first = CONTENT.get(cx, keys[-1]).document[FIRST] if keys else cx.clock.now()
     members = {**request, "HubName": hub.key, "HubArn": hub.arn}
@@ -136,8 +137,8 @@ def import_hub_content(cx: Context, request: dict[str, Any]) -> dict[str, str]:
     if request["HubContentType"] == REFERENCE:  # Unverified, as the next one: AWS's wording
         raise errors.validation("A ModelReference is made by CreateHubContentReference.")
     try:
-        is_object = isinstance(json.loads(request["HubContentDocument"]), dict)
-    except ValueError:
+        is_object = isinstance(orjson.loads(request["HubContentDocument"]), dict)
+    except ValueError:  # what is nested too deeply, too
         is_object = False
     if not is_object:
         raise errors.validation("HubContentDocument must be a JSON object.")
@@ -176,9 +177,11 @@ def update_hub_content(cx: Context, request: dict[str, Any]) -> dict[str, str]:
 @operation("DeleteHubContent")
 def delete_hub_content(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove a version of a content; the newest of those that are left is shown for it from now on."""
-    row = version_of(cx, HUB.named(cx, request), request)
+    hub = HUB.named(cx, request)
+    one_at_a_time(cx.db, f"HubContent {hub.arn} {prefix_of(hub, request)}")
+    row = version_of(cx, hub, request)
     CONTENT.delete(cx, row)
-    _mark_latest(cx, row.key.rpartition("/")[0], [])
+    _mark_latest(cx, prefix_of(hub, request), [])
     return {}
 
 

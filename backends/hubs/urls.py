@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from backends.core import errors, paging
 from backends.core.objects import presigned, role_access
@@ -25,7 +26,7 @@ def create_hub_content_presigned_urls(cx: Context, request: dict[str, Any]) -> d
     """Return a page of URLs. ValidationException without an accepted licence, or where what is expected is none of its artifacts."""
     if request["HubName"].rpartition("/")[2] == PUBLIC or request["HubContentType"] == REFERENCE:
         raise errors.not_implemented("the artifacts of SageMaker's public hub")
-    content = json.loads(version_of(cx, HUB.named(cx, request), request).document["HubContentDocument"])
+    content = orjson.loads(version_of(cx, HUB.named(cx, request), request).document["HubContentDocument"])
     access = request.get("AccessConfig", {})
     if content.get(EULA) and not access.get("AcceptEula"):  # Unverified, as the next one: AWS's wording
         raise errors.validation(
@@ -51,11 +52,13 @@ def create_hub_content_presigned_urls(cx: Context, request: dict[str, Any]) -> d
 
 def _uris(value: Any) -> Iterator[str]:
     """Yield the S3 URIs of a document's artifacts, wherever they stand in it."""
-    if isinstance(value, str) and value.startswith("s3://"):
-        yield value
-    elif isinstance(value, (dict, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _uris(inner)
+    values = [value]
+    while values:
+        value = values.pop()
+        if isinstance(value, str) and value.startswith("s3://"):
+            yield value
+        elif isinstance(value, (dict, list)):
+            values += value.values() if isinstance(value, dict) else value
 
 
 def _objects(cx: Context, uri: str) -> Iterator[tuple[str, str, str]]:

@@ -35,7 +35,7 @@ def check(text: str) -> None:
     """Raise ValidationException for what is no definition: no JSON, steps without a name or type, or two of one name."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.validation(f"Unable to parse pipeline definition. {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Steps"), list):
         raise errors.validation("Unable to parse pipeline definition. Expecting start of Json Array.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import itertools
 import json
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,7 @@ def create_studio_lifecycle_config(cx: Context, request: dict[str, Any]) -> dict
     """Store a script. ValidationException for one that is not base64, ResourceInUse for a taken name."""
     try:
         base64.b64decode(request["StudioLifecycleConfigContent"], validate=True)
-    except binascii.Error as error:  # Unverified: AWS's wording
+    except ValueError as error:  # Unverified: AWS's wording
         raise errors.validation("StudioLifecycleConfigContent must be base64-encoded.") from error
     name = request["StudioLifecycleConfigName"]
     row = LIFECYCLE_CONFIG.insert(cx, name, request, tag_list=request.get("Tags"))

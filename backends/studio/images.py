@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors, numbers, paging
+from backends.core.dialects import one_at_a_time
 from backends.core.operation import operation
 from backends.core.resource import Resource, resource
 from backends.core.states import machine
@@ -91,6 +92,7 @@ def create_image_version(cx: Context, request: dict[str, Any]) -> dict[str, Any]
 
 def _free(cx: Context, image: str, aliases: Iterable[str]) -> list[str]:
     """Return aliases that no version of an image has. ResourceInUse for one that a version has."""
+    one_at_a_time(cx.db, f"ImageVersion {cx.account} {cx.region} {image}")
     taken = {alias for row in VERSION.children_of(cx, image) for alias in row.hidden[ALIASES]}
     if both := taken & set(aliases):  # Unverified
         raise errors.in_use(f"The alias {min(both)} is in use by another version of the image {image}.")

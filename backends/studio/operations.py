@@ -7,6 +7,7 @@ import string
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors, numbers
+from backends.core.dialects import one_at_a_time
 from backends.core.operation import operation
 from backends.core.resource import Resource, resource
 from backends.core.states import machine
@@ -79,6 +80,7 @@ APP = resource(
 def create_domain(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Store a domain under an id of its own. ResourceInUse for a taken name, ValidationException for what contradicts itself."""
     name = request["DomainName"]
+    one_at_a_time(cx.db, f"Domain {cx.account} {cx.region}")
     if any(row.document["DomainName"].lower() == name.lower() for row in all_of(cx, "Domain")):  # Unverified
         raise errors.in_use(TAKEN)
     key = "d-" + "".join(secrets.choice(LETTERS) for _ in range(12))

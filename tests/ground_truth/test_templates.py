@@ -92,4 +92,5 @@ def test_what_is_wrong_with_a_template_stands_in_errors(
 
 
 def test_a_task_that_is_no_json_stands_in_errors(draw: Callable[..., dict[str, Any]]) -> None:
-    assert [each["Code"] for each in draw("a", "no json")["Errors"]] == ["InvalidTaskInput"]
+    for task in ("no json", "[" * 100_000):
+        assert [each["Code"] for each in draw("a", task)["Errors"]] == ["InvalidTaskInput"]

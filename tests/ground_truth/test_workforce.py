@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.ground_truth.kinds import POOL
 from tests.registry.test_registry import refused
@@ -109,7 +111,8 @@ def test_a_flow_definition_needs_its_team_and_interface(client: Any, account: st
     for member, wrong in (("HumanTaskUiArn", f"{ui}-none"), ("WorkteamArn", f"{loop['WorkteamArn']}-none")):
         assert refused(partial(create, HumanLoopConfig={**loop, member: wrong}))[0] == "ValidationException"
     assert refused(partial(create, HumanLoopConfig={**loop, "WorkteamArn": public}))[0] == "NotImplemented"
-    conditions = {"HumanLoopActivationConditionsConfig": {"HumanLoopActivationConditions": "{"}}
+    text = {"HumanLoopActivationConditions": "[" * 10_000}
+    conditions = {"HumanLoopActivationConditionsConfig": text}
     source = {"AwsManagedHumanLoopRequestSource": "AWS/Textract/AnalyzeDocument/Forms/V1"}
     for more in ({}, {"HumanLoopRequestSource": source}):
         assert refused(partial(create, HumanLoopActivationConfig=conditions, **more))[0] == "ValidationException"
@@ -128,3 +131,16 @@ def test_labeling_and_human_loops_wait(client: Any, aws: Callable[..., Any], acc
     flow = f"arn:aws:sagemaker:us-east-1:{account}:flow-definition/flow"
     code, message = refused(lambda: aws("sagemaker-a2i-runtime").list_human_loops(FlowDefinitionArn=flow))
     assert (code, "waits for human review" in message) == ("NotImplemented", True)
+
+
+def test_of_many_at_once_one_workforce_is_made(client: Any) -> None:
+    def make(number: int) -> bool:
+        try:
+            client.create_workforce(WorkforceName=f"w-{number}", CognitoConfig=POOL)
+        except ClientError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(make, range(8))) == 1
+    assert len(client.list_workforces()["Workforces"]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -97,7 +98,7 @@ def test_what_is_no_document_no_version_or_taken_is_refused(client: Any) -> None
     assert refused(lambda: put(client, "A", "1a0b0"))[0] == "ValidationException"
     assert refused(lambda: put(client, "A", schema="1a0b0"))[0] == "ValidationException"
     assert refused(lambda: put(client, "A", HubContentType="ModelReference"))[0] == "ValidationException"
-    for text in ("no json", "[]", '"text"'):
+    for text in ("no json", "[]", '"text"', "[" * 100_000, '{"a": NaN}'):
         request = partial(
             client.import_hub_content,
             **MODEL,
@@ -164,3 +165,9 @@ def test_presigned_urls_lead_to_the_artifacts(client: Any, aws: Callable[..., An
     expected = {"AcceptEula": True, "ExpectedS3Url": f"s3://{bucket}/tree"}
     assert len(urls(AccessConfig=expected)["AuthorizedUrlConfigs"]) == 2
     assert refused(lambda: urls(AccessConfig={**expected, "ExpectedS3Url": "s3://other/"}))[0] == "ValidationException"
+
+
+def test_of_many_versions_at_once_the_newest_is_shown(client: Any) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: put(client, "A", f"1.{number}.0"), range(8)))
+    assert listed(client) == [("A", "1.7.0")]

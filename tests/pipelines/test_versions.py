@@ -67,8 +67,12 @@ def test_a_definition_is_read_from_s3_as_the_role(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["no json", "[]", '{"Steps": {}}', '{"Steps": [{"Name": "a b", "Type": "Fail"}]}', definition("a", "a")]
-)
+    "text",
+    [
+        "no json", "[]", '{"Steps": {}}', '{"Steps": [{"Name": "a b", "Type": "Fail"}]}', definition("a", "a"),
+        pytest.param("[" * 9000, id="deep"),
+    ],
+)  # fmt: skip
 def test_what_is_no_definition_is_refused(site: Site, text: str) -> None:
     sagemaker = site.sagemaker
     with pytest.raises(ClientError, match="Unable to parse pipeline definition"):

@@ -130,7 +130,8 @@ def test_a_lifecycle_configuration_is_base64_and_stays_while_settings_name_it(cl
         )
         return str(made["StudioLifecycleConfigArn"])
 
-    assert refused(lambda: make("a", "#!/bin/bash"))[0] == "ValidationException"
+    for content in ("#!/bin/bash", "ä"):
+        assert refused(partial(make, "a", content))[0] == "ValidationException"
     script = base64.b64encode(b"#!/bin/bash\necho hello\n").decode()
     arn, _ = make("lab", script), make("code", script, "CodeEditor")
     listed = client.list_studio_lifecycle_configs(AppTypeEquals="CodeEditor")["StudioLifecycleConfigs"]

@@ -182,7 +182,7 @@ def set_alarm_state(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if data is not None:
         try:
             json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise errors.AwsError(
                 "InvalidFormatFault", "TemplateParseException: StateReasonData is not JSON."
             ) from error

@@ -208,9 +208,10 @@ def test_what_is_not_there_is_not_found(cloudwatch: Any, account: str) -> None:
             request(**given)
         assert caught.value.response["Error"]["Code"] == code
     put(cloudwatch)
-    with pytest.raises(ClientError) as caught:
-        cloudwatch.set_alarm_state(AlarmName="a", StateValue="OK", StateReason="", StateReasonData="{")
-    assert caught.value.response["Error"]["Code"] == "InvalidFormat"
+    for data in ("{", "[" * 4000):
+        with pytest.raises(ClientError) as caught:
+            cloudwatch.set_alarm_state(AlarmName="a", StateValue="OK", StateReason="", StateReasonData=data)
+        assert caught.value.response["Error"]["Code"] == "InvalidFormat"
 
 
 def test_an_action_of_no_service_we_have_fails_in_the_history(cloudwatch: Any) -> None:
