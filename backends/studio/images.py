@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.core import errors, numbers, paging
+from backends.core import errors, numbers, other_services, paging
 from backends.core.dialects import one_at_a_time
+from backends.core.events import on
 from backends.core.operation import operation
 from backends.core.resource import Resource, resource
 from backends.core.states import machine
@@ -13,6 +14,7 @@ from backends.core.states import machine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from backends.core.events import Event
     from backends.core.rows import Row
     from backends.core.types import Context
 
@@ -125,3 +127,20 @@ def list_aliases(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if len(aliases) > size:
         answer["NextToken"] = paging.write_token(cx, [aliases[size - 1]], binding)
     return answer
+
+
+@on("Image", name="studio.tell_of_image", to=("CREATED",))
+def tell_of_image(cx: Context, event: Event) -> None:
+    """Have EventBridge told of a new image (guide, "SageMaker Image State Change")."""
+    _tell(cx, IMAGE.find_arn(cx, event.arn), "SageMaker Image State Change")
+
+
+@on("ImageVersion", name="studio.tell_of_image_version", to=("CREATED",))
+def tell_of_image_version(cx: Context, event: Event) -> None:
+    """Have EventBridge told of a new version."""
+    _tell(cx, VERSION.find_arn(cx, event.arn), "SageMaker Image Version State Change")
+
+
+def _tell(cx: Context, row: Row | None, kind: str) -> None:
+    if row is not None:  # else it is gone again
+        other_services.put_event(cx, row.arn, kind, row.document)

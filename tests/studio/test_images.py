@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,6 +80,27 @@ def test_botocores_waiters_work_unchanged(client: Any, role: str) -> None:
     client.create_image(ImageName="mine", RoleArn=role)
     assert client.create_image_version(ImageName="mine", BaseImage=f"{BASE}:1")["ImageVersionArn"].endswith("/1")
     assert client.list_aliases(ImageName="mine")["SageMakerImageVersionAliases"] == []
+
+
+def test_eventbridge_hears_of_images_and_versions(
+    aws: Callable[..., Any], client: Any, account: str, role: str
+) -> None:
+    events, sqs = aws("events"), aws("sqs")
+    queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    pattern = {"detail-type": [{"prefix": "SageMaker Image"}], "detail": {"ImageArn": [{"suffix": "/other"}]}}
+    events.put_rule(Name="r", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": f"arn:aws:sqs:us-east-1:{account}:heard"}])
+    image = client.create_image(ImageName="other", RoleArn=role)["ImageArn"]
+    arn = client.create_image_version(ImageName="other", BaseImage=f"{BASE}:1")["ImageVersionArn"]
+    heard: dict[str, Any] = {}
+    while len(heard) < 2:
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]:
+            event = json.loads(message["Body"])
+            heard[event["detail-type"]] = event
+    shown = heard["SageMaker Image State Change"]
+    assert (shown["resources"], shown["detail"]["ImageStatus"]) == ([image], "CREATED")
+    shown = heard["SageMaker Image Version State Change"]
+    assert (shown["resources"], shown["detail"]["ImageVersionStatus"]) == ([arn], "CREATED")
 
 
 def test_lists_have_every_order(client: Any, role: str) -> None:
