@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backends.core.operation import operation
+from backends.edge import plans
 from backends.edge.devices import DEVICE
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def get_device_registration(cx: Context, request: dict[str, Any]) -> dict[str, A
 def send_heartbeat(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Keep when a device was last heard of, its agent's version, and its models. ValidationException for none.
 
-    A model's times stay those of an earlier heartbeat where this one has none. Metrics are for AWS's own use (the
+    What it says of a deployment goes to the plan. A model's times stay those of an earlier heartbeat where this one has none. Metrics are for AWS's own use (the
     model says so) and shown by no operation: none is kept.
     """
     row = DEVICE.named(cx, request)
@@ -40,11 +41,12 @@ def send_heartbeat(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if "Models" in request:
         said["Models"] = models
     DEVICE.update(cx, row, {**row.document, **said})
+    if "DeploymentResult" in request:
+        plans.report(cx, row, request["DeploymentResult"])
     return {}
 
 
-@operation("GetDeployments", service="sagemaker-edge", acts_on=("Device",))
+@operation("GetDeployments", service="sagemaker-edge", acts_on=("Device",), reads=False)
 def get_deployments(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Return that nothing is to be deployed to a device: there are no deployment plans yet. ValidationException for no device."""
-    DEVICE.named(cx, request)
-    return {"Deployments": []}
+    """Return what a device is to deploy, which counts as begun from now on. ValidationException for no device."""
+    return {"Deployments": plans.deployments_of(cx, DEVICE.named(cx, request))}
