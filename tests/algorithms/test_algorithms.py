@@ -204,3 +204,16 @@ def test_an_algorithm_is_what_becomes_of_its_validation(local: Site) -> None:
 )
 def test_a_value_is_in_its_range(value: str, kind: str, limits: dict[str, Any], *, is_good: bool) -> None:
     assert is_in_range(value, parameter("p", kind, Range=limits)) is is_good
+
+
+def test_a_model_package_is_made_of_an_algorithm_and_what_it_was_trained_to(local: Site) -> None:
+    client = local.sagemaker
+    inference = {"Containers": [{"Image": SCIKIT_LEARN}], "SupportedContentTypes": ["text/csv"]}
+    client.create_algorithm(AlgorithmName="a", TrainingSpecification=specification(), InferenceSpecification=inference)
+    sources = [{"AlgorithmName": "a", "ModelDataUrl": "s3://bucket/model.tar.gz"}]
+    package = client.create_model_package(
+        ModelPackageName="p", SourceAlgorithmSpecification={"SourceAlgorithms": sources}
+    )["ModelPackageArn"]
+    described = client.describe_model_package(ModelPackageName=package)
+    (container,) = described["InferenceSpecification"]["Containers"]
+    assert (container["Image"], container["ModelDataUrl"]) == (SCIKIT_LEARN, "s3://bucket/model.tar.gz")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.endpoints.served import Served, variant
 from tests.site import packed
 
 if TYPE_CHECKING:
@@ -174,6 +176,37 @@ def test_a_job_is_stopped_or_runs_out_of_time(local: Site) -> None:
     assert (late["CompilationJobStatus"], late["FailureReason"]) == (
         "FAILED", "ClientError: TimeOut: MaxRuntimeInSeconds was exceeded.",
     )  # fmt: skip
+
+
+def test_a_compiled_model_is_served_by_the_image_that_its_job_names(
+    local: Site, made: Callable[[str], dict[str, bytes]]
+) -> None:
+    local.sagemaker.create_compilation_job(**request(local, "XGBOOST", made("xgboost")))
+    job = ended(local, "job")
+    served = Served(local)
+    data = {"Image": job["InferenceImage"], "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
+    served.deploy(served.config(variant(served.model(data))))
+    answer = local.runtime.invoke_endpoint(EndpointName=served.name, ContentType="text/csv", Body="9,-9,0\n-9,9,0\n")
+    high, low = json.loads(answer["Body"].read())["predictions"]
+    assert 0 < low < 0.5 < high < 1
+    local.sagemaker.delete_endpoint(EndpointName=served.name)
+
+
+class Code:
+    """What a pickle may do: this one prints the names of its variables."""
+
+    def __reduce__(self) -> Any:
+        return exec, ("import os; print('variables', sorted(os.environ))",)
+
+
+def test_an_artifact_is_code_that_gets_no_keys(local: Site) -> None:
+    client = local.sagemaker
+    client.create_compilation_job(**request(local, "XGBOOST", {"xgboost-model": pickle.dumps(Code())}))
+    job = ended(local, "job")
+    lines = local.lines("job", group="/aws/sagemaker/CompilationJobs")
+    (variables,) = [line for line in lines if line.startswith("variables")]
+    assert not [word for word in ("AWS_ACCESS", "AWS_SECRET", "AWS_CONTAINER", "AWS_WEB") if word in variables]
+    assert job["CompilationJobStatus"] == "FAILED"
 
 
 def test_a_package_is_compiled_and_what_no_job_can_do_is_refused(
