@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.site import Site
 
+WAIT_S = 20.0
 OUTPUT = {"S3OutputLocation": "s3://bucket/samples"}
 
 
@@ -22,6 +24,18 @@ def refused(call: Callable[[], Any]) -> tuple[str, str]:
         call()
     error = caught.value.response["Error"]
     return error["Code"], error["Message"]
+
+
+def wait_for_alias(iot: Any, role: str) -> None:
+    """Wait until the fleet's alias leads to a role: AWS IoT is called once the fleet is committed."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        with suppress(iot.exceptions.ResourceNotFoundException):
+            alias = iot.describe_role_alias(roleAlias="SageMakerEdge-f")["roleAliasDescription"]["roleArn"]
+            if alias == role:
+                return
+        assert time.monotonic() < deadline, f"no alias of {role}"
+        time.sleep(0.02)
 
 
 def fleet_of(client: Any, name: str, *devices: str) -> None:
@@ -74,11 +88,11 @@ def test_a_fleets_alias_is_made_in_iot_and_follows_its_role(aws: Callable[..., A
     client.create_device_fleet(**given, RoleArn=role)
     alias = client.describe_device_fleet(DeviceFleetName="f")["IotRoleAlias"]
     assert alias == f"arn:aws:iot:us-east-1:{account}:rolealias/SageMakerEdge-f"
-    assert iot.describe_role_alias(roleAlias="SageMakerEdge-f")["roleAliasDescription"]["roleArn"] == role
+    wait_for_alias(iot, role)
     client.update_device_fleet(DeviceFleetName="f", OutputConfig=OUTPUT, RoleArn=f"{role}2", Description="d")
     fleet = client.describe_device_fleet(DeviceFleetName="f")
     assert (fleet["Description"], fleet["IotRoleAlias"]) == ("d", alias)
-    assert iot.describe_role_alias(roleAlias="SageMakerEdge-f")["roleAliasDescription"]["roleArn"] == f"{role}2"
+    wait_for_alias(iot, f"{role}2")
 
 
 def test_a_heartbeat_is_what_is_known_of_a_device(local: Site) -> None:
