@@ -32,6 +32,7 @@ COMPONENTS = (
     "backends.monitoring.operations",
     "backends.feature_store.operations",
     "backends.transform.operations",
+    "backends.transform.engine",
     "backends.tuning.operations",
     "backends.autopilot.operations",
     "backends.inference_experiments.operations",

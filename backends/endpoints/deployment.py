@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 from backends.core.instances import instance as instance_type
-from backends.endpoints import container as containers
 from backends.endpoints.fleet import Container, Fleet, Instance, Variant, log_group
 from backends.endpoints.status import variants_of
 from backends.jobs import logs, service
+from backends.jobs import model_container as containers
 from backends.jobs.queue import DISPATCHER
 from backends.jobs.run import ServerStopping
 from backends.jobs.runners.base import StartError
@@ -67,34 +67,15 @@ class Deployment:
     def _add_instances(self, variant: dict[str, Any], count: int) -> list[dict[str, Any]]:
         """Add instances of a variant to the state."""
         model = self.run.cx.look(lambda cx: cx.call("DescribeModel", {"ModelName": variant["ModelName"]}))
-        definitions = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
         added = []
         for _ in range(count):
-            several = len(definitions) > 1
-            added.append(
-                {
-                    "id": service.new_job("i"),
-                    "variant": variant["VariantName"],
-                    "type": variant["InstanceType"],
-                    "volume_bytes": (gb := variant.get("VolumeSizeInGB")) and gb << 30,
-                    "startup_s": variant.get(
-                        "ContainerStartupHealthCheckTimeoutInSeconds", containers.DEFAULT_STARTUP_S
-                    ),
-                    "role": model.get("ExecutionRoleArn", ""),
-                    "isolated": model.get("EnableNetworkIsolation", False),
-                    "containers": [
-                        {
-                            "job": service.new_job("endpoint"),
-                            "number": index,
-                            "name": definition.get("ContainerHostname", f"container-{index}") if several else "primary",
-                            "host": definition.get("ContainerHostname", containers.HOST),
-                            "definition": definition,
-                            "runner": "",
-                        }
-                        for index, definition in enumerate(definitions, 1)
-                    ],
-                }
-            )
+            made = containers.instance_of(model, "endpoint", {}, variant["InstanceType"])
+            made |= {
+                "variant": variant["VariantName"],
+                "volume_bytes": (gb := variant.get("VolumeSizeInGB")) and gb << 30,
+                "startup_s": variant.get("ContainerStartupHealthCheckTimeoutInSeconds", containers.DEFAULT_STARTUP_S),
+            }
+            added.append(made)
         self.state["instances"].extend(added)
         return added
 

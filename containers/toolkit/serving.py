@@ -104,7 +104,7 @@ class Front:
         self._predictor = predictor
         self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").lower()
         limit_mb = os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB")
-        self._limit_bytes = int(float(limit_mb) * 2**20) if limit_mb else None
+        self._limit_bytes = int(float(limit_mb or 0) * 2**20) or None  # 0: batch transform streams whole objects
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Any) -> None:
         """Route one request."""

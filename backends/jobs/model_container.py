@@ -11,10 +11,11 @@ from backends.core.objects import parse_uri, role_access
 from backends.core.policy.principals import role_of
 from backends.jobs import archive, channels, places
 from backends.jobs.opt_ml import bring, make_open
+from backends.jobs.service import new_job
 from backends.jobs.spec import HostSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from backends.core.context import Context
@@ -41,6 +42,34 @@ class ModelDataError(Exception):
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+
+
+def instance_of(
+    model: Mapping[str, Any], kind: str, environment: Mapping[str, str], instance_type_name: str
+) -> dict[str, Any]:
+    """Return the state of one instance of a model: a name, and a record for each of its containers, none of which is started.
+
+    `kind`: what the names of its jobs begin with. `environment`: variables of all containers besides the model's own.
+    """
+    definitions = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
+    several = len(definitions) > 1
+    return {
+        "id": new_job("i"),
+        "type": instance_type_name,
+        "role": model.get("ExecutionRoleArn", ""),
+        "isolated": model.get("EnableNetworkIsolation", False),
+        "containers": [
+            {
+                "job": new_job(kind),
+                "number": index,
+                "name": definition.get("ContainerHostname", f"container-{index}") if several else "primary",
+                "host": definition.get("ContainerHostname", HOST),
+                "definition": {**definition, "Environment": {**definition.get("Environment", {}), **environment}},
+                "runner": "",
+            }
+            for index, definition in enumerate(definitions, 1)
+        ],
+    }
 
 
 def start(service: Service, instance: dict[str, Any], check: Callable[[], None]) -> None:
