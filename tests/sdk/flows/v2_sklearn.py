@@ -54,6 +54,24 @@ estimator.fit({"train": train})
 frame = estimator.training_job_analytics.dataframe()
 assert frame["value"].iloc[-1] > 0.9, frame
 
+(folder / "rows.csv").write_text("\n".join(f"id{n}," + ",".join(map(str, row)) for n, row in enumerate(x[:20])))
+rows = session.upload_data(str(folder / "rows.csv"), key_prefix="rows")
+transformer = estimator.transformer(1, "ml.m5.large", strategy="MultiRecord", assemble_with="Line", accept="text/csv")
+transformer.transform(
+    rows,
+    content_type="text/csv",
+    split_type="Line",
+    input_filter="$[1:]",
+    join_source="Input",
+    output_filter="$[0,-1]",
+    wait=True,
+    logs=True,
+)
+scored = session.read_s3_file(session.default_bucket(), f"{transformer.output_path.split('/', 3)[3]}/rows.csv.out")
+assert [(line.split(",")[0], int(float(line.split(",")[1]))) for line in scored.splitlines()] == [
+    (f"id{n}", value) for n, value in enumerate(y[:20].tolist())
+], scored
+
 predictor = estimator.deploy(initial_instance_count=1, instance_type="ml.m5.large")
 expected = y[:8].tolist()
 assert predictor.predict(x[:8]).astype(int).tolist() == expected  # NumpySerializer, the framework's default

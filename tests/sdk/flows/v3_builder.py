@@ -9,6 +9,7 @@ from sagemaker.core import image_uris
 from sagemaker.core.helper.session_helper import Session, get_execution_role
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model
 from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
+from sagemaker.core.transformer import Transformer
 from sagemaker.serve import ModelBuilder
 from sagemaker.serve.builder.schema_builder import SchemaBuilder
 
@@ -72,6 +73,23 @@ answer = endpoint.invoke(body=json.dumps([1, 2]), content_type="application/json
 assert json.loads(answer.body.read()) == [3.0, 6.0]
 assert [each.model_name for each in Model.get_all()] == ["typed"]
 endpoint.delete()
+
+# Batch transform
+boto3.client("s3").put_object(Bucket=bucket, Key="v3/in/lines.jsonl", Body=b"[1]\n[2, 3]\n")
+transformer = Transformer(
+    "typed",
+    1,
+    "ml.m5.large",
+    strategy="SingleRecord",
+    assemble_with="Line",
+    accept="application/json",
+    sagemaker_session=session,
+)
+transformer.transform(
+    f"s3://{bucket}/v3/in/", content_type="application/json", split_type="Line", wait=True, logs=False
+)
+scored = session.read_s3_file(bucket, f"{transformer.output_path.split('/', 3)[3]}/lines.jsonl.out")
+assert [json.loads(line) for line in scored.splitlines()] == [[3.0], [6.0, 9.0]], scored
 
 # ModelBuilder
 builder = ModelBuilder(
