@@ -6,10 +6,13 @@ found, and an instance goes on with the object that it was at, whose output is w
 
 from __future__ import annotations
 
+import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from backends.core import errors
 from backends.core.instances import instance as instance_type
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
     from backends.core.context import Context
     from backends.core.rows import Row
-    from backends.jobs.channels import Delivery
+    from backends.jobs.channels import Channel, Delivery
     from backends.jobs.run import Run
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
@@ -84,9 +87,8 @@ class TransformJob:
         except errors.AwsError as error:  # a bucket is gone, or the role may not write there
             self.finish("Failed", f"ClientError: {error.message}")
         else:
-            self.finish(
-                "Failed" if self.state.get("failed") else "Completed", FAILED if self.state.get("failed") else ""
-            )
+            failed = bool(self.state["failures"])
+            self.finish("Failed" if failed else "Completed", FAILED if failed else "")
 
     def _prepare(self) -> None:
         resources = self.document["TransformResources"]
@@ -98,13 +100,22 @@ class TransformJob:
         for number in range(resources["InstanceCount"]):
             instances.append(model_container.instance_of(model, "transform", own, resources["InstanceType"]))
             instances[-1]["gpus"] = gpus[number * each : (number + 1) * each]
-        self.run.save("starting", instances=instances, done=[0] * len(instances), gpus=gpus, role=instances[0]["role"])
+        self.run.save(
+            "starting",
+            instances=instances,
+            done=[0] * len(instances),
+            failures=[],
+            gpus=gpus,
+            role=instances[0]["role"],
+        )
         self.run.cx.write(self._show_began)
 
     def _show_began(self, cx: Context) -> None:
-        row = TRANSFORM_JOB.find_arn(cx, self.run.arn)
+        row, now = TRANSFORM_JOB.find_arn(cx, self.run.arn), cx.clock.now()
         if row is not None:
-            TRANSFORM_JOB.update(cx, row, {**row.document, "TransformStartTime": cx.clock.now()})
+            TRANSFORM_JOB.update(cx, row, {**row.document, "TransformStartTime": now})
+            self.document = {**self.document, "TransformStartTime": now}
+        self.run.save_in(cx, began=now)
 
     def _start(self) -> None:
         for instance in self.state["instances"]:
@@ -151,6 +162,24 @@ class TransformJob:
             ]
             for share in shares:
                 share.result()
+        if "DataCaptureConfig" in self.document:
+            self._capture(cx, channel, deliveries)
+
+    def _capture(self, cx: Context, channel: Channel, deliveries: list[Delivery]) -> None:
+        """Write the manifests of what was captured: the inputs whose outputs are there, and these."""
+        # Unverified: the names of the manifests.
+        done = [delivery for delivery in deliveries if delivery.path not in self.state["failures"]]
+        began = dt.datetime.fromtimestamp(self.state["began"], dt.UTC).strftime("%Y/%m/%d/%H")
+        bucket, base = parse_uri(self.document["DataCaptureConfig"]["DestinationS3Uri"].rstrip("/"))
+        output = self.document["TransformOutput"]["S3OutputPath"].rstrip("/")
+        source = f"s3://{parse_uri(channel.uri)[0]}/"
+        manifests = {
+            "input": [{"prefix": source}, *(delivery.stored.key for delivery in done)],
+            "output": [{"prefix": f"{output}/"}, *(f"{delivery.path}.out" for delivery in done)],
+        }
+        for name, manifest in manifests.items():
+            key = f"{base}/{name}/{began}/{self.run.id}.json".lstrip("/")
+            cx.objects.put_bytes(cx, bucket, key, orjson.dumps(manifest))
 
     def _share(self, cx: Context, number: int, deliveries: list[Delivery]) -> None:
         """Transform the objects of an instance's share that are not done yet."""
@@ -191,7 +220,7 @@ class TransformJob:
                 objects.transform(source, target, how, client, pool, self.check)
         except (BadRecordError, TransformError, FileNotFoundError) as error:
             path.unlink(missing_ok=True)
-            self.state["failed"] = True
+            self.state["failures"].append(delivery.path)
             reason = "the object was deleted" if isinstance(error, FileNotFoundError) else str(error)
             self._log(number, f"{delivery.stored.bucket}/{delivery.stored.key}: {reason}")
             return

@@ -38,8 +38,6 @@ def create_transform_job(cx: Context, request: CreateTransformJobRequestTypeDef)
     ValidationException for what cannot work (no such model, no bucket, filters of what is no CSV or JSON), ResourceInUse for a taken name.
     """
     TRANSFORM_JOB.check_free(cx, request["TransformJobName"])
-    if "DataCaptureConfig" in request:
-        raise errors.not_implemented("data capture of batch transform (DataCaptureConfig)")
     model = cx.call("DescribeModel", {"ModelName": request["ModelName"]})
     document = with_defaults(request)
     _check_payload(document)
@@ -47,6 +45,9 @@ def create_transform_job(cx: Context, request: CreateTransformJobRequestTypeDef)
     parse_uri(document["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
     output = document["TransformOutput"]["S3OutputPath"].rstrip("/")
     artifacts.check_may_store(cx, model.get("ExecutionRoleArn", ""), f"{output}/", "TransformOutput")
+    if "DataCaptureConfig" in request:
+        captured = request["DataCaptureConfig"]["DestinationS3Uri"].rstrip("/")
+        artifacts.check_may_store(cx, model.get("ExecutionRoleArn", ""), f"{captured}/", "DataCaptureConfig")
     row = TRANSFORM_JOB.insert(
         cx, request["TransformJobName"], document, status="InProgress", tag_list=request.get("Tags")
     )

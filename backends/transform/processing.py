@@ -7,8 +7,10 @@ OutputFilter what the join gives.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ class Processing:
     input_filter: JsonPath
     output_filter: JsonPath
     is_joined: bool
+    inference_time: str = ""
+    """Where each answer gets an id of its own (GenerateInferenceId): when the job began."""
 
     @property
     def changes_nothing(self) -> bool:
@@ -38,7 +42,7 @@ class Processing:
     @property
     def is_output_changed(self) -> bool:
         """Return whether answers are written otherwise than the model gave them."""
-        return self.is_joined or not self.output_filter.is_whole
+        return self.is_joined or not self.output_filter.is_whole or bool(self.inference_time)
 
     def sent(self, record: bytes) -> bytes:
         """Return what of a record is sent. BadRecordError."""
@@ -52,7 +56,8 @@ class Processing:
             return answer
         given = self._read(answer)
         joined = _join(self._read(record), given) if self.is_joined else given
-        return self._write(self._find(self.output_filter, joined))
+        shown = self._find(self.output_filter, joined)
+        return self._write(_with_id(shown, self.inference_time) if self.inference_time else shown)
 
     def _find(self, path: JsonPath, value: Any) -> Any:
         try:
@@ -86,6 +91,14 @@ def _join(record: Any, answer: Any) -> Any:
     return {"SageMakerInput": record, "SageMakerOutput": answer}
 
 
+def _with_id(value: Any, time: str) -> Any:
+    """Return an answer with an id of its own and the time: columns of a row, members of an object."""
+    made = {"SageMakerInferenceId": str(uuid.uuid4()), "SageMakerInferenceTime": time}
+    if isinstance(value, dict):
+        return {**value, **made}
+    return [*(value if isinstance(value, list) else [value]), *made.values()]
+
+
 def processing_of(document: Mapping[str, Any]) -> Processing:
     """Read a job's DataProcessing. JsonPathError for a path outside of the subset."""
     given = document.get("DataProcessing", {})
@@ -94,7 +107,13 @@ def processing_of(document: Mapping[str, Any]) -> Processing:
         compile_path(given.get("InputFilter", "$")),
         compile_path(given.get("OutputFilter", "$")),
         given.get("JoinSource", "None") == "Input",
+        _began(document) if document.get("DataCaptureConfig", {}).get("GenerateInferenceId") else "",
     )
+
+
+def _began(document: Mapping[str, Any]) -> str:
+    began = dt.datetime.fromtimestamp(document.get("TransformStartTime", 0), dt.UTC)
+    return began.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def kind_of(content_type: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import time
@@ -152,6 +153,21 @@ def test_compressed_json_lines_and_whole_objects(local: Site) -> None:
     assert rows == [{"id": n, "SageMakerOutput": {"n": n + 2}} for n in range(20)]
     assert whole.ended()["TransformJobStatus"] == "Completed"
     assert whole.outputs() == {"b.out": b"3.0\n7.0\n"}
+
+
+def test_what_was_captured_is_listed_and_answers_have_ids(local: Site) -> None:
+    served = Served(local)
+    model = served.model(served.container("sum", SCRIPT))
+    captured = f"s3://{local.bucket}/captured"
+    capture = {"DestinationS3Uri": captured, "GenerateInferenceId": True}
+    job = Job(local, {"a.csv": b"1,2\n3,4\n"}, ModelName=model, DataCaptureConfig=capture)
+    began = job.ended()["TransformStartTime"].astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    rows = [line.split(",") for line in job.outputs()["a.csv.out"].decode().splitlines()]
+    assert [(row[0], row[2]) for row in rows] == [("3.0", began), ("7.0", began)]
+    assert len({uuid.UUID(row[1]) for row in rows}) == 2
+    manifests = {key.split("/")[1]: json.loads(local.read(f"{captured}{key}")) for key in local.keys(captured)}
+    assert manifests["output"] == [{"prefix": job.output}, "a.csv.out"]
+    assert manifests["input"] == [{"prefix": f"s3://{local.bucket}/"}, f"{job.name}/in/a.csv"]
 
 
 def test_a_stop_keeps_what_is_done(local: Site) -> None:
