@@ -107,11 +107,12 @@ class Clients:
         for name in sorted(recipes):
             pruning.build(settings, name, runner=self.live.settings["runner"], cuda=False, log_line=print)
 
-    def begin(self, flow: str) -> None:
-        """Start a flow, beside the others."""
+    def begin(self, flow: str, *arguments: str) -> None:
+        """Start a flow with its arguments, beside the others."""
         python = environment(flow.partition("_")[0]) / "python"
         account = f"{next(ACCOUNTS):012d}"
-        self.begun[flow] = self.pool.submit(self.run, str(python), str(FLOWS / f"{flow}.py"), account=account)
+        command = (str(python), str(FLOWS / f"{flow}.py"), *arguments)
+        self.begun[flow] = self.pool.submit(self.run, *command, account=account)
 
     def ended(self, flow: str) -> str:
         """Wait for a flow; give what it printed. It must have passed."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.sdk import resources
 from tests.sdk.conftest import FLOWS
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ WHOLE = "LOCALMAKER_TEST_SDK" in os.environ
 
 ONLY_ON = {"v2_processing": "docker", "v2_pytorch": "process", "v2_remote": "process", "v2_sklearn": "docker",
            "v2_xgboost": "process", "v3_builder": "docker", "v3_processing": "process",
-           "v3_trainer": "process"}  # fmt: skip
+           "v3_resources": "process", "v3_trainer": "process"}  # fmt: skip
 
 
 RECIPES_OF = {"v2_processing": ("scikit_learn",), "v2_pytorch": ("pytorch",), "v2_remote": ("base_python",),
               "v2_sklearn": ("scikit_learn",), "v2_spark": ("spark",), "v2_xgboost": ("xgboost",), "v3_builder": ("scikit_learn",),
-              "v3_processing": ("scikit_learn",), "v3_trainer": ("scikit_learn", "pytorch")}  # fmt: skip
+              "v3_processing": ("scikit_learn",), "v3_resources": ("scikit_learn",), "v3_trainer": ("scikit_learn", "pytorch")}  # fmt: skip
 """The recipes whose environments or images a flow's jobs run in: a closed server can fetch no packages for them."""
 
 
@@ -34,11 +35,12 @@ def flows_of(runner: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def begun(clients: Clients, runner: str) -> Clients:
+def begun(clients: Clients, runner: str, tmp_path_factory: pytest.TempPathFactory) -> Clients:
     """Make what the flows of a runner need, then start all of them: the first test waits for the first."""
     clients.prepare({recipe for flow in flows_of(runner) for recipe in RECIPES_OF[flow]})
+    described = resources.write(tmp_path_factory.mktemp(f"resources-{runner}") / "kinds.json")
     for flow in flows_of(runner):
-        clients.begin(flow)
+        clients.begin(flow, *([str(described)] if flow == "v3_resources" else []))
     return clients
 
 
