@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ROLE = "arn:aws:iam::111122223333:role/role"
 
@@ -54,3 +54,11 @@ def kinds() -> dict[str, Kind]:
     files = sorted(Path(__file__).parents[1].glob("*/kinds.py"))
     modules = [import_module(f"tests.{file.parent.name}.kinds") for file in files]
     return {kind.noun: kind for module in modules for kind in module.KINDS}
+
+
+def parents_first(known: Mapping[str, Kind]) -> Iterator[Kind]:
+    """Yield kinds, each behind its parent."""
+    left = dict(known)
+    while left:
+        for kind in [kind for kind in left.values() if kind.parent not in left]:
+            yield left.pop(kind.noun)

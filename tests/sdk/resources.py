@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from api_specs import model
 from api_specs.ledger import ledger
-from tests.life.kind import ROLE, Kind, kinds
+from tests.life.kind import ROLE, Kind, kinds, parents_first
 from tests.life.sample import sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 ENDS = {"MaxRuntimeInSeconds": 60}
@@ -102,16 +101,10 @@ def write(path: Path) -> Path:
     ]
     lists = {noun: operation for noun in nouns if (operation := model.list_operation(noun)) is not None}
     waiting = {noun: [name, sample(model.operation(name).input_shape)] for noun, name in lists.items()}
-    described = [*(_described(kind) for kind in _parents_first()), *OTHERS]
+    every = {**kinds(), **{kind.noun: kind for kind in JOBS}}
+    described = [*(_described(kind) for kind in parents_first(every)), *OTHERS]
     path.write_text(json.dumps({"kinds": described, "waiting": waiting}))
     return path
-
-
-def _parents_first() -> Iterator[Kind]:
-    left = {**kinds(), **{kind.noun: kind for kind in JOBS}}
-    while left:
-        for kind in [kind for kind in left.values() if kind.parent not in left]:
-            yield left.pop(kind.noun)
 
 
 def _described(kind: Kind) -> dict[str, Any]:
