@@ -66,7 +66,7 @@ class Deployment:
 
     def _add_instances(self, variant: dict[str, Any], count: int) -> list[dict[str, Any]]:
         """Add instances of a variant to the state."""
-        model = self.run.cx.look(lambda cx: cx.call("DescribeModel", {"ModelName": variant["ModelName"]}))
+        model = self.run.cx.look(lambda cx: containers.described_model(cx, variant["ModelName"]))
         added = []
         for _ in range(count):
             made = containers.instance_of(model, "endpoint", {}, variant["InstanceType"])

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PORT = 8080
 DEFAULT_STARTUP_S = 240.0
 HOST = "model"
+RUN = "Containers"
+"""Where a model that names model packages keeps, beside its document, the containers that are run."""
 # Two sentences of AWS's, which numbers the containers of a model from 1; seen in users' reports.
 _MISSING = (
     'Failed to download model data for container "container_{number}" from URL: "{url}". Please ensure that there is an '
@@ -44,14 +46,22 @@ class ModelDataError(Exception):
         self.detail = detail
 
 
+def described_model(cx: Context, name: str) -> dict[str, Any]:
+    """Return a model's document, its Containers as they are run: model packages' own instead of their names. AwsError."""
+    row = cx.kernel.resources["Model"].get(cx, name)
+    shown = row.document
+    written = [shown["PrimaryContainer"]] if "PrimaryContainer" in shown else shown["Containers"]
+    return {**{k: v for k, v in shown.items() if k != "PrimaryContainer"}, "Containers": row.hidden.get(RUN, written)}
+
+
 def instance_of(
     model: Mapping[str, Any], kind: str, environment: Mapping[str, str], instance_type_name: str
 ) -> dict[str, Any]:
-    """Return the state of one instance of a model: a name, and a record for each of its containers, none of which is started.
+    """Return the state of one instance of a described model: a name, and a record for each of its containers, none of which is started.
 
     `kind`: what the names of its jobs begin with. `environment`: variables of all containers besides the model's own.
     """
-    definitions = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
+    definitions = model["Containers"]
     several = len(definitions) > 1
     return {
         "id": new_job("i"),

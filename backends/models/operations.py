@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
 from backends.core.operation import operation
 from backends.core.resource import resource
+from backends.jobs.model_container import RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_sagemaker.type_defs import (
         ContainerDefinitionOutputTypeDef,
@@ -29,8 +30,6 @@ MODEL = resource(
 # Options of a container that nothing here honours yet; accepting them would be a pretence.
 LATER = {
     "MultiModelConfig": "multi-model containers",
-    "ModelPackageName": "models made from a model package",
-    "InferenceSpecificationName": "models made from an inference specification",
     "AdditionalModelDataSources": "additional model data sources",
 }
 
@@ -42,10 +41,13 @@ def create_model(cx: Context, request: CreateModelInputTypeDef) -> dict[str, str
         _check_container(container)
     if request.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
         raise errors.not_implemented("direct invocation of a multi-container model's containers")
+    run = [made for container in containers_of(request) for made in _run(cx, container)]
+    names_package = any("ModelPackageName" in container for container in containers_of(request))
     row = MODEL.insert(
         cx,
         request["ModelName"],
         {"EnableNetworkIsolation": False, **request},
+        hidden={RUN: run} if names_package else None,
         tag_list=request.get("Tags"),
     )
     return {"ModelArn": row.arn}
@@ -65,13 +67,45 @@ def containers_of(request: CreateModelInputTypeDef) -> Sequence[Container]:
     return containers
 
 
+def _run(cx: Context, container: Container) -> list[dict[str, Any]]:
+    """Return the containers that are run for one of a request: itself, or those of the model package that it names.
+
+    ValidationException for a package that is not there, is not approved, or has nothing to run. Unverified: AWS's wordings.
+    """
+    if "ModelPackageName" not in container:
+        return [dict(container)]
+    if "Image" in container:
+        raise errors.validation("Only one of Image and ModelPackageName may be given for a container.")
+    package = cx.call("DescribeModelPackage", {"ModelPackageName": container["ModelPackageName"]})
+    status = package.get("ModelApprovalStatus", "Approved")
+    if status != "Approved":
+        raise errors.validation(f"Model package {package['ModelPackageArn']} is not approved: its status is {status}.")
+    own = {"": package.get("InferenceSpecification", {})}
+    own |= {each["Name"]: each for each in package.get("AdditionalInferenceSpecifications", ())}
+    name = container.get("InferenceSpecificationName", "")
+    if not own.get(name, {}).get("Containers"):
+        raise errors.validation(
+            f"Model package {package['ModelPackageArn']} has no inference specification {name}".rstrip() + "."
+        )
+    return [_of_package(each, container) for each in own[name]["Containers"]]
+
+
+def _of_package(each: Mapping[str, Any], container: Container) -> dict[str, Any]:
+    taken = {
+        member: each[member]
+        for member in ("ContainerHostname", "Image", "ModelDataUrl", "ModelDataSource")
+        if member in each
+    }
+    return {**taken, "Environment": {**each.get("Environment", {}), **container.get("Environment", {})}}
+
+
 def _check_container(container: Container) -> None:
     for member, what in LATER.items():
         if container.get(member):
             raise errors.not_implemented(what)
     if container.get("Mode") == "MultiModel":
         raise errors.not_implemented("multi-model containers")
-    if "Image" not in container:
+    if "Image" not in container and "ModelPackageName" not in container:
         raise errors.validation("Either Image or ModelPackageName must be given for each container.")
     if "ModelDataUrl" in container and "ModelDataSource" in container:
         raise errors.validation("Only one of ModelDataUrl and ModelDataSource may be given for a container.")

@@ -94,7 +94,7 @@ class TransformJob:
         resources = self.document["TransformResources"]
         gpus = list(self.run.allotment.gpus) if self.run.allotment is not None else []
         each = len(gpus) // resources["InstanceCount"]
-        model = self.run.cx.look(lambda cx: cx.call("DescribeModel", {"ModelName": self.document["ModelName"]}))
+        model = self.run.cx.look(lambda cx: model_container.described_model(cx, self.document["ModelName"]))
         own = documents.variables(self.document)
         instances = []
         for number in range(resources["InstanceCount"]):

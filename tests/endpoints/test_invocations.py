@@ -136,3 +136,20 @@ def test_a_container_that_dies_is_started_again(served: Served) -> None:
             time.sleep(0.05)
     assert text == "back|one|one"
     assert served.describe()["EndpointStatus"] == "InService"
+
+
+@pytest.mark.same_on_docker
+def test_a_model_of_a_package_is_served(served: Served) -> None:
+    sagemaker = served.site.sagemaker
+    definition = served.container("packed")
+    kinds = {"SupportedContentTypes": ["text/plain"], "SupportedResponseMIMETypes": ["text/plain"]}
+    sagemaker.create_model_package_group(ModelPackageGroupName="group")
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName="group",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={"Containers": [definition], **kinds},
+    )["ModelPackageArn"]
+    served.deploy(
+        served.config(variant(served.model({"ModelPackageName": package, "Environment": {"WHO": "package"}})))
+    )
+    assert served.invoke("x") == "x|packed|package"

@@ -147,3 +147,26 @@ def test_all_pages_together_are_the_whole_without_repeats(
     )
     names = [model["ModelName"] for page in pages for model in page["Models"]]
     assert names == sorted((f"model-{n}" for n in range(count)), reverse=order == "Descending")
+
+
+def test_a_model_is_made_of_an_approved_package_only(aws: Callable[..., Any]) -> None:
+    client = aws("sagemaker")
+    client.create_model_package_group(ModelPackageGroupName="g")
+    kinds = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
+    specification = {"Containers": [{**CONTAINER, "Environment": {"A": "1"}}], **kinds}
+    package = client.create_model_package(ModelPackageGroupName="g", InferenceSpecification=specification)[
+        "ModelPackageArn"
+    ]
+    container = {"ModelPackageName": package, "Environment": {"B": "2"}}
+    assert "is not approved" in refused(lambda: create(client, "m", PrimaryContainer=container))["Message"]
+    client.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    create(client, "m", PrimaryContainer=container)
+    assert client.describe_model(ModelName="m")["PrimaryContainer"] == container
+    other = {**container, "InferenceSpecificationName": "none"}
+    assert "no inference specification none" in refused(lambda: create(client, "n", PrimaryContainer=other))["Message"]
+    assert (
+        "Only one of" in refused(lambda: create(client, "n", PrimaryContainer={**container, "Image": "i"}))["Message"]
+    )
+    missing = {"ModelPackageName": package.replace("/1", "/9")}
+    assert refused(lambda: create(client, "n", PrimaryContainer=missing))["Code"] == "ValidationException"
+    assert [each["ModelName"] for each in client.list_models()["Models"]] == ["m"]
