@@ -42,6 +42,7 @@ def install() -> None:
     _wrap(models.Stack, "update", _update)
     for module in (models, responses):
         _wrap(module, "get_stack_from_s3_url", _template)
+    import_module("backends.aws.moto.templates").install(models, responses)  # its YAML is wanted with moto only
 
 
 def _wrap(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
