@@ -16,8 +16,9 @@ class Happened:
     """What a step is called for.
 
     `what` is `begun`; `child` or `changed` (itself), with `arn`, `status` and `reason`; `answered`, with the `answer` of a
-    call and the `arn` that it named; `refused`, with `code` and `reason`; or `time`. `tag` is that of the call, also with
-    the later changes of what it made.
+    call and the `arn` that it named, or of promised work; `refused`, with `code` and `reason`; or `time`. `tag` is that of
+    the call, also with the later changes of what it made. `document`: what Describe shows of the child by now, where the
+    parent's kind reads its children; empty for one that is gone. `at`: the account's clock (epoch seconds).
     """
 
     what: str
@@ -27,16 +28,34 @@ class Happened:
     reason: str = ""
     code: str = ""
     answer: Mapping[str, Any] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Call an operation as the resource's role; what it answers with an ARN is a child from then on."""
+    """Call an operation as the resource's role; what it answers with an ARN is a child from then on.
+
+    `members`: what the child's Describe shows besides what its request had (`TuningJobArn`); of operations that do not wait.
+    """
 
     operation: str
     request: dict[str, Any]
     tag: str = ""
     service: str = "sagemaker"
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Have work done outside of any transaction, under `work.does(queue)`; `parents.answer` brings what comes of it.
+
+    The body is given `arn` and `tag` besides, which `parents.answer` takes.
+    """
+
+    queue: str
+    body: dict[str, Any]
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +86,4 @@ class End:
     """Wait for nothing any more."""
 
 
-Command = Call | Move | Change | WakeAt | End
+Command = Call | Promise | Move | Change | WakeAt | End

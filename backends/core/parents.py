@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from sqlalchemy import delete, func, insert, select, update
 
 from backends.core import lifecycle, work
-from backends.core.commands import Call, Change, Command, End, Happened, Move, State, WakeAt
+from backends.core.commands import Call, Change, Command, End, Happened, Move, Promise, State, WakeAt
 from backends.core.dialects import one_at_a_time
 from backends.core.errors import AwsError
 from backends.core.loops import every
@@ -27,7 +27,7 @@ from backends.core.tables import awaited, deliveries, parents, resources
 from backends.core.types import Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from backends.core.context import Context
@@ -45,12 +45,16 @@ LONGEST_PAUSE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How a kind of resource waits: its step, the kinds of its children, and the member (or path) that names its role."""
+    """How a kind of resource waits: its step, the kinds of its children, and the member (or path) that names its role.
+
+    Without a role member its calls are the service's own. `reads_children`: whether the step needs their documents.
+    """
 
     resource: Resource
     children: tuple[str, ...]
     step: Callable[[State, Happened], tuple[State, list[Command]]]
     role_member: str = "RoleArn"
+    reads_children: bool = False
 
     def heard(self) -> Iterator[Subscription]:
         """Yield what it hears."""
@@ -75,19 +79,25 @@ class Waiting:
         query = select(parents, awaited.c.tag).join_from(awaited, parents, awaited.c.parent_id == parents.c.id)
         of_kind = query.where(awaited.c.child_arn == event.arn, parents.c.kind == self.resource.noun)
         for row in cx.db.execute(of_kind.order_by(parents.c.id).with_for_update(of=parents)).all():
-            _run(cx, self, row, Happened("child", row.tag, event.arn, event.new, event.reason))
+            document = self.document_of(cx, event.kind, event.arn)
+            _run(cx, self, row, Happened("child", row.tag, event.arn, event.new, event.reason, document=document))
+
+    def document_of(self, cx: Context, kind: str, arn: str) -> dict[str, Any]:
+        """Read a child's document, if the step needs it and it is still there."""
+        child = cx.kernel.resources[kind].find_arn(cx, arn) if self.reads_children else None
+        return child.document if child is not None else {}
 
 
 KINDS = InMemory[dict[str, Waiting]]("core.parents.kinds")
 
 
 def waits(
-    resource: Resource, children: tuple[str, ...] = (), role_member: str = "RoleArn"
+    resource: Resource, children: tuple[str, ...] = (), role_member: str = "RoleArn", *, reads_children: bool = False
 ) -> Callable[[StepFunction], StepFunction]:
     """Mark a pure function as the step of a kind of resource that waits for children of some kinds, and for the clock."""
 
     def mark(step: StepFunction) -> StepFunction:
-        waiting = Waiting(resource, children, step, role_member)
+        waiting = Waiting(resource, children, step, role_member, reads_children)
         step.__dict__["waiting_kinds"] = (waiting,)
         step.__dict__["subscriptions"] = tuple(waiting.heard())
         return step
@@ -125,12 +135,12 @@ def _held(cx: Context, arn: str) -> Any:
 def _run(cx: Context, waiting: Waiting, row: Any, *happened: Happened) -> None:
     """Call the step for what happened, do what it commands, and call it for what comes of that."""
     state: State = orjson.loads(row.state)
-    steps, ahead = 0, list(happened)
+    steps, ahead, now = 0, list(happened), cx.clock.now()
     while ahead:
         steps += 1
         if steps > MOST_STEPS:
             raise RuntimeError(f"{row.arn}: {MOST_STEPS} steps at once")
-        state, commands = waiting.step(state, ahead.pop(0))
+        state, commands = waiting.step(state, replace(ahead.pop(0), at=now))
         for command in commands:
             if isinstance(command, End):
                 _end(cx, row.id)
@@ -142,6 +152,9 @@ def _run(cx: Context, waiting: Waiting, row: Any, *happened: Happened) -> None:
 def _do(cx: Context, waiting: Waiting, row: Any, command: Command) -> list[Happened]:
     if isinstance(command, Call):
         return _call(cx, waiting, row, command)
+    if isinstance(command, Promise):
+        work.add(cx, command.queue, row.arn, {**command.body, "arn": row.arn, "tag": command.tag})
+        return []
     if isinstance(command, WakeAt):
         cx.db.execute(update(parents).where(parents.c.id == row.id).values(wake_at=command.time))
         return []
@@ -169,7 +182,14 @@ def _call(cx: Context, waiting: Waiting, row: Any, command: Call) -> list[Happen
         answer = cx.call(command.operation, command.request, command.service, role=role)
     except AwsError as error:
         return [Happened("refused", command.tag, reason=error.message, code=error.code)]
-    return _answered(cx, waiting, row, command.tag, answer)
+    return _answered(cx, waiting, row, command.tag, answer, command.members)
+
+
+def answer(cx: Context, arn: str, tag: str, result: dict[str, Any]) -> None:
+    """Bring a resource that waits what came of the work it promised; call it in what ends the work. Nothing for one that is gone."""
+    row = _held(cx, arn)
+    if row is not None:
+        _run(cx, KINDS.of(cx.kernel)[row.kind], row, Happened("answered", tag, answer=result))
 
 
 def _role(cx: Context, waiting: Waiting, arn: str) -> str:
@@ -180,7 +200,9 @@ def _role(cx: Context, waiting: Waiting, arn: str) -> str:
     return str(value or "")
 
 
-def _answered(cx: Context, waiting: Waiting, row: Any, tag: str, answer: dict[str, Any]) -> list[Happened]:
+def _answered(
+    cx: Context, waiting: Waiting, row: Any, tag: str, answer: dict[str, Any], members: Mapping[str, Any] | None = None
+) -> list[Happened]:
     """Return what comes of a call: its answer, and what the child that it names has come to already.
 
     Whoever delivers an event of that child meanwhile waits: it hears of the parent after the commit, or has ended before.
@@ -191,8 +213,19 @@ def _answered(cx: Context, waiting: Waiting, row: Any, tag: str, answer: dict[st
     if not arn or cx.db.execute(update(awaited).where(own).values(tag=tag)).rowcount:
         return [answered]
     one_at_a_time(cx.db, f"{CALLS} {arn}")
+    if members:
+        _show(cx, waiting, arn, members)
     cx.db.execute(insert(awaited).values(child_arn=arn, parent_id=row.id, tag=tag))
     return [answered, *_caught_up(cx, waiting, answered)]
+
+
+def _show(cx: Context, waiting: Waiting, arn: str, members: Mapping[str, Any]) -> None:
+    """Add members to the document of a child that has just been made."""
+    for kind in waiting.children:
+        resource = cx.kernel.resources[kind]
+        child = resource.find_arn(cx, arn)
+        if child is not None:
+            resource.update(cx, child, {**child.document, **members})
 
 
 @work.does(CALLS)
@@ -234,7 +267,8 @@ def _caught_up(cx: Context, waiting: Waiting, answered: Happened) -> list[Happen
     )
     if cx.db.execute(coming).first() is not None:
         return []
-    return [Happened("child", answered.tag, answered.arn, child.status)]
+    document = waiting.document_of(cx, child.kind, answered.arn)
+    return [Happened("child", answered.tag, answered.arn, child.status, document=document)]
 
 
 def _end(cx: Context, parent_id: int) -> None:
