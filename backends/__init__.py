@@ -34,6 +34,7 @@ COMPONENTS = (
     "backends.transform.operations",
     "backends.transform.engine",
     "backends.tuning.operations",
+    "backends.tuning.engine",
     "backends.autopilot.operations",
     "backends.inference_experiments.operations",
     "backends.recommender.operations",

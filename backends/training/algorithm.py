@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TRAINABLE = {"InProgress", "Completed"}
 """An algorithm is InProgress while its own validation trains with it."""
+TOLD_BY_THE_SERVICE = {"_tuning_objective_metric"}
+"""What a tuning job adds to the hyperparameters of its training jobs."""
 
 
 def resolve(cx: Context, request: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -78,7 +80,7 @@ def _hyperparameters(given: Mapping[str, str], supported: Iterable[Mapping[str, 
     if not supported:
         return dict(given)
     known = {parameter["Name"]: parameter for parameter in supported}
-    if unknown := sorted(given.keys() - known.keys()):
+    if unknown := sorted(given.keys() - known.keys() - TOLD_BY_THE_SERVICE):
         raise errors.validation(f"The algorithm has no hyperparameter {', '.join(unknown)}.")
     values = {name: each["DefaultValue"] for name, each in known.items() if "DefaultValue" in each} | dict(given)
     for name, parameter in known.items():

@@ -1,7 +1,9 @@
 """Tuning: search for the hyperparameters of the best training job.
 
-AWS calls it: HyperParameterTuningJob. States: none, since nothing can be made until its engine is there: Create
-answers 501 (NotImplemented) and says what it waits for, List an empty page, the rest AWS's not-found.
-Tables: none. Events: none.
+AWS calls it: HyperParameterTuningJob (Create, Describe, List, Stop, Delete, ListTrainingJobsForHyperParameterTuningJob). States:
+InProgress, Completed, Failed, Stopping, Stopped. A job is a parent that waits for its training jobs: `operations.py` accepts it,
+`step.py` decides what follows what, `ranges.py` and `sampler.py` choose values (Bayesian is Optuna's TPE sampler, Random its uniform
+one, Grid every combination in order), `summaries.py` says how a training job did.
+Tables: none. Events sent: HyperParameterTuningJob at each status. Heard: its own, and TrainingJob at each status.
 Guide: "Automatic model tuning with SageMaker AI" (https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html).
 """

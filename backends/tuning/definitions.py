@@ -1,0 +1,115 @@
+"""Training job definitions of a search: what each tunes, and the request that its training jobs share. A rehearsal checks that request."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from backends.core import errors
+from backends.tuning.ranges import ranges_of
+from backends.tuning.step import training_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backends.core.context import Context
+
+Definition = dict[str, Any]
+"""`name`, `metric`, `type` (Maximize, Minimize), `ranges`, `static`, `request` and the `resources` to be tried in order."""
+SHARED = (
+    "AlgorithmSpecification", "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "StoppingCondition",
+    "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig",
+    "RetryStrategy", "Environment",
+)  # fmt: skip
+
+
+def of_request(request: Mapping[str, Any]) -> list[Definition]:
+    """Return a request's definitions. ValidationException for none, for both forms, and for what one lacks."""
+    config = request["HyperParameterTuningJobConfig"]
+    if ("TrainingJobDefinition" in request) == ("TrainingJobDefinitions" in request):
+        raise errors.validation("Exactly one of TrainingJobDefinition and TrainingJobDefinitions must be given.")
+    if "TrainingJobDefinition" in request:
+        own = request["TrainingJobDefinition"]
+        objective = own.get("TuningObjective", config.get("HyperParameterTuningJobObjective"))
+        ranges = own.get("HyperParameterRanges", config.get("ParameterRanges"))
+        return [_definition(own, objective, ranges)]
+    for member in ("HyperParameterTuningJobObjective", "ParameterRanges"):
+        if member in config:
+            raise errors.validation(
+                f"{member} cannot be given with TrainingJobDefinitions: each definition has its own."
+            )
+    several = request["TrainingJobDefinitions"]
+    names = [each.get("DefinitionName") for each in several]
+    if None in names or len(set(names)) != len(names):
+        raise errors.validation("Each of TrainingJobDefinitions needs a DefinitionName of its own.")
+    made = [_definition(each, each.get("TuningObjective"), each.get("HyperParameterRanges")) for each in several]
+    if len({each["type"] for each in made}) > 1:  # Unverified: how AWS compares objectives of two types
+        raise errors.validation("The objectives of TrainingJobDefinitions must be of one Type.")
+    return made
+
+
+def _definition(
+    own: Mapping[str, Any], objective: Mapping[str, Any] | None, parameters: Mapping[str, Any] | None
+) -> Definition:
+    if objective is None:
+        raise errors.validation("A tuning objective (Type and MetricName) must be given.")
+    ranges = ranges_of(parameters or {})
+    if not ranges:
+        raise errors.validation("At least one hyperparameter range must be given.")
+    static = own.get("StaticHyperParameters", {})
+    if both := sorted(static.keys() & {each["name"] for each in ranges}):
+        raise errors.validation(f"Hyperparameter {both[0]} cannot be both static and tunable.")
+    return {
+        "name": own.get("DefinitionName", ""),
+        "metric": objective["MetricName"],
+        "type": objective["Type"],
+        "ranges": ranges,
+        "static": static,
+        "request": {member: own[member] for member in SHARED if member in own},
+        "resources": _resources(own),
+    }
+
+
+def _resources(own: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the ResourceConfigs to be tried in order: where there is no capacity for one, the next is."""
+    if ("ResourceConfig" in own) == ("HyperParameterTuningResourceConfig" in own):
+        raise errors.validation("Exactly one of ResourceConfig and HyperParameterTuningResourceConfig must be given.")
+    if "ResourceConfig" in own:
+        return [own["ResourceConfig"]]
+    config = own["HyperParameterTuningResourceConfig"]
+    volume = {k: config[k] for k in ("VolumeSizeInGB", "VolumeKmsKeyId") if k in config}
+    single = {k: config[k] for k in ("InstanceType", "InstanceCount") if k in config}
+    if bool(single) == ("InstanceConfigs" in config):
+        raise errors.validation("Exactly one of InstanceType with InstanceCount and InstanceConfigs must be given.")
+    if single:
+        return [{**single, **volume}]
+    return [{"VolumeSizeInGB": 1, **volume, **each} for each in config["InstanceConfigs"]]
+
+
+class _TakenBackError(Exception):
+    """The rehearsal is over; what it wrote is undone."""
+
+
+def rehearse(cx: Context, definition: Definition, name: str) -> None:
+    """Make a training job of a definition and take it back: what CreateTrainingJob refuses, the tuning job is refused for.
+
+    ValidationException also where the objective is none of the metrics that the training job would have.
+    """
+    specification: dict[str, Any] = {}
+    with suppress(_TakenBackError), cx.transaction.savepoint():
+        for attempt in range(len(definition["resources"])):
+            specification = _made(cx, definition, f"{name}-000-{attempt:08x}", attempt)
+        raise _TakenBackError
+    metrics = {metric["Name"] for metric in specification.get("MetricDefinitions", ())}
+    if definition["metric"] not in metrics:
+        raise errors.validation(
+            "A metric is required for this hyperparameter tuning job objective. Provide a metric in the metric definitions."
+        )
+
+
+def _made(cx: Context, definition: Definition, name: str, attempt: int) -> dict[str, Any]:
+    """Make a training job with the first values of each range; return its AlgorithmSpecification."""
+    values = {each["name"]: each["values"][0] if "values" in each else each["low"] for each in definition["ranges"]}
+    cx.call("CreateTrainingJob", training_request(definition, name, values, [], attempt))
+    made: dict[str, Any] = cx.call("DescribeTrainingJob", {"TrainingJobName": name})["AlgorithmSpecification"]
+    return made

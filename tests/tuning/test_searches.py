@@ -1,0 +1,243 @@
+"""Tuning jobs through boto3: each strategy on a quick script, how searches end, and what is refused (contract: tuning_autopilot.md §1-§2)."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.site import XGBOOST, channel
+from tests.tuning.searches import C, D, E, X, begin, config, definition, described, ended, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.site import Site
+
+FOREVER = "import time\nprint('loss=1;', flush=True)\nwhile True: time.sleep(0.1)\n"
+MUTE = "print('nothing to say')\n"
+FAILS = "raise SystemExit(3)\n"
+
+
+def refused(call: Callable[[], Any]) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call()
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def objective(summary: dict[str, Any]) -> float:
+    value: float = summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+    return value
+
+
+@pytest.mark.same_on_docker
+def test_a_bayesian_search_runs_its_training_jobs_and_finds_the_best(site: Site) -> None:
+    tags = [{"Key": "team", "Value": "a"}]
+    name = begin(site, config("Bayesian", jobs=3, parallel=2), definition(site), Tags=tags)
+    job = ended(site, name)
+    assert job["HyperParameterTuningJobStatus"] == "Completed", job.get("FailureReason")
+    counters = job["TrainingJobStatusCounters"]
+    assert (counters["Completed"], counters["InProgress"], counters["NonRetryableError"]) == (3, 0, 0)
+    assert job["ObjectiveStatusCounters"] == {"Succeeded": 3, "Pending": 0, "Failed": 0}
+    assert job["HyperParameterTuningEndTime"] >= job["CreationTime"]
+    assert job["ConsumedResources"]["RuntimeInSeconds"] >= 0
+    assert "OverallBestTrainingJob" not in job
+    found = trials(site, name)
+    assert [each["TrainingJobName"].split("-")[2] for each in found] == [f"{n:03d}" for n in range(1, 4)]
+    best = min(found, key=objective)
+    assert job["BestTrainingJob"] == best
+    for each in found:
+        assert re.fullmatch(rf"{name}-\d\d\d-[0-9a-f]{{8}}", each["TrainingJobName"])
+        assert (each["TrainingJobStatus"], each["ObjectiveStatus"]) == ("Completed", "Succeeded")
+        tuned = each["TunedHyperParameters"]
+        assert tuned.keys() == {"x", "c"}
+        assert objective(each) == pytest.approx((float(tuned["x"]) - 0.3) ** 2 + (tuned["c"] != "b"), abs=1e-6)
+    child = site.sagemaker.describe_training_job(TrainingJobName=best["TrainingJobName"])
+    assert child["TuningJobArn"] == job["HyperParameterTuningJobArn"]
+    assert child["HyperParameters"] == {
+        **job["TrainingJobDefinition"]["StaticHyperParameters"],
+        **best["TunedHyperParameters"],
+        "_tuning_objective_metric": "loss",
+    }
+    assert site.sagemaker.list_tags(ResourceArn=child["TrainingJobArn"])["Tags"] == tags
+    summaries = site.sagemaker.list_hyper_parameter_tuning_jobs(NameContains=name)["HyperParameterTuningJobSummaries"]
+    assert [(each["Strategy"], each["TrainingJobStatusCounters"]) for each in summaries] == [("Bayesian", counters)]
+
+
+def test_a_grid_is_every_combination_once(local: Site) -> None:
+    ranges = {"CategoricalParameterRanges": [D, E]}
+    limits = {"MaxParallelTrainingJobs": 4}
+    name = begin(local, config("Grid", ParameterRanges=ranges, ResourceLimits=limits), definition(local))
+    assert ended(local, name)["HyperParameterTuningJobStatus"] == "Completed"
+    tuned = [tuple(each["TunedHyperParameters"].values()) for each in trials(local, name)]
+    assert sorted(tuned) == [("1", "3"), ("1", "4"), ("2", "3"), ("2", "4")]
+
+
+def test_a_seed_reproduces_a_random_search_and_lists_sort_it(local: Site) -> None:
+    names = [begin(local, config(jobs=3, parallel=3, RandomSeed=7), definition(local)) for _ in range(2)]
+    for name in names:
+        ended(local, name)
+    first, second = ([each["TunedHyperParameters"] for each in trials(local, name)] for name in names)
+    assert first == second
+    assert len({each["x"] for each in first}) == 3
+    name = names[0]
+    by_value = trials(local, name, SortBy="FinalObjectiveMetricValue", PaginationConfig={"PageSize": 1})
+    assert [objective(each) for each in by_value] == sorted(objective(each) for each in by_value)
+    backwards = trials(local, name, SortBy="FinalObjectiveMetricValue", SortOrder="Descending")
+    assert backwards == by_value[::-1]
+    for sort_by in ("Name", "CreationTime", "Status"):
+        listed = trials(local, name, SortBy=sort_by, PaginationConfig={"PageSize": 2})
+        assert len({each["TrainingJobName"] for each in listed}) == 3
+    assert trials(local, name, StatusEquals="Failed") == []
+
+
+def test_a_stop_stops_the_training_jobs(local: Site) -> None:
+    name = begin(local, config(jobs=6, parallel=2), definition(local, FOREVER))
+    deadline = time.monotonic() + 60
+    while len(trials(local, name, StatusEquals="InProgress")) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    in_use = refused(lambda: local.sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name))
+    assert in_use[0] == "ValidationException"
+    local.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    job = ended(local, name)
+    assert job["HyperParameterTuningJobStatus"] == "Stopped"
+    assert job["TrainingJobStatusCounters"]["Stopped"] == 2
+    assert [each["TrainingJobStatus"] for each in trials(local, name)] == ["Stopped", "Stopped"]
+    for _ in range(2):  # the second is of one that is not there
+        local.sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    assert refused(lambda: described(local, name))[0] == "ResourceNotFound"
+
+
+@pytest.mark.parametrize(
+    ("script", "jobs", "count", "reason"),
+    [
+        (FAILS, 2, 2, "All training jobs failed. Please take a look"),
+        (FAILS, 9, 5, "No training job succeeded after 5 attempts."),
+        (MUTE, 2, 2, "No objective metrics found after running 2 training jobs."),
+    ],
+)
+def test_a_search_without_success_fails(local: Site, script: str, jobs: int, count: int, reason: str) -> None:
+    name = begin(local, config(jobs=jobs, parallel=2), definition(local, script))
+    job = ended(local, name)
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith(reason)
+    assert "BestTrainingJob" not in job
+    assert job["ObjectiveStatusCounters"] == {"Succeeded": 0, "Pending": 0, "Failed": len(trials(local, name))}
+    assert trials(local, name, SortBy="FinalObjectiveMetricValue") == []
+    assert [each["ObjectiveStatus"] for each in trials(local, name)] == ["Failed"] * len(trials(local, name))
+    assert len(trials(local, name)) in {count, count + 1}  # one may run beside the last
+
+
+def test_a_target_that_is_reached_ends_the_search(local: Site) -> None:
+    target = {"TargetObjectiveMetricValue": 9.0}
+    job = ended(local, begin(local, config(jobs=20, parallel=1, TuningJobCompletionCriteria=target), definition(local)))
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert job["TrainingJobStatusCounters"]["Completed"] == 1
+
+
+def test_the_clock_ends_a_search(local: Site) -> None:
+    limits = {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1, "MaxRuntimeInSeconds": 300}
+    name = begin(local, config(ResourceLimits=limits), definition(local, FOREVER))
+    deadline = time.monotonic() + 60
+    while not trials(local, name, StatusEquals="InProgress"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    local.move_clock(301)
+    job = ended(local, name)
+    assert (job["HyperParameterTuningJobStatus"], len(trials(local, name))) == ("Completed", 1)
+
+
+def test_a_warm_start_knows_the_best_of_its_parents(local: Site) -> None:
+    defined = definition(local)
+    parent = begin(local, config(jobs=2), defined)
+    best = ended(local, parent)["BestTrainingJob"]
+    warm = {"ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": parent}]}
+    # d is the worst of c: this search alone cannot be better.
+    ranges = {"ContinuousParameterRanges": [{**X, "MinValue": "0.9"}], "CategoricalParameterRanges": [C]}
+    name = begin(
+        local,
+        config("Bayesian", jobs=1, parallel=1, ParameterRanges=ranges),
+        defined,
+        WarmStartConfig={**warm, "WarmStartType": "IdenticalDataAndAlgorithm"},
+    )
+    job = ended(local, name)
+    own = job["BestTrainingJob"]
+    overall = job["OverallBestTrainingJob"]
+    winner = (parent, best) if objective(best) <= objective(own) else (name, own)
+    assert (overall["TuningJobName"], overall["TrainingJobName"]) == (winner[0], winner[1]["TrainingJobName"])
+    other = {**definition(local), "StaticHyperParameters": {"static": "1"}}
+    transfer = {**warm, "WarmStartType": "TransferLearning"}
+    code, text = refused(lambda: begin(local, config(jobs=1, parallel=1), other, WarmStartConfig=transfer))
+    assert (code, "number of static and tunable" in text) == ("ValidationException", True)
+
+
+def test_built_in_metrics_need_no_definitions(local: Site) -> None:
+    rows = "".join(f"{n % 2},{n},{n * n % 7}\n" for n in range(40))
+    data = local.upload({"train/a.csv": rows})
+    defined = {
+        **definition(local),
+        "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
+        "StaticHyperParameters": {"num_round": "3", "objective": "binary:logistic"},
+        "InputDataConfig": [channel(n, f"{data}train/", ContentType="text/csv") for n in ("train", "validation")],
+    }
+    logloss = {"Type": "Minimize", "MetricName": "validation:logloss"}
+    ranges = {"IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "1", "MaxValue": "6"}]}
+    job = ended(
+        local, begin(local, config(jobs=2, ParameterRanges=ranges, HyperParameterTuningJobObjective=logloss), defined)
+    )
+    assert job["ObjectiveStatusCounters"]["Succeeded"] == 2, job
+    assert 0 < objective(job["BestTrainingJob"]) < 1
+    nonsense = {"Type": "Minimize", "MetricName": "validation:nonsense"}
+    code, text = refused(
+        lambda: begin(local, config(jobs=2, ParameterRanges=ranges, HyperParameterTuningJobObjective=nonsense), defined)
+    )
+    assert code == "ValidationException"
+    assert text.startswith("A metric is required for this hyperparameter tuning job objective.")
+
+
+def number(name: str, low: str, high: str, scale: str = "Auto") -> dict[str, str]:
+    return {"Name": name, "MinValue": low, "MaxValue": high, "ScalingType": scale}
+
+
+BAD_RANGES: list[tuple[dict[str, Any], str]] = [
+    ({"IntegerParameterRanges": [number("i", "5", "1")]}, "must not be greater"),
+    ({"ContinuousParameterRanges": [number("x", "0", "1", "Logarithmic")]}, "greater than 0"),
+    ({"ContinuousParameterRanges": [number("x", "0", "1", "ReverseLogarithmic")]}, "0 <= x < 1.0"),
+    ({"IntegerParameterRanges": [number("i", "0", "1", "ReverseLogarithmic")]}, "not supported for the integer"),
+    ({"IntegerParameterRanges": [number("i", "0.5", "1")]}, "is not valid"),
+    ({"ContinuousParameterRanges": [number("x", "nan", "1")]}, "is not valid"),
+    ({"ContinuousParameterRanges": [X, X]}, "more than one range"),
+    ({"CategoricalParameterRanges": [{"Name": "static", "Values": ["1"]}]}, "both static and tunable"),
+    ({"CategoricalParameterRanges": [{"Name": "c", "Values": ["1", "1"]}]}, "must be unique"),
+    ({}, "At least one hyperparameter range"),
+]
+
+
+def test_what_cannot_work_is_refused(local: Site) -> None:
+    defined = definition(local)
+    for ranges, part in BAD_RANGES:
+        code, text = refused(lambda ranges=ranges: begin(local, config(ParameterRanges=ranges), defined))  # type: ignore[misc]
+        assert (code, part in text) == ("ValidationException", True), text
+    cases: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
+        (config("Grid"), defined, "ValidationException", "categorical hyperparameter ranges only"),
+        (config(jobs=2, parallel=3), defined, "ValidationException", "MaxParallelTrainingJobs 3"),
+        (config(jobs=200, parallel=101), defined, "ResourceLimitExceeded", "100"),
+        (config("Bayesian", jobs=751), defined, "ResourceLimitExceeded", "750"),
+        (config(ResourceLimits={"MaxParallelTrainingJobs": 1}), defined, "ValidationException", "is required"),
+        (config(), {**defined, "OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket-at-all/x"}}, "ValidationException", "bucket"),
+        (config("Hyperband"), defined, "NotImplemented", "Hyperband"),
+    ]  # fmt: skip
+    for configured, given, expected, part in cases:
+        code, text = refused(lambda configured=configured, given=given: begin(local, configured, given))  # type: ignore[misc]
+        assert code == expected, text
+        assert part in text
+    no_grid = config("Grid", jobs=2, parallel=1, ParameterRanges={"CategoricalParameterRanges": [C, D]})
+    assert "must be 6" in refused(lambda: begin(local, no_grid, defined))[1]
+    both = refused(lambda: begin(local, config(), defined, TrainingJobDefinitions=[defined]))
+    assert both[1] == "Exactly one of TrainingJobDefinition and TrainingJobDefinitions must be given."
+    assert local.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
