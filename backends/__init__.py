@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # Names, not imports: `import backends.core` must not drag every component in.
 COMPONENTS = (
     "backends.core.parents",
+    "backends.core.waking",
     "backends.core.search.operations",
     "backends.core.tag_operations",
     "backends.core.work",

@@ -8,8 +8,6 @@ event's delivery ends, so that each happening counts exactly once, whatever is k
 
 from __future__ import annotations
 
-import logging
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +18,6 @@ from backends.core import lifecycle, work
 from backends.core.commands import Call, Change, Command, End, Happened, Move, Promise, State, WakeAt
 from backends.core.dialects import one_at_a_time
 from backends.core.errors import AwsError
-from backends.core.loops import every
 from backends.core.memory import InMemory
 from backends.core.operation import marked
 from backends.core.tables import awaited, deliveries, parents, resources
@@ -35,12 +32,10 @@ if TYPE_CHECKING:
     from backends.core.kernel import Kernel
     from backends.core.resource import Resource
 
-log = logging.getLogger(__name__)
 StepFunction = TypeVar("StepFunction", bound="Callable[[State, Happened], tuple[State, list[Command]]]")
 MOST_STEPS = 1000
 """How many steps may follow each other at once: a function that commands without end is a fault of its own."""
 CALLS = "core.parents"
-LONGEST_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +65,9 @@ class Waiting:
         if event.new == "Deleted":
             _end(cx, row.id)
         elif not event.old:
-            _run(cx, self, row, Happened("begun"))
+            run(cx, self, row, Happened("begun"))
         else:
-            _run(cx, self, row, Happened("changed", "", event.arn, event.new, event.reason))
+            run(cx, self, row, Happened("changed", "", event.arn, event.new, event.reason))
 
     def _hear_child(self, cx: Context, event: Event) -> None:
         one_at_a_time(cx.db, f"{CALLS} {event.arn}")  # somebody may be about to write down that this is its child
@@ -80,7 +75,7 @@ class Waiting:
         of_kind = query.where(awaited.c.child_arn == event.arn, parents.c.kind == self.resource.noun)
         for row in cx.db.execute(of_kind.order_by(parents.c.id).with_for_update(of=parents)).all():
             document = self.document_of(cx, event.kind, event.arn)
-            _run(cx, self, row, Happened("child", row.tag, event.arn, event.new, event.reason, document=document))
+            run(cx, self, row, Happened("child", row.tag, event.arn, event.new, event.reason, document=document))
 
     def document_of(self, cx: Context, kind: str, arn: str) -> dict[str, Any]:
         """Read a child's document, if the step needs it and it is still there."""
@@ -132,7 +127,7 @@ def _held(cx: Context, arn: str) -> Any:
     return cx.db.execute(select(parents).where(parents.c.arn == arn).with_for_update()).first()
 
 
-def _run(cx: Context, waiting: Waiting, row: Any, *happened: Happened) -> None:
+def run(cx: Context, waiting: Waiting, row: Any, *happened: Happened) -> None:
     """Call the step for what happened, do what it commands, and call it for what comes of that."""
     state: State = orjson.loads(row.state)
     steps, ahead, now = 0, list(happened), cx.clock.now()
@@ -189,7 +184,7 @@ def answer(cx: Context, arn: str, tag: str, result: dict[str, Any]) -> None:
     """Bring a resource that waits what came of the work it promised; call it in what ends the work. Nothing for one that is gone."""
     row = _held(cx, arn)
     if row is not None:
-        _run(cx, KINDS.of(cx.kernel)[row.kind], row, Happened("answered", tag, answer=result))
+        run(cx, KINDS.of(cx.kernel)[row.kind], row, Happened("answered", tag, answer=result))
 
 
 def _role(cx: Context, waiting: Waiting, arn: str) -> str:
@@ -249,9 +244,9 @@ async def call_outside(cx: Context, item: work.Item) -> Callable[[Context], None
             return
         waiting = KINDS.of(inside.kernel)[body["kind"]]
         if body["refused"] is not None:
-            _run(inside, waiting, row, Happened("refused", body["tag"], **body["refused"]))
+            run(inside, waiting, row, Happened("refused", body["tag"], **body["refused"]))
             return
-        _run(inside, waiting, row, *_answered(inside, waiting, row, body["tag"], body["answer"]))
+        run(inside, waiting, row, *_answered(inside, waiting, row, body["tag"], body["answer"]))
 
     return end
 
@@ -283,38 +278,3 @@ def start(kernel: Kernel) -> None:
 
 def _declared(module: ModuleType) -> Iterator[Waiting]:
     yield from marked(module, "waiting_kinds")
-
-
-FAILED = InMemory[dict[int, tuple[int, float]]]("core.parents.failed", lambda _kernel: {})
-"""Whose step has raised at its time, by the row's id: how often in a row, and the real time of the next try."""
-
-
-@every(0.5)
-def wake(kernel: Kernel) -> None:
-    """Call the steps whose time has come, by their accounts' clocks. One that raises backs off, and holds up no other."""
-    columns = parents.c.id, parents.c.account, parents.c.region, parents.c.arn, parents.c.wake_at
-    query = select(*columns).where(parents.c.wake_at.is_not(None)).order_by(parents.c.wake_at)
-    rows = kernel.db.read_blocking(lambda tx: tx.connection.execute(query).all())
-    failed = FAILED.of(kernel)
-    for gone in failed.keys() - {row.id for row in rows}:
-        del failed[gone]
-    for row in rows:
-        times, next_at = failed.get(row.id, (0, 0.0))
-        if kernel.clocks.now(row.account) < row.wake_at or time.monotonic() < next_at:
-            continue
-        try:
-            kernel.context(row.account, row.region).write(lambda cx, row=row: _wake(cx, row))  # type: ignore[misc]
-        except Exception:
-            log.exception("%s could not be woken; it is tried again", row.arn)
-            failed[row.id] = times + 1, time.monotonic() + min(2.0**times, LONGEST_PAUSE_S)
-        else:
-            failed.pop(row.id, None)
-
-
-def _wake(cx: Context, seen: Any) -> None:
-    query = select(parents).where(parents.c.id == seen.id, parents.c.wake_at == seen.wake_at)
-    row = cx.db.execute(query.with_for_update()).first()
-    if row is None:  # ended, or woken for something else, since
-        return
-    cx.db.execute(update(parents).where(parents.c.id == row.id).values(wake_at=None))
-    _run(cx, KINDS.of(cx.kernel)[row.kind], row, Happened("time"))

@@ -41,12 +41,12 @@ def check_later(request: Mapping[str, Any]) -> None:
 def check(request: Mapping[str, Any], definitions: Sequence[Definition]) -> None:
     """Check numbers of jobs. ResourceLimitExceeded above the service's limits. Unverified: AWS's wordings."""
     config = request["HyperParameterTuningJobConfig"]
-    asked, strategy = config["ResourceLimits"], config["Strategy"]
+    wanted, strategy = config["ResourceLimits"], config["Strategy"]
     if strategy == "Grid":
-        _check_grid(asked, definitions)
-    elif "MaxNumberOfTrainingJobs" not in asked:
+        _check_grid(wanted, definitions)
+    elif "MaxNumberOfTrainingJobs" not in wanted:
         raise errors.validation(f"MaxNumberOfTrainingJobs is required with the {strategy} strategy.")
-    count, parallel = jobs_of(config, definitions), asked["MaxParallelTrainingJobs"]
+    count, parallel = jobs_of(config, definitions), wanted["MaxParallelTrainingJobs"]
     most = MOST_RANDOM_JOBS if strategy == "Random" else MOST_JOBS
     for what, number, limit in (("training jobs", count, most), ("parallel training jobs", parallel, MOST_PARALLEL)):
         if number > limit:
@@ -61,13 +61,13 @@ def check(request: Mapping[str, Any], definitions: Sequence[Definition]) -> None
         )
 
 
-def _check_grid(asked: Mapping[str, Any], definitions: Sequence[Definition]) -> None:
+def _check_grid(wanted: Mapping[str, Any], definitions: Sequence[Definition]) -> None:
     if any(each["kind"] != "Categorical" for definition in definitions for each in definition["ranges"]):
         raise errors.validation("The Grid strategy supports categorical hyperparameter ranges only.")
     if len(definitions) > 1:
         raise errors.not_implemented("the Grid strategy with several training job definitions")
     count = combinations(definitions[0]["ranges"])
-    if asked.get("MaxNumberOfTrainingJobs", count) != count:
+    if wanted.get("MaxNumberOfTrainingJobs", count) != count:
         raise errors.validation(
             f"MaxNumberOfTrainingJobs must be {count}, the number of combinations, with the Grid strategy, or be left out."
         )
@@ -75,5 +75,5 @@ def _check_grid(asked: Mapping[str, Any], definitions: Sequence[Definition]) -> 
 
 def jobs_of(config: Mapping[str, Any], definitions: Sequence[Definition]) -> int:
     """Return how many training jobs a search has."""
-    asked = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
-    return int(asked) if asked is not None else combinations(definitions[0]["ranges"])
+    wanted = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    return int(wanted) if wanted is not None else combinations(definitions[0]["ranges"])

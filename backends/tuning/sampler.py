@@ -43,7 +43,7 @@ def suggest(question: Mapping[str, Any]) -> list[dict[str, Any]]:
     running = list(question["running"])
     suggested = []
     for number in question["numbers"]:
-        values = _ask({**question, "running": running}, number)
+        values = _values_of({**question, "running": running}, number)
         running.append(values)
         suggested.append(values)
     return suggested
@@ -63,7 +63,7 @@ def combination(ranges: Sequence[Range], number: int) -> dict[str, Any]:
     return {each["name"]: values[each["name"]] for each in ranges}
 
 
-def _ask(question: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _values_of(question: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return one trial's values."""
     ranges: Sequence[Range] = question["ranges"]
     space = {each["name"]: _distribution(each) for each in ranges}

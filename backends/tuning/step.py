@@ -40,7 +40,7 @@ def begin(plan: Mapping[str, Any]) -> State:
     """Return the state of a search before its first step."""
     counters = dict.fromkeys(COUNTERS, 0)
     return {
-        **plan, "numbered": 0, "asked": False, "ready": [], "running": {}, "done": [], "counters": counters, "objectives": 0,
+        **plan, "numbered": 0, "choosing": False, "ready": [], "running": {}, "done": [], "counters": counters, "objectives": 0,
         "best": None, "stale": 0, "ending": "", "reason": "",
     }  # fmt: skip
 
@@ -86,7 +86,7 @@ def step(state: State, happened: Happened) -> tuple[State, list[Command]]:
             state, commands = _go_on(state, happened.at)
             return state, [*commands, WakeAt(state["deadline"])]
         case "answered", tag if tag == SUGGEST:
-            state |= {"asked": False, "ready": [*state["ready"], *happened.answer["trials"]]}
+            state |= {"choosing": False, "ready": [*state["ready"], *happened.answer["trials"]]}
             return _go_on(state, happened.at)
         case "child", number if number in state["running"]:
             return _child_changed(state, happened)
@@ -116,17 +116,17 @@ def _go_on(state: State, at: float) -> tuple[State, list[Command]]:
         state, call = _launch(state, trial)
         commands.append(call)
     left = state["limit"] - state["numbered"]
-    if not state["running"] and not state["ready"] and not state["asked"] and left <= 0:
+    if not state["running"] and not state["ready"] and not state["choosing"] and left <= 0:
         return _end(state, at)
     free = state["parallel"] - len(state["running"]) - len(state["ready"])
     wanted = min(left, free if state["strategy"] == "Bayesian" else AHEAD)
-    if not state["asked"] and free > 0 and wanted > 0:
-        state, promise = _ask(state, wanted)
+    if not state["choosing"] and free > 0 and wanted > 0:
+        state, promise = _choose(state, wanted)
         commands.append(promise)
     return state, [*commands, Change(shown(state, at))]
 
 
-def _ask(state: State, count: int) -> tuple[State, Command]:
+def _choose(state: State, count: int) -> tuple[State, Command]:
     """Ask for the values of the next trials, of each definition with what is known of its own."""
     numbers = range(state["numbered"] + 1, state["numbered"] + count + 1)
     several = len(state["definitions"])
@@ -147,7 +147,7 @@ def _ask(state: State, count: int) -> tuple[State, Command]:
         }
         for index, definition in enumerate(state["definitions"])
     ]
-    state |= {"numbered": state["numbered"] + count, "asked": True}
+    state |= {"numbered": state["numbered"] + count, "choosing": True}
     body = {"questions": [question for question in questions if question["numbers"]], "several": several}
     return state, Promise(QUEUE, body, SUGGEST)
 

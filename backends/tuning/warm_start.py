@@ -76,8 +76,8 @@ def _check(row: Row, request: Mapping[str, Any], definition: Definition, *, is_i
     (parent,) = row.hidden["definitions"]
     if (parent["metric"], parent["type"]) != (definition["metric"], definition["type"]):
         raise errors.validation(f"The objective differs from that of the parent tuning job {row.key}.")
-    mine, theirs = _names(definition), _names(parent)
-    if len(mine) != len(theirs):
+    own, theirs = _names(definition), _names(parent)
+    if len(own) != len(theirs):
         raise errors.validation(
             f"The number of static and tunable hyperparameters differs from that of the parent tuning job {row.key}."
         )

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from sqlalchemy import func, insert, select
 
-from backends.core import calls, parents, work
+from backends.core import calls, parents, waking, work
 from backends.core.commands import Call, Change, End, Happened, Move, WakeAt
 from backends.core.errors import AwsError
 from backends.core.events import Event
@@ -143,7 +143,7 @@ def test_a_parent_goes_on_when_its_children_have_and_when_its_time_has_come(with
         assert {arn.split("/")[1] for arn in CALLERS} == {"r"}
         assert await cx.read(count_of_everything) == 0
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_a_refused_call_leaves_nothing_and_is_heard(with_kernel: Callable[..., Any]) -> None:
@@ -154,7 +154,7 @@ def test_a_refused_call_leaves_nothing_and_is_heard(with_kernel: Callable[..., A
         row = await cx.read(lambda inside: PARENT.get(inside, "p"))
         assert row.document["FailureReason"] == "ResourceLimitExceeded: no more images"
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_a_parent_hears_that_it_is_to_stop_and_forgets_when_it_is_deleted(with_kernel: Callable[..., Any]) -> None:
@@ -168,7 +168,7 @@ def test_a_parent_hears_that_it_is_to_stop_and_forgets_when_it_is_deleted(with_k
             await cx.read(lambda inside: inside.db.execute(select(func.count()).select_from(parent_rows)).scalar()) == 0
         )
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_a_call_as_a_role_is_judged_as_the_role(with_kernel: Callable[..., Any]) -> None:
@@ -211,7 +211,7 @@ def test_a_step_that_raises_at_its_time_holds_up_no_other(with_kernel: Callable[
         await kernel.db.write(lambda tx: kernel.clocks.set_offset(tx, ACCOUNT, 7200.0))
         await until(cx, lambda inside: status(inside) == "COMPLETED")
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_a_reset_leaves_nothing_of_an_accounts_parents(with_kernel: Callable[..., Any]) -> None:
@@ -221,7 +221,7 @@ def test_a_reset_leaves_nothing_of_an_accounts_parents(with_kernel: Callable[...
         await forget_account(kernel, ACCOUNT)
         assert await cx.read(count_of_everything) == 0
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_a_parent_made_again_before_its_deletion_was_delivered_begins_anew(with_kernel: Callable[..., Any]) -> None:
@@ -242,7 +242,7 @@ def test_a_parent_made_again_before_its_deletion_was_delivered_begins_anew(with_
         await until(cx, lambda inside: CHILD.find(inside, "new") is not None)
         assert await cx.read(lambda inside: CHILD.find(inside, "old")) is None
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 LATE = resource(
@@ -304,7 +304,7 @@ def test_a_step_that_raises_at_an_answer_does_not_call_again(
         await until(cx, lambda inside: LATE.get(inside, "late").status == "Deleting")
         assert CALLERS == ["early"]
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_a_child_that_ended_before_its_call_was_answered_is_heard(with_kernel: Callable[..., Any]) -> None:
@@ -319,7 +319,7 @@ def test_a_child_that_ended_before_its_call_was_answered_is_heard(with_kernel: C
         await kernel.listening()
         await until(cx, lambda inside: LATE.get(inside, "late").status == "Deleting")
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_a_child_that_had_ended_before_its_call_is_heard(with_kernel: Callable[..., Any]) -> None:
@@ -340,7 +340,7 @@ def test_a_child_that_had_ended_before_its_call_is_heard(with_kernel: Callable[.
         await cx.transact(make)
         await until(cx, lambda inside: LATE.get(inside, "late").status == "Deleting")
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 @operation("StartPipelineExecution")
@@ -399,7 +399,7 @@ def test_a_child_that_ends_while_its_call_is_answered_is_heard(with_kernel: Call
         await kernel.listening()
         await until(cx, lambda inside: SLOW.get(inside, "slow").status == "Deleting")
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 def test_steps_at_once_lose_none_of_their_states(with_kernel: Callable[..., Any]) -> None:
@@ -421,7 +421,7 @@ def test_steps_at_once_lose_none_of_their_states(with_kernel: Callable[..., Any]
         state = await cx.read(lambda inside: inside.db.execute(select(parent_rows.c.state)).scalar_one())
         assert orjson.loads(state)["count"] >= 16
 
-    with_kernel(work_on, COMPONENT, parents, work)
+    with_kernel(work_on, COMPONENT, parents, waking, work)
 
 
 COUNTING = resource(

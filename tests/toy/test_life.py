@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import func, select
 
-from backends.core import parents, tag_operations, work
+from backends.core import parents, tag_operations, waking, work
 from backends.core.errors import AwsError
 from backends.core.kernel import Kernel
 from backends.core.listening import PORT
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
-MODULES = (search, tag_operations, parents, work, queue, component)
+MODULES = (search, tag_operations, parents, waking, work, queue, component)
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 names = st.sampled_from(["a", "b"])
 approvals = st.sampled_from(["Approved", "Rejected"])

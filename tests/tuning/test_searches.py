@@ -46,11 +46,11 @@ def test_a_bayesian_search_runs_its_training_jobs_and_finds_the_best(site: Site)
     assert job["HyperParameterTuningEndTime"] >= job["CreationTime"]
     assert job["ConsumedResources"]["RuntimeInSeconds"] >= 0
     assert "OverallBestTrainingJob" not in job
-    found = trials(site, name)
-    assert [each["TrainingJobName"].split("-")[2] for each in found] == [f"{n:03d}" for n in range(1, 4)]
-    best = min(found, key=objective)
+    listed = trials(site, name)
+    assert [each["TrainingJobName"].split("-")[2] for each in listed] == [f"{n:03d}" for n in range(1, 4)]
+    best = min(listed, key=objective)
     assert job["BestTrainingJob"] == best
-    for each in found:
+    for each in listed:
         assert re.fullmatch(rf"{name}-\d\d\d-[0-9a-f]{{8}}", each["TrainingJobName"])
         assert (each["TrainingJobStatus"], each["ObjectiveStatus"]) == ("Completed", "Succeeded")
         tuned = each["TunedHyperParameters"]
@@ -118,7 +118,7 @@ def test_a_stop_stops_the_training_jobs(local: Site) -> None:
     [
         (FAILS, 2, 2, "All training jobs failed. Please take a look"),
         (FAILS, 9, 5, "No training job succeeded after 5 attempts."),
-        (MUTE, 2, 2, "No objective metrics found after running 2 training jobs."),
+        (MUTE, 2, 2, "No objective metrics listed after running 2 training jobs."),
     ],
 )
 def test_a_search_without_success_fails(local: Site, script: str, jobs: int, count: int, reason: str) -> None:
