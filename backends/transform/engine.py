@@ -246,10 +246,11 @@ class TransformJob:
 
     def finish(self, status: str, reason: str = "") -> None:
         """Stop the containers, remove what is left on this machine, and write the last status."""
+        ended = self.run.cx.clock.now()
         for instance in self.state.get("instances", ()):
             service.stop(self._services(instance))
         beneath.remove(self._directory)
-        end(self.run, TRANSFORM_JOB, status, reason, TransformEndTime=self.run.cx.clock.now())
+        end(self.run, TRANSFORM_JOB, status, reason, TransformEndTime=ended)
 
 
 def _kind_of(run: Run) -> tuple[int, int]:

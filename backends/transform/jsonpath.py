@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 TOKEN = re.compile(
@@ -58,6 +59,20 @@ class JsonPath:
         for step in self.steps:
             value = self._step(step, value)
         return value
+
+    def of_rows(self, rows: list[list[Any]]) -> list[Any]:
+        """Return what the path finds in each of many rows. JsonPathError where it finds nothing in one."""
+        indexes = self.steps[0].indexes if len(self.steps) == 1 else ()
+        first = indexes[0] if len(indexes) == 1 else None
+        try:
+            if isinstance(first, slice):
+                return [row[first] for row in rows]
+            if len(indexes) > 1 and not any(isinstance(index, slice) for index in indexes):
+                pick = itemgetter(*indexes)
+                return [list(pick(row)) for row in rows]
+        except IndexError as error:
+            raise JsonPathError(f"The path {self.text} finds nothing.") from error
+        return [self.of(row) for row in rows]
 
     def _step(self, step: Step, value: Any) -> Any:
         if step.everything and isinstance(value, dict | list):

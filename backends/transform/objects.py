@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from backends.transform import records
-from backends.transform.records import BadRecordError, Record
+from backends.transform.records import BadRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from backends.transform.client import Client
     from backends.transform.document import Transform
+
+    Waiting = deque[tuple[list[bytes], Future[bytes]]]
 
 LOOK_S = 0.25
 """How often whoever waits for an answer looks whether it is still wanted."""
@@ -32,28 +34,22 @@ def transform(
             _, answer = _answered(deque([([], streamed)]), check)
             target.write(records.assembled(answer, how.assemble_with))
             return
-        waiting: deque[tuple[list[Record], Future[bytes]]] = deque()
-        for batch in records.payloads(_sent(file, how), is_single=how.is_single, limit=how.limit):
+        waiting: Waiting = deque()
+        for read, body in _requests(file, how):
             check()
-            body = records.body_of(batch, is_single=how.is_single)
-            # A batch is needed again only where its answers are joined to it.
-            waiting.append(
-                (batch if how.processing.is_output_changed else [], pool.submit(client.invoke, body, how.headers))
-            )
+            waiting.append((read, pool.submit(client.invoke, body, how.headers)))
             if len(waiting) >= how.concurrency:
                 _write(target, how, *_answered(waiting, check))
         while waiting:
             _write(target, how, *_answered(waiting, check))
 
 
-def _answered(
-    waiting: deque[tuple[list[Record], Future[bytes]]], check: Callable[[], None]
-) -> tuple[list[Record], bytes]:
+def _answered(waiting: Waiting, check: Callable[[], None]) -> tuple[list[bytes], bytes]:
     """Wait for the oldest answer; what `check` raises ends that."""
-    batch, answer = waiting.popleft()
+    read, answer = waiting.popleft()
     while not wait([answer], LOOK_S).done:
         check()
-    return batch, answer.result()
+    return read, answer.result()
 
 
 @contextmanager
@@ -69,23 +65,33 @@ def _opened(source: IO[bytes], how: Transform) -> Iterator[IO[bytes]]:
         raise BadRecordError(f"the object is no gzip file: {error}") from error
 
 
-def _sent(file: IO[bytes], how: Transform) -> Iterator[Record]:
-    """Yield what of each record is sent."""
-    for record in records.split(file, how.split_type, how.limit):
-        bare = how.processing.sent(record.bare)
-        is_same = how.processing.input_filter.is_whole
-        data = record.data if is_same else bare + b"\n" if how.split_type == "Line" else bare
-        yield Record(data, bare, record.bare)
+def _requests(file: IO[bytes], how: Transform) -> Iterator[tuple[list[bytes], bytes]]:
+    """Yield the records of each request as they were read, where they are needed again, and its body."""
+    if how.split_type != "Line":
+        for batch in records.payloads(
+            records.split(file, how.split_type, how.limit), is_single=how.is_single, limit=how.limit
+        ):
+            read = [record.bare for record in batch]
+            body = records.body_of(batch, is_single=how.is_single)
+            yield read, how.processing.sent([body])[0]
+    elif how.is_single or not how.processing.changes_nothing:
+        lines = (
+            pair for block in records.line_blocks(file) for pair in zip(block, how.processing.sent(block), strict=True)
+        )
+        yield from records.packed(lines, is_single=how.is_single, limit=how.limit)
+    else:
+        for body in records.cut_lines(file, how.limit):
+            yield [], body
 
 
-def _write(target: IO[bytes], how: Transform, batch: list[Record], answer: bytes) -> None:
+def _write(target: IO[bytes], how: Transform, read: list[bytes], answer: bytes) -> None:
     if not how.processing.is_output_changed:
         target.write(records.assembled(answer, how.assemble_with))
         return
     answers = answer.splitlines() if how.split_type == "Line" else [answer]
-    if len(answers) != len(batch):  # Unverified: AWS's wording
+    if len(answers) != len(read):  # Unverified: AWS's wording
         raise BadRecordError(
-            f"the model answered {len(answers)} records where {len(batch)} were sent: they cannot be joined"
+            f"the model answered {len(answers)} records where {len(read)} were sent: they cannot be joined"
         )
-    for record, one in zip(batch, answers, strict=True):
-        target.write(records.assembled(how.processing.written(record.read, one), how.assemble_with))
+    written = how.processing.written(read, answers)
+    target.write(records.assembled(b"\n".join(written), how.assemble_with))

@@ -10,9 +10,12 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from backends.transform.jsonpath import JsonPath, JsonPathError, compile_path
 from backends.transform.records import BadRecordError
@@ -44,42 +47,82 @@ class Processing:
         """Return whether answers are written otherwise than the model gave them."""
         return self.is_joined or not self.output_filter.is_whole or bool(self.inference_time)
 
-    def sent(self, record: bytes) -> bytes:
-        """Return what of a record is sent. BadRecordError."""
+    def sent(self, records: list[bytes]) -> list[bytes]:
+        """Return what of each record is sent. BadRecordError."""
         if self.input_filter.is_whole:
-            return record
-        return self._write(self._find(self.input_filter, self._read(record)))
+            return records
+        return self._write(self._find(self.input_filter, self._read(records)))
 
-    def written(self, record: bytes, answer: bytes) -> bytes:
-        """Return what is written of a record and its answer. BadRecordError."""
+    def written(self, records: list[bytes], answers: list[bytes]) -> list[bytes]:
+        """Return what is written of each record and its answer. BadRecordError."""
         if not self.is_output_changed:
-            return answer
-        given = self._read(answer)
-        joined = _join(self._read(record), given) if self.is_joined else given
-        shown = self._find(self.output_filter, joined)
-        return self._write(_with_id(shown, self.inference_time) if self.inference_time else shown)
+            return answers
+        values = self._read(answers)
+        if self.is_joined:
+            values = [_join(record, answer) for record, answer in zip(self._read(records), values, strict=True)]
+        values = self._find(self.output_filter, values)
+        return self._write(
+            [_with_id(value, self.inference_time) for value in values] if self.inference_time else values
+        )
 
-    def _find(self, path: JsonPath, value: Any) -> Any:
+    def _find(self, path: JsonPath, values: list[Any]) -> list[Any]:
         try:
-            return path.of(value)
+            return path.of_rows(values) if self.kind == CSV else [path.of(value) for value in values]
         except JsonPathError as error:
             raise BadRecordError(str(error)) from error
 
-    def _read(self, data: bytes) -> Any:
+    def _read(self, lines: list[bytes]) -> list[Any]:
         try:
-            text = data.decode()
-            if self.kind == CSV:
-                return next(csv.reader(io.StringIO(text, newline="")), [])
-            return json.loads(text)
+            texts = [line.decode() for line in lines]
+            return _rows(texts) if self.kind == CSV else [_from_json(text) for text in texts]
         except (ValueError, csv.Error) as error:
             raise BadRecordError(f"a record is no {self.kind}: {error}") from error
 
-    def _write(self, value: Any) -> bytes:
+    def _write(self, values: list[Any]) -> list[bytes]:
         if self.kind != CSV:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        row = io.StringIO()
-        csv.writer(row, lineterminator="").writerow(value if isinstance(value, list) else [value])
-        return row.getvalue().encode()
+            return [_to_json(value) for value in values]
+        if plain := _plain_rows(values):
+            return plain
+        text = io.StringIO()
+        write = csv.writer(text, lineterminator="\0").writerow  # a row may hold line ends, in quotes
+        for value in values:
+            write(value if isinstance(value, list) else [value])
+        return text.getvalue().encode().split(b"\0")[:-1]
+
+
+SPECIAL = re.compile(r'["\r\n]')
+"""What makes a row of CSV more than texts between commas."""
+
+
+def _plain_rows(values: list[Any]) -> list[bytes]:
+    """Write rows whose texts need no quotes, many times as fast as `csv`; none where one does."""
+    rows = [value if isinstance(value, list) else [value] for value in values]
+    text = "\0".join([",".join(row) for row in rows])
+    commas = sum(map(len, rows)) - len(rows)
+    is_plain = text.count(",") == commas and text.count("\0") == len(rows) - 1 and SPECIAL.search(text) is None
+    return text.encode().split(b"\0") if is_plain and [""] not in rows and [] not in rows else []
+
+
+def _rows(texts: list[str]) -> list[list[str]]:
+    """Read a row from each line. One reader reads them all; where a lone quote makes it take two for one, each is read by itself."""
+    if not any(map(SPECIAL.search, texts)):
+        return [text.split(",") for text in texts]
+    rows = list(csv.reader(texts))
+    return rows if len(rows) == len(texts) else [next(csv.reader([text]), []) for text in texts]
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # NaN, and integers of more than 64 bits
+        return json.loads(text)
+
+
+def _to_json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except (orjson.JSONEncodeError, RecursionError):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _join(record: Any, answer: Any) -> Any:

@@ -25,18 +25,16 @@ class BadRecordError(ValueError):
 
 
 class Record(NamedTuple):
-    """One record: `data` as MultiRecord sends it, `bare` as SingleRecord does, without line end or frame; `read`: as it was, unfiltered."""
+    """One record: `data` as MultiRecord sends it, and `bare` as SingleRecord does, without its frame."""
 
     data: bytes
     bare: bytes
-    read: bytes = b""
 
 
 def split(file: IO[bytes], split_type: str, limit: int) -> Iterator[Record]:
-    """Yield an object's records. BadRecordError for one that is broken, or longer than `limit` bytes."""
+    """Yield the records of an object that is not split by lines. BadRecordError for one that is broken, or longer than `limit` bytes."""
     splitters: dict[str, Callable[[IO[bytes], int], Iterator[Record]]] = {
         "None": _whole,
-        "Line": _lines,
         "RecordIO": _record_io,
         "TFRecord": _tf_records,
     }
@@ -49,12 +47,56 @@ def _whole(file: IO[bytes], limit: int) -> Iterator[Record]:
     yield Record(data, data)
 
 
-def _lines(file: IO[bytes], limit: int) -> Iterator[Record]:
-    while line := file.readline(limit + 3):
-        bare = line.removesuffix(b"\n").removesuffix(b"\r")
-        _check(bare, limit)
-        if bare:
-            yield Record(line if line.endswith(b"\n") else line + b"\n", bare)
+def line_blocks(file: IO[bytes]) -> Iterator[list[bytes]]:
+    """Yield an object's lines, many at a time, without their ends; empty ones are none."""
+    rest: list[bytes] = []
+    while chunk := file.read(CHUNK):
+        first, *lines = chunk.split(b"\n")
+        rest.append(first)
+        if lines:
+            yield _bare([b"".join(rest), *lines[:-1]])
+            rest = [lines[-1]]
+    yield _bare([b"".join(rest)])
+
+
+def _bare(lines: list[bytes]) -> list[bytes]:
+    return [bare for line in lines if (bare := line.removesuffix(b"\r"))]
+
+
+def cut_lines(file: IO[bytes], limit: int) -> Iterator[bytes]:
+    """Yield an object in pieces of whole lines, as large as the limit allows. BadRecordError for a longer line."""
+    rest = b""
+    while piece := rest + file.read(limit - len(rest)):
+        end = piece.rfind(b"\n") + 1
+        if end:
+            yield piece[:end]
+            rest = piece[end:]
+        else:  # the last line, or one that is just as long as the limit
+            _check_size(len(piece) + len(b"" if len(piece) < limit else file.read(1).strip(b"\n")), limit)
+            yield piece + b"\n"
+            rest = b""
+
+
+def packed(lines: Iterable[tuple[bytes, bytes]], *, is_single: bool, limit: int) -> Iterator[tuple[list[bytes], bytes]]:
+    """Yield, of lines as they were read and as they are sent, those of one request and its body."""
+    read: list[bytes] = []
+    sent: list[bytes] = []
+    size = 0
+    for line, out in lines:
+        length = len(out) + 1
+        _check_size(length - 1, limit)
+        if sent and (is_single or size + length > limit):
+            yield read, _body(sent, is_single=is_single)
+            read, sent, size = [], [], 0
+        read.append(line)
+        sent.append(out)
+        size += length
+    if sent:
+        yield read, _body(sent, is_single=is_single)
+
+
+def _body(lines: list[bytes], *, is_single: bool) -> bytes:
+    return lines[0] if is_single else b"\n".join(lines) + b"\n"
 
 
 def _record_io(file: IO[bytes], limit: int) -> Iterator[Record]:

@@ -31,6 +31,9 @@ def tf_records(bodies: list[bytes]) -> bytes:
 
 
 def batches(data: bytes, split_type: str, *, is_single: bool, limit: int = LIMIT) -> list[bytes]:
+    if split_type == "Line":
+        lines = ((line, line) for block in records.line_blocks(io.BytesIO(data)) for line in block)
+        return [body for _, body in records.packed(lines, is_single=is_single, limit=limit)]
     split = records.split(io.BytesIO(data), split_type, limit)
     packed = records.payloads(split, is_single=is_single, limit=limit)
     return [records.body_of(batch, is_single=is_single) for batch in packed]
@@ -71,6 +74,21 @@ def test_the_output_is_the_direct_answer_whatever_the_strategy(lines: list[bytes
     assert b"".join(records.assembled(answer, "Line") for answer in answers) == b"".join(
         line[::-1] + b"\n" for line in lines
     )
+
+
+@given(LINES, st.integers(31, 90), st.booleans())
+def test_pieces_of_lines_are_the_whole_in_order(lines: list[bytes], limit: int, ends: bool) -> None:
+    data = b"\n".join(lines) + (b"\n" if ends and lines else b"")
+    pieces = list(records.cut_lines(io.BytesIO(data), limit))
+    assert b"".join(pieces) == (data if data.endswith(b"\n") or not data else data + b"\n")
+    assert all(len(piece) <= limit + 1 and piece.endswith(b"\n") for piece in pieces)
+
+
+def test_a_line_as_long_as_the_limit_is_whole_and_a_longer_one_refused() -> None:
+    for data in (b"x" * 64, b"x" * 64 + b"\n", b"x" * 64 + b"\ny\n"):
+        assert b"".join(records.cut_lines(io.BytesIO(data), 64)).startswith(b"x" * 64 + b"\n")
+    with pytest.raises(records.BadRecordError, match="payload limit"):
+        list(records.cut_lines(io.BytesIO(b"x" * 65), 64))
 
 
 @pytest.mark.parametrize("split_type", ["None", "Line", "RecordIO", "TFRecord"])
@@ -148,9 +166,9 @@ def test_columns_of_csv_are_dropped_joined_and_chosen(row: list[str]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(row)
     steps = made("text/csv; charset=utf-8", InputFilter="$[1:]", JoinSource="Input", OutputFilter="$[0,-1]")
-    sent = steps.sent(text.getvalue().encode()).decode()
+    [sent] = [line.decode() for line in steps.sent([text.getvalue().encode()])]
     assert next(csv.reader(io.StringIO(sent, newline="")), [""]) == row[1:] or row[1:] == [""]
-    written = steps.written(text.getvalue().encode(), b"0.5").decode()
+    [written] = [line.decode() for line in steps.written([text.getvalue().encode()], [b"0.5"])]
     assert next(csv.reader(io.StringIO(written, newline=""))) == [row[0], "0.5"]
 
 
@@ -159,12 +177,12 @@ def test_json_lines_are_joined_under_sagemakers_names() -> None:
         "application/jsonlines", InputFilter="$.features", JoinSource="Input", OutputFilter="$['id','SageMakerOutput']"
     )
     record = {"id": 7, "features": [1, 2]}
-    assert json.loads(steps.sent(json.dumps(record).encode())) == [1, 2]
-    assert json.loads(steps.written(json.dumps(record).encode(), b'{"score":1}')) == {
+    assert json.loads(steps.sent([json.dumps(record).encode()])[0]) == [1, 2]
+    assert json.loads(steps.written([json.dumps(record).encode()], [b'{"score":1}'])[0]) == {
         "id": 7,
         "SageMakerOutput": {"score": 1},
     }
-    assert json.loads(made("application/json", JoinSource="Input").written(b"3", b"4")) == {
+    assert json.loads(made("application/json", JoinSource="Input").written([b"3"], [b"4"])[0]) == {
         "SageMakerInput": 3,
         "SageMakerOutput": 4,
     }
@@ -172,7 +190,7 @@ def test_json_lines_are_joined_under_sagemakers_names() -> None:
 
 def test_a_record_that_is_none_is_said() -> None:
     with pytest.raises(records.BadRecordError, match="application/jsonlines"):
-        made("application/jsonlines", InputFilter="$.a").sent(b"{")
+        made("application/jsonlines", InputFilter="$.a").sent([b"{"])
 
 
 class Echo:
