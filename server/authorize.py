@@ -80,23 +80,21 @@ async def authorize_as(exchange: Exchange, operation: str, given: Mapping[str, A
     settings = exchange.kernel.settings
     request = ServiceRequest(exchange.service, operation, given)
     if request.service == "sagemaker":
-        _refuse_foreign_roles(exchange, request)
+        _refuse_foreign_roles(exchange.context(), request)
     if settings.iam != "off" or settings.roles != "any":
         await _judge(exchange, request)
 
 
-def _refuse_foreign_roles(exchange: Exchange, request: ServiceRequest) -> None:
+def _refuse_foreign_roles(cx: Context, request: ServiceRequest) -> None:
     """Refuse another account's role, which nobody can pass, whatever policies say.
 
     Where nothing is enforced, whoever signs with a key that names no account has not said which one is his: then a role
     stands for that of the same name here, as a script's made-up ARN does.
     """
-    identity, settings = exchange.identity, exchange.kernel.settings
-    assert identity is not None
-    lenient = (settings.auth, settings.iam, settings.roles) == ("off", "off", "any")
-    if lenient and not identity.caller.arn and identity.caller.access_key != identity.account:
+    lenient = (cx.settings.auth, cx.settings.iam, cx.settings.roles) == ("off", "off", "any")
+    if lenient and cx.caller.access_key != cx.account and (not cx.caller.arn or not cx.caller.access_key):
         return
-    if any(role.split(":")[4] != identity.account for role in sagemaker.roles_in(request)):
+    if any(role.split(":")[4] != cx.account for role in sagemaker.roles_in(request)):
         # Lambda's and CloudFormation's words, as their users report them. Unverified: that SageMaker's code is this one.
         raise errors.AwsError("AccessDeniedException", "Cross-account pass role is not allowed.", status=403)
 
@@ -130,12 +128,27 @@ async def _evaluate(exchange: Exchange, cx: Context, request: ServiceRequest) ->
 
 
 def authorize_call(cx: Context, service: str, operation: str, request: dict[str, Any]) -> None:
-    """Judge a call that a resource makes as its role, in the running transaction (`backends/core/calls.py`)."""
+    """Judge a call that a resource makes as its role, or a stack for its maker, in the running transaction (`backends/core/calls.py`)."""
     made = ServiceRequest(service, operation, request)
+    if service == "sagemaker":
+        _refuse_foreign_roles(cx, made)
+    if cx.settings.iam != "off" and cx.caller.arn:
+        refusals = _refusals(cx, condition_keys.of_call(cx), made, *_of_caller(cx, made))
+        _refuse(cx, refusals, "AccessDeniedException")
+    passed = sagemaker.roles_of(made) if service == "sagemaker" else []
+    if passed and (cx.settings.iam != "off" or cx.settings.roles != "any"):
+        _pass_roles(cx, made, passed)
+        if cx.settings.roles == "existing":
+            _check_roles(cx, passed)
+
+
+def _of_caller(cx: Context, request: ServiceRequest) -> tuple[Principal, Key | None]:
+    """Return whose call it is: that of a key that was issued, else of a role's session that has none."""
+    key = cx.kernel.issued_key(cx.caller.access_key) if cx.caller.access_key else None
+    if key is not None:
+        return _principal(cx, request, key), key
     grants = role_access.grants_of(cx, role_of(cx.caller.arn).rpartition("/")[2])
-    principal = Principal(cx.caller.arn, cx.account, grants)
-    refusals = _refusals(cx, condition_keys.of_call(cx), made, principal, None)
-    _refuse(cx, refusals, "AccessDeniedException")
+    return Principal(cx.caller.arn, cx.account, grants), None
 
 
 def _refuse(cx: Context, refusals: list[Refusal], code: str) -> None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from backends.core import arn as arns
-from backends.core import errors, other_services, paging
+from backends.core import calls, errors, other_services, paging
 from backends.core.operation import operation
 from backends.core.tables import resources, tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
 
     from backends.core.context import Context
 
@@ -93,13 +93,17 @@ async def _on_each(
     return {"FailedResourcesMap": failed}
 
 
-def _one(
+async def _one(
     cx: Context, request: Mapping[str, Any], name: str, arn: str, own: Callable[[str], tuple[str, dict[str, Any]]]
-) -> Coroutine[Any, Any, dict[str, Any]]:
+) -> None:
     parsed = arns.parse(arn)
-    if parsed is not None and parsed.service == OURS:
-        return cx.call_async(*own(arn))
-    return _send(cx, name, {**request, "ResourceARNList": [arn]})
+    if parsed is None or parsed.account not in {"", cx.account}:  # Unverified: AWS's wording
+        raise errors.validation(f"{arn} is no resource of this account.")
+    if parsed.service == OURS:
+        await cx.transact(lambda inside: calls.judge(inside, *own(arn)))
+        await cx.call_async(*own(arn))
+    else:
+        await _send(cx, name, {**request, "ResourceARNList": [arn]})
 
 
 async def _send(cx: Context, name: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Authorizer(Protocol):
-    """Judges a call that is made as a role, in a transaction. Raises AccessDeniedException."""
+    """Judges a call that is made as a role, or for who makes a request, in a transaction. Raises AccessDeniedException."""
 
     def __call__(self, cx: Any, service: str, operation: str, request: dict[str, Any]) -> None:
         """Return where the role may do it."""
@@ -62,6 +62,13 @@ async def call_async(cx: Context, operation: str, request: dict[str, Any], servi
     return _plain(await registered.handler(cx, request))
 
 
+def judge(cx: Context, operation: str, request: dict[str, Any], service: str = "sagemaker") -> None:
+    """Judge a call for who makes the request, where one operation stands for another. AccessDeniedException."""
+    authorizer = AUTHORIZER.get(cx.kernel)
+    if authorizer is not None:
+        authorizer(cx, service, operation, request)
+
+
 def _registered(cx: Context, service: str, operation: str) -> Operation:
     registered: Operation | None = cx.kernel.operations.get((service, operation))
     if registered is None:
@@ -82,7 +89,7 @@ def _check(service: str, operation: str, request: dict[str, Any]) -> None:
 
 def _authorize(cx: Context, service: str, operation: str, request: dict[str, Any], role: str) -> None:
     authorizer = AUTHORIZER.get(cx.kernel)
-    if role and authorizer is not None and cx.settings.iam != "off":
+    if role and authorizer is not None:
         authorizer(cx, service, operation, request)
 
 

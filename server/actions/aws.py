@@ -15,8 +15,17 @@ FREE = {"GetCallerIdentity", "GetSessionToken"}
 """STS's operations that need no permission."""
 
 IAM_KEYS = {"iam:PolicyARN": "PolicyArn", "iam:PermissionsBoundary": "PermissionsBoundary"}
-PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "aps": "aps", "execute-api": "execute-api"}
-"""Signing names whose actions begin otherwise."""
+PREFIXES = {
+    "monitoring": "cloudwatch",
+    "email": "ses",
+    "aps": "aps",
+    "execute-api": "execute-api",
+    "resourcegroupstaggingapi": "tag",
+    "tagging": "tag",
+}
+"""Names of services, and those they are signed by, whose actions begin otherwise."""
+ROLE_MEMBERS = {"role", "rolearn", "executionrolearn", "servicerolearn", "executionrole"}
+"""Members, in lower case, that hand a role to a service."""
 
 ACTIONS = {("lambda", "Invoke"): "InvokeFunction", ("lambda", "InvokeAsync"): "InvokeFunction"}
 NAMED = {
@@ -100,10 +109,18 @@ def other(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     """Return `<service>:<Operation>` on the resources whose ARN follows from the request."""
     prefix = PREFIXES.get(request.service, request.service)
     action = ACTIONS.get((request.service, request.operation), request.operation)
-    return [
+    made = [
         AuthorizationRequest(f"{prefix}:{action}", resource)
         for resource in _resources(cx, prefix, request.input) or ["*"]
     ]
+    for member, value in request.input.items():
+        if member.lower() in ROLE_MEMBERS and isinstance(value, str) and ":role/" in value:
+            named = arns.parse(value)
+            context = {"iam:PassedToService": f"{request.service}.amazonaws.com"}
+            made.append(
+                AuthorizationRequest("iam:PassRole", value, context, named.account if named is not None else "")
+            )
+    return made
 
 
 def _resources(cx: Context, service: str, given: Any) -> list[str]:

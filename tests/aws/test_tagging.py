@@ -56,6 +56,8 @@ def test_tags_are_put_and_taken_and_what_is_not_there_is_said(local: Site, named
     missing = named["one"].replace("one", "none")
     answer = tagging.tag_resources(ResourceARNList=[named["one"], missing], Tags={"owner": "b"})
     assert list(answer["FailedResourcesMap"]) == [missing]
+    foreign = [named["queue"].replace(local.account, "999999999999"), "nothing-at-all"]
+    assert list(tagging.tag_resources(ResourceARNList=foreign, Tags={"o": "b"})["FailedResourcesMap"]) == foreign
     assert arns(local, TagFilters=[{"Key": "owner"}]) == [named["one"]]
     assert not tagging.untag_resources(ResourceARNList=[named["one"]], TagKeys=["owner"])["FailedResourcesMap"]
     assert "owner" not in {tag["Key"] for tag in local.sagemaker.list_tags(ResourceArn=named["one"])["Tags"]}

@@ -19,6 +19,7 @@ from backends.core.dialects import insert_or_update
 from backends.core.loops import every
 from backends.core.memory import InMemory
 from backends.core.objects import role_access
+from backends.core.policy.principals import role_of
 from backends.core.tables import issued_keys
 
 if TYPE_CHECKING:
@@ -101,13 +102,28 @@ def tick(kernel: Kernel) -> None:
 
 
 def start(kernel: Kernel) -> None:
-    """Let the kernel read what a role has, for what services do as that role."""
+    """Let the kernel read what a role or a caller has, for what services do as that role or for him."""
     role_access.GRANTS.set(kernel, _role_grants)
+    role_access.CALLERS_GRANTS.set(kernel, _callers_grants)
 
 
 def _role_grants(cx: Context, name: str) -> principals.Grants:
     role = store.peek(cx, store.ROLE, name)
     return principals.of_entity(cx, store.ROLE, role) if role is not None else principals.Grants("", "AssumedRole")
+
+
+def _callers_grants(cx: Context) -> principals.Grants | None:
+    """Return what a context's caller has; a key that is gone leaves what its user or role has now."""
+    key = cx.kernel.issued_key(cx.caller.access_key) if cx.caller.access_key else None
+    if key is not None:
+        opened = orjson.loads(key.session) if key.session else {}
+        return None if opened.get("owner") or opened.get("owned") else principals.of_key(cx, key)
+    if role := role_of(cx.caller.arn):
+        return _role_grants(cx, role.rpartition("/")[2])
+    if ":user/" not in cx.caller.arn:
+        return None
+    user = store.peek(cx, store.USER, cx.caller.arn.rpartition("/")[2])
+    return principals.of_entity(cx, store.USER, user) if user is not None else principals.Grants("", "User")
 
 
 def stop(kernel: Kernel) -> None:

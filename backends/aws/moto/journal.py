@@ -8,8 +8,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import orjson
+
+from backends.core.types import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +34,7 @@ class Journal:
 
     kernel: Kernel
     account: str
-    caller: str
+    caller: Caller
     is_replay: bool = False
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     position: int = 0
@@ -70,7 +73,9 @@ def opened(
 ) -> Iterator[Journal]:
     """Open the journal of a request; `recorded`: what its first run has written."""
     outcomes = orjson.loads(recorded) if recorded and recorded[:1] == b"[" else []
-    _OPEN.append(Journal(kernel, request.account, request.headers.get(CALLER, ""), is_replay, outcomes))
+    signed = request.headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
+    caller = Caller(unquote(signed), request.headers.get(CALLER, ""))
+    _OPEN.append(Journal(kernel, request.account, caller, is_replay, outcomes))
     try:
         yield _OPEN[-1]
     finally:

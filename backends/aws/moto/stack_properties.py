@@ -39,8 +39,11 @@ def request_of(noun: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     given = {renamed.get(name, name): value for name, value in properties.items()}
     if noun == "Pipeline":
         definition = given.pop("PipelineDefinition", {})
+        _check_is(dict, definition, "PipelineDefinition")
         location = definition.get("PipelineDefinitionS3Location")
         if location is not None:
+            _check_is(dict, location, "PipelineDefinitionS3Location")
+            location = {"Bucket": "", "Key": "", **location}
             at = {"Bucket": location["Bucket"], "ObjectKey": location["Key"], "VersionId": location.get("Version")}
             given["PipelineDefinitionS3Location"] = {k: v for k, v in at.items() if v is not None}
         else:
@@ -60,17 +63,25 @@ def _snake(value: Any) -> Any:
     return [_snake(inner) for inner in value] if isinstance(value, list) else value
 
 
+def _check_is(kind: type, value: Any, path: str) -> None:
+    if not isinstance(value, kind):
+        raise journal.RefusedError(f"Value of property {path} must be {KINDS[kind]}")
+
+
 def _as_shape(shape: Shape, value: Any, path: str) -> Any:
     """Return a value as its shape has it: templates write numbers and booleans as text, or text as numbers."""
     kind = shape.type_name
-    if kind == "structure" and isinstance(value, dict):
+    if kind == "structure":
+        _check_is(dict, value, path)
         for name in value:
             if name not in shape.members:
                 raise journal.RefusedError(f"Encountered unsupported property {name} in {path}")
         return {name: _as_shape(shape.members[name], inner, f"{path}.{name}") for name, inner in value.items()}
-    if kind == "list" and isinstance(value, list):
+    if kind == "list":
+        _check_is(list, value, path)
         return [_as_shape(shape.member, inner, path) for inner in value]
-    if kind == "map" and isinstance(value, dict):
+    if kind == "map":
+        _check_is(dict, value, path)
         return {name: _as_shape(shape.value, inner, path) for name, inner in value.items()}
     return _as_scalar(kind, value, path)
 
@@ -87,8 +98,13 @@ def _boolean(value: Any) -> bool:
     return {"true": True, "false": False}.get(str(value).lower(), bool(value))
 
 
-def _string(value: Any) -> Any:
-    return str(value) if isinstance(value, int | float) else value
+def _string(value: Any) -> str:
+    if not isinstance(value, str | int | float):
+        raise TypeError(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+KINDS: dict[type, str] = {dict: "an object", list: "of type List"}
 
 
 SCALARS: dict[str, Callable[[Any], Any]] = {

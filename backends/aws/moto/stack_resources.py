@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from api_specs import model
 from backends.aws.moto import journal
 from backends.aws.moto.stack_properties import PREFIX, TOKENS, noun_of, request_of, with_name
-from backends.core import errors
-from backends.core.calls import AUTHORIZER
-from backends.core.types import Caller
+from backends.core import calls, errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from backends.core.context import Context
 
@@ -31,18 +29,24 @@ FAILED = re.compile("fail", re.IGNORECASE)
 
 def call(operation: str, request: dict[str, Any], region: str, role: str) -> dict[str, Any]:
     """Call an operation as the stack's role, or else as who signed the request. RefusedError."""
-    opened = journal.current()
-    caller = Caller("", opened.caller) if opened.caller else Caller()
-    cx = opened.kernel.context(opened.account, region, caller=caller)
+    return dict(together(lambda do: do(operation, request), region, role))
 
-    def work(inside: Context) -> dict[str, Any]:
-        authorizer = AUTHORIZER.get(inside.kernel)
-        if not role and opened.caller and authorizer is not None and inside.settings.iam != "off":
-            authorizer(inside, "sagemaker", operation, request)
-        return inside.call(operation, request, role=role)
+
+def together(work: Callable[[Callable[[str, dict[str, Any]], dict[str, Any]]], Any], region: str, role: str) -> Any:
+    """Call several operations, all of them or none: `work` gets what calls one. RefusedError."""
+    opened = journal.current()
+    cx = opened.kernel.context(opened.account, region, caller=opened.caller)
+
+    def inside_of(inside: Context) -> Any:
+        def do(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+            if not role:
+                calls.judge(inside, operation, request)
+            return inside.call(operation, request, role=role)
+
+        return work(do)
 
     try:
-        return cx.write(work)
+        return cx.write(inside_of)
     except errors.AwsError as error:
         raise journal.RefusedError(f"{error.message} (Service: SageMaker, Error Code: {error.code})") from error
 
@@ -132,20 +136,24 @@ class StackResource:
 
     def _create(self, name: str, token: str, properties: dict[str, Any], logical_id: str) -> dict[str, Any]:
         noun, policy = self.noun, properties.pop("ModelPackageGroupPolicy", None)
-        try:
-            request = with_name(noun, request_of(noun, properties), name, token)
-            answer = call(f"Create{noun}", request, self.region, self.role)
+
+        def work(do: Callable[[str, dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+            answer = do(f"Create{noun}", request)
             arn = str(next((v for k, v in answer.items() if k.endswith("Arn")), ""))
             identity = identity_of(noun, {**request, **answer}, arn)
-            described = call(f"Describe{noun}", identity, self.region, self.role)
+            described = do(f"Describe{noun}", identity)
             if policy is not None:
                 text = policy if isinstance(policy, str) else json.dumps(policy)
                 put = {"ModelPackageGroupName": request["ModelPackageGroupName"], "ResourcePolicy": text}
-                call("PutModelPackageGroupPolicy", put, self.region, self.role)
+                do("PutModelPackageGroupPolicy", put)
+            arn = arn or str(described.get(model.arn_member(noun), ""))
+            return {"known": {**request, **answer, **described}, "identity": identity, "arn": arn}
+
+        try:
+            request = with_name(noun, request_of(noun, properties), name, token)
+            return dict(together(work, self.region, self.role))
         except journal.RefusedError as error:
             raise journal.RefusedError(f"{logical_id} ({PREFIX}{noun}): {error}") from error
-        arn = arn or str(described.get(model.arn_member(noun), ""))
-        return {"known": {**request, **answer, **described}, "identity": identity, "arn": arn}
 
     @classmethod
     def update_from_cloudformation_json(
@@ -209,13 +217,18 @@ class StackResource:
         journal.current().do(work)
 
     def look(self) -> str:
-        """Look whether it is ready; return why it has failed, where it has."""
-        self.is_ready, failure = state_of(self.described() or {}, _status_member(self.noun))
+        """Look whether it is ready; return why it has failed, where it has or is gone."""
+        described = self.described()
+        self.is_ready, failure = (
+            (False, "the resource is gone") if described is None else state_of(described, _status_member(self.noun))
+        )
         return f"{self.logical_resource_id} ({PREFIX}{self.noun}): {failure}" if failure else ""
 
     def described(self) -> dict[str, Any] | None:
-        """Return what Describe answers now; None where it is gone."""
+        """Return what Describe answers now; None where it is gone. Whoever asks about the stack need not be allowed to Describe."""
+        opened = journal.current()
+        cx = opened.kernel.context(opened.account, self.region)
         try:
-            return call(f"Describe{self.noun}", self.identity, self.region, "")
-        except journal.RefusedError:
+            return cx.look(lambda inside: inside.call(f"Describe{self.noun}", self.identity))
+        except errors.AwsError:
             return None

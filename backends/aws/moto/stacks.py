@@ -6,6 +6,7 @@ what it had made goes again. Moto would record such resources where no client of
 
 from __future__ import annotations
 
+import re
 from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from backends.aws.moto import journal
 from backends.aws.moto.stack_properties import noun_of
 from backends.aws.moto.stack_resources import StackResource
 from backends.core import errors
+from backends.core.context import DEFAULT_REGION
 from backends.core.documents import Documents
 from backends.core.objects import role_access
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 ROLLED_BACK = Documents("aws:cloudformation:rollback")
 """Stacks that failed after their requests were answered, by id: a replay finds them here."""
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that the answer, which is XML, cannot hold."""
 SETTLING = ("CREATE_COMPLETE", "CREATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS")
 
 
@@ -102,6 +106,7 @@ def _describe(original: Callable[..., Any], backend: Any, name_or_stack_id: str)
 
 def _set_status(stack: Any, status: str, reason: str | None = None) -> None:
     stack.status = status
+    reason = None if reason is None else NO_XML.sub("\ufffd", reason)
     stack._add_stack_event(status, resource_status_reason=reason)  # noqa: SLF001 - as moto does
 
 
@@ -113,11 +118,11 @@ def _or_roll_back(work: Callable[[], Any], made: Callable[[], Any]) -> Any:
     """Do what makes a stack; where a resource of ours is refused, the stack is there, rolled back, and says why."""
     try:
         result = work()
-    except journal.RefusedError as error:
+    except Exception as error:  # moto's own too: what was made before goes again
         stack = made()
         if stack is None:
             raise
-        _roll_back(stack, str(error))
+        _roll_back(stack, str(error) or type(error).__name__)
         return stack
     if (stack := made()) is not None:
         _settle(stack)
@@ -168,8 +173,12 @@ def _roll_back(stack: Any, reason: str) -> None:
     made = {each.logical_resource_id for each in parsed if hasattr(each, "logical_resource_id")}
     written = resources._resource_json_map  # noqa: SLF001
     resources._resource_json_map = {name: written[name] for name in made}  # noqa: SLF001
-    if made:
-        resources.delete()
+    try:
+        if made:
+            resources.delete()
+    except journal.RefusedError as error:
+        _set_status(stack, "ROLLBACK_FAILED", str(error))
+        return
     resources._resource_json_map = {}  # noqa: SLF001 - what is read off it would be made anew
     stack.output_map._output_json_map = {}  # noqa: SLF001
     _set_status(stack, "ROLLBACK_COMPLETE")
@@ -195,7 +204,8 @@ def _template(_original: Callable[..., Any], template_url: str, account_id: str,
 
     opened = journal.current()
     try:
-        return str(opened.do(lambda: opened.kernel.context(account_id, "us-east-1").look(read)))
+        cx = opened.kernel.context(account_id, DEFAULT_REGION, caller=opened.caller)
+        return str(opened.do(lambda: cx.look(read)))
     except journal.RefusedError as error:
         exceptions: Any = import_module("moto.cloudformation.exceptions")
         raise exceptions.ValidationError(message=str(error)) from error

@@ -1,4 +1,4 @@
-"""Which objects of S3 a resource's role may have: every read and write that a service makes for a resource asks here.
+"""Which objects of S3 a resource's role, or who makes a request, may have: every read and write that a service makes asks here.
 
 `as_role` makes the context in which a job or an endpoint acts; `check` judges it. The bucket must be the account's, or its
 policy must allow the role; where LOCALMAKER_IAM evaluates policies, the role's own must allow it too (`soft` only logs).
@@ -29,6 +29,8 @@ log = logging.getLogger("localmaker.iam")
 SESSION = "SageMaker"
 GRANTS = InMemory[Callable[[Any, str], Any]]("iam.role_grants")
 """What a role of the account has, `(cx, role's name) -> Grants`; stored by IAM's component."""
+CALLERS_GRANTS = InMemory[Callable[[Any], Any]]("iam.callers_grants")
+"""What a context's caller has, by his key or as the user he was; None for the account's owner. `(cx) -> Grants | None`; stored by IAM's component."""
 KEPT = InMemory[dict[tuple[str, str], tuple[float, Any]]]("core.kept_role_grants", lambda _kernel: {})
 """What was asked lately, by account and role's name, with its time."""
 KEPT_S = 2.0
@@ -97,18 +99,26 @@ def _refused_by_bucket(cx: Context, bucket: Bucket, question: Question) -> bool:
 
 
 def _refused_by_role(cx: Context, bucket: Bucket, question: Question) -> bool:
-    name = role_of(question.principal).rpartition("/")[2]
-    if not name or GRANTS.get(cx.kernel) is None:
+    if (grants := _grants_of_caller(cx, question.principal)) is None:
         return False
-    grants = grants_of(cx, name)
     verdict = evaluate(
         question,
         identity=grants.policies,
         resource=_policies(bucket),
         boundary=grants.boundary,
+        session=grants.session,
         owner=bucket.account,
     )
     return not verdict.allowed
+
+
+def _grants_of_caller(cx: Context, principal: str) -> Any:
+    """Return what a resource's role has, or who makes a request; None where he owns the account."""
+    if GRANTS.get(cx.kernel) is None:
+        return None
+    if not cx.caller.access_key and (role := role_of(principal)):
+        return grants_of(cx, role.rpartition("/")[2])
+    return CALLERS_GRANTS.of(cx.kernel)(cx)
 
 
 def grants_of(cx: Context, name: str) -> Any:

@@ -156,3 +156,33 @@ def test_a_template_is_read_from_s3_here(local: Site) -> None:
     assert len(local.sagemaker.list_models()["Models"]) == 1
     with pytest.raises(ClientError, match="does not exist"):
         stacks.create_stack(StackName="other", TemplateURL=url.replace("t.json", "u.json"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("Model", {"PrimaryContainer": "x"}),
+        ("Model", {"PrimaryContainer": {"Image": "i"}, "Tags": {}}),
+        ("Pipeline", {"PipelineDefinition": "x"}),
+        ("Pipeline", {"PipelineDefinition": {"PipelineDefinitionS3Location": {}}}),
+        ("ModelPackageGroup", {"ModelPackageGroupName": "g", "ModelPackageGroupPolicy": "none"}),
+        ("ModelPackageGroup", {"ModelPackageGroupName": "z\0"}),
+    ],
+)
+def test_properties_of_another_type_fail_the_stack_and_leave_nothing(
+    local: Site, kind: str, properties: dict[str, Any]
+) -> None:
+    first = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "first"}}
+    second = {"Type": f"AWS::SageMaker::{kind}", "Properties": properties, "DependsOn": "First"}
+    stacks = create(local, {"First": first, "Second": second})
+    assert status(local) == "ROLLBACK_COMPLETE"
+    assert stacks.describe_stack_events(StackName="stack")["StackEvents"]
+    assert local.sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+
+
+def test_a_stack_that_moto_cannot_make_leaves_nothing(local: Site) -> None:
+    first = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "first"}}
+    itself = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Second"}}, "DependsOn": "First"}
+    create(local, {"First": first, "Second": itself})
+    assert status(local) == "ROLLBACK_COMPLETE"
+    assert local.sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
