@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 LONGEST_ERROR = 1000
+LONGEST_ANSWER = 256 << 20
+"""Bytes of an answer: it is held in memory until it is written. Unverified: AWS names no limit."""
 PARAMETERS_S = 5.0
 
 
@@ -89,7 +91,11 @@ class Client:
         connection = self._connection(address)
         connection.request("POST", "/invocations", body, dict(headers), encode_chunked=not isinstance(body, bytes))
         answer = connection.getresponse()
-        return answer.status, answer.headers.get("Content-Type", ""), answer.read()
+        content = answer.read(LONGEST_ANSWER + 1)
+        if len(content) > LONGEST_ANSWER:
+            self._drop(address)
+            raise TransformError(f"ClientError: the answer is longer than {LONGEST_ANSWER} bytes")
+        return answer.status, answer.headers.get("Content-Type", ""), content
 
     def _connection(self, address: Address) -> http.client.HTTPConnection:
         kept: dict[Address, http.client.HTTPConnection] = self._local.__dict__.setdefault("kept", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import deque
 from concurrent.futures import wait
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def _opened(source: IO[bytes], how: Transform) -> Iterator[IO[bytes]]:
     try:
         with gzip.GzipFile(fileobj=source) as file:
             yield file  # type: ignore[misc]
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadRecordError(f"the object is no gzip file: {error}") from error
 
 

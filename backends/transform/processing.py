@@ -75,7 +75,7 @@ class Processing:
         try:
             texts = [line.decode() for line in lines]
             return _rows(texts) if self.kind == CSV else [_from_json(text) for text in texts]
-        except (ValueError, csv.Error) as error:
+        except (ValueError, RecursionError, csv.Error) as error:
             raise BadRecordError(f"a record is no {self.kind}: {error}") from error
 
     def _write(self, values: list[Any]) -> list[bytes]:
@@ -83,11 +83,7 @@ class Processing:
             return [_to_json(value) for value in values]
         if plain := _plain_rows(values):
             return plain
-        text = io.StringIO()
-        write = csv.writer(text, lineterminator="\0").writerow  # a row may hold line ends, in quotes
-        for value in values:
-            write(value if isinstance(value, list) else [value])
-        return text.getvalue().encode().split(b"\0")[:-1]
+        return [_row(value) for value in values]
 
 
 SPECIAL = re.compile(r'["\r\n]')
@@ -101,6 +97,12 @@ def _plain_rows(values: list[Any]) -> list[bytes]:
     commas = sum(map(len, rows)) - len(rows)
     is_plain = text.count(",") == commas and text.count("\0") == len(rows) - 1 and SPECIAL.search(text) is None
     return text.encode().split(b"\0") if is_plain and [""] not in rows and [] not in rows else []
+
+
+def _row(value: Any) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(value if isinstance(value, list) else [value])
+    return text.getvalue().encode()
 
 
 def _rows(texts: list[str]) -> list[list[str]]:
@@ -122,7 +124,11 @@ def _to_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except (orjson.JSONEncodeError, RecursionError):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        pass
+    try:  # half a character has no bytes, but an escape
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+    except RecursionError as error:
+        raise BadRecordError("a record is nested too deeply") from error
 
 
 def _join(record: Any, answer: Any) -> Any:

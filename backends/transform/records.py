@@ -18,6 +18,8 @@ RECORD_IO_MAGIC = 0xCED7230A
 RECORD_IO_LENGTH = (1 << 29) - 1
 LONGEST_WHOLE = 512 << 20
 """Bytes of an object that is sent in one piece where MaxPayloadInMB sets no limit (0)."""
+LONGEST_LINE = 128 << 20
+"""Bytes of a line before it is filtered: more than a request may have, and no more than the server can hold."""
 
 
 class BadRecordError(ValueError):
@@ -48,11 +50,12 @@ def _whole(file: IO[bytes], limit: int) -> Iterator[Record]:
 
 
 def line_blocks(file: IO[bytes]) -> Iterator[list[bytes]]:
-    """Yield an object's lines, many at a time, without their ends; empty ones are none."""
+    """Yield an object's lines, many at a time, without their ends; empty ones are none. BadRecordError for one that is endless."""
     rest: list[bytes] = []
     while chunk := file.read(CHUNK):
         first, *lines = chunk.split(b"\n")
         rest.append(first)
+        _check_size(len(rest) * CHUNK, LONGEST_LINE)
         if lines:
             yield _bare([b"".join(rest), *lines[:-1]])
             rest = [lines[-1]]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import gzip
 import io
 import json
 import struct
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.transform import client as clients
 from backends.transform import objects, processing, records
 from backends.transform.document import transform_of
 from backends.transform.jsonpath import JsonPathError, compile_path
@@ -237,3 +242,72 @@ def test_an_object_of_100_mb_is_never_held_whole() -> None:
     tracemalloc.stop()
     assert sum(map(int, target.getvalue().split())) == 100_000_000
     assert peak < 64 << 20, f"{peak >> 20} MiB"
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (b"[" * 100_000, None),  # deeper than a reader goes
+        (b"1" * 5000, None),
+        (b'"\\ud800"', b'{"SageMakerInput":"\\ud800","SageMakerOutput":"\\ud800"}'),  # half a character
+    ],
+)
+def test_json_that_is_hostile_fails_its_object_or_goes_through(data: bytes, answer: bytes | None) -> None:
+    joining = made(processing.JSON_LINES, JoinSource="Input")
+    if answer is None:
+        with pytest.raises(records.BadRecordError):
+            joining.written([data], [data])
+    else:
+        assert joining.written([data], [data]) == [answer]
+
+
+def test_a_value_of_csv_may_hold_any_character() -> None:
+    row = ["a", "\0", 'x"y']
+    text = b'a,\0,"x""y"'
+    assert made(processing.CSV, InputFilter="$[0:3]").sent([text, text]) == [text, text]
+    assert next(csv.reader([text.decode()])) == row
+
+
+def test_gzip_whose_stream_is_broken_is_said() -> None:
+    how = transform_of(
+        {
+            "TransformInput": {"SplitType": "Line", "CompressionType": "Gzip"},
+            "TransformOutput": {"AssembleWith": "Line"},
+        },
+        {},
+    )
+    broken = gzip.compress(b"abc\n" * 1000)[:10] + b"\xff" * 20
+    with pytest.raises(records.BadRecordError, match="no gzip"), ThreadPoolExecutor(1) as pool:
+        objects.transform(io.BytesIO(broken), io.BytesIO(), how, Echo(), pool, lambda: None)  # type: ignore[arg-type]
+
+
+def test_a_line_without_an_end_is_not_held_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "LONGEST_LINE", 4 * records.CHUNK)
+    endless = gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(b"\0" * (64 << 20))))
+    tracemalloc.start()
+    with pytest.raises(records.BadRecordError, match="larger"):
+        list(records.line_blocks(endless))  # type: ignore[arg-type]
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
+def test_an_answer_without_an_end_is_not_held_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "LONGEST_ANSWER", 1 << 20)
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(1 << 30))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(64):
+                    self.wfile.write(b"x" * (1 << 20))
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        client = clients.Client([("127.0.0.1", server.server_port)], lambda: False, 10, 3)
+        with pytest.raises(clients.TransformError, match="longer than 1048576 bytes"):
+            client.invoke(b"a", {})
+        client.abort()
