@@ -59,10 +59,12 @@ def begins_with(column: Any, parameter: str) -> ColumnElement[bool]:
     return condition
 
 
-def is_below(column: Any, parameter: str) -> ColumnElement[bool]:
-    """Return whether a key begins with a parameter, a parent's key, and a slash."""
-    parent = bindparam(parameter, type_=Text)
-    condition: ColumnElement[bool] = func.substr(column, 1, func.length(parent) + 1) == parent + "/"
+def is_below(column: Any, parent: Any) -> ColumnElement[bool]:
+    """Return whether a key, in a column that sorts by bytes, is that of a parent with a slash and more behind it.
+
+    Said as a range, which has an index: `0` is what follows the slash. The parent's key is a text or a parameter.
+    """
+    condition: ColumnElement[bool] = (column >= parent + "/") & (column < parent + "0")
     return condition
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import ColumnElement, Double, Integer, Text, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Double, Integer, Text, and_, bindparam, func, literal_column, or_, select
 
 from api_specs import model
 from backends.core.dialects import begins_with, contains, is_below, like_pattern
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 DEFAULT_PAGE = 10
 ORDER = frozenset({"SortBy", "SortOrder"})
 LOWEST = -1.7e308
+FEW = 1000
+OF_FEW = and_(
+    *((resources.c[name] + literal_column("''", Text)) == bindparam(name) for name in ("kind", "account", "region"))
+)
+"""SCOPE, said so that no index of it is used: SQLite would walk all of a kind in the page's order, and has no statistics."""
 TIMES = {
     "Created": "created",
     "CreationTime": "created",
@@ -61,6 +66,8 @@ class Filter:
     condition: ColumnElement[bool]
     value: Callable[[Any], Any]
     is_long: bool = False
+    count: Prepared | None = None
+    """Counts what an equality of facets is true of, as far as one more than FEW."""
 
 
 @dataclass(eq=False)
@@ -92,7 +99,8 @@ class List:
         binding = binding_of(self.operation, request)
         if "NextToken" in request:
             values["mark"], values["mark_id"] = read_token(cx, request["NextToken"], binding)
-        form = request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request
+        is_of_few = self._is_of_few(cx, filters, values)
+        form = request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request, is_of_few
         if among is None:
             stored = self._statement(*form).rows(cx.transaction, values)
         else:
@@ -106,6 +114,11 @@ class List:
             last_id, last_mark, _ = stored[size - 1]
             answer["NextToken"] = write_token(cx, [last_mark, last_id], binding)
         return answer
+
+    def _is_of_few(self, cx: Context, filters: Sequence[str], values: Mapping[str, Any]) -> bool:
+        """Return whether a filter is true of so few resources that they are read and sorted, not looked for in the order of the page."""
+        counts = [count for member in filters if (count := self.filters[member].count) is not None]
+        return any(count.rows(cx.transaction, values)[0][0] <= FEW for count in counts)
 
     def _below_a_parent(self, cx: Context, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a request that names its parent by the key. AWS's error for one that is not there, where the model declares it."""
@@ -140,7 +153,7 @@ class List:
             return _on_facet(about, _compared(member, facets.c.number), is_long=True)
         if member.endswith("Contains"):
             return _on_facet(about, Filter(contains(facets.c.text, member), like_pattern), is_long=True)
-        return _on_facet(about, Filter(facets.c.text == bindparam(member, type_=Text), _as_facet))
+        return _on_facet(about, Filter(facets.c.text == bindparam(member, type_=Text), _as_facet), is_counted=True)
 
     def _known_filter(self, member: str, about: str) -> Filter | None:
         """Return the filter of what a column holds; None for what stands in the document only."""
@@ -151,11 +164,13 @@ class List:
                 return Filter(contains(column, member), like_pattern, is_long=True)
             if member.endswith("Prefix"):
                 return Filter(begins_with(column, member), str, is_long=True)
-            has_status = resources.c.status != ""  # said, so that the index of those that have one is used
+            has_status = resources.c.status != literal_column(
+                "''"
+            )  # said, so that the index of those that have one is used
             condition = column == bindparam(member, type_=Text)
             return Filter(condition & has_status if column is resources.c.status else condition, str)
         if about == self.resource.key_members[0] and not member.endswith("Contains"):
-            return Filter(is_below(resources.c.key, member), str)
+            return Filter(is_below(resources.c.key, bindparam(member, type_=Text)), str)
         return None
 
     def _column(self, about: str) -> Any:
@@ -195,10 +210,11 @@ class List:
         return self._statements[form]
 
     def _query(
-        self, sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool, *more: ColumnElement[bool]
-    ) -> Select[Any]:
+        self, sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool, is_of_few: bool,
+        *more: ColumnElement[bool],
+    ) -> Select[Any]:  # fmt: skip
         column = self.sorts.get(sort_by, Order(resources.c.created))
-        conditions = [SCOPE, *(self.filters[member].condition for member in filters), *more]
+        conditions = [OF_FEW if is_of_few else SCOPE, *(self.filters[member].condition for member in filters), *more]
         return page_of(column, conditions, descending=descending, marked=marked)
 
 
@@ -258,10 +274,11 @@ def _compared(member: str, column: Any) -> Filter:
     return Filter(column > parameter if member.endswith("After") else column < parameter, float)
 
 
-def _on_facet(path: str, filtered: Filter, *, is_long: bool = False) -> Filter:
+def _on_facet(path: str, filtered: Filter, *, is_long: bool = False, is_counted: bool = False) -> Filter:
     """Ask a condition of the facets at a path."""
     there = select(facets.c.resource_id).where(facets.c.path == path, filtered.condition)
-    return Filter(resources.c.id.in_(there), filtered.value, is_long)
+    count = select(func.count()).select_from(there.limit(FEW + 1).subquery())
+    return Filter(resources.c.id.in_(there), filtered.value, is_long, Prepared(count) if is_counted else None)
 
 
 def facet_of(path: str, *, as_number: bool) -> Order:

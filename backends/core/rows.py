@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from backends.core import errors, tags
-from backends.core.dialects import begins
+from backends.core.dialects import is_below
 from backends.core.prepared import Prepared
 from backends.core.search import facets
 from backends.core.tables import facets as facet_rows
@@ -110,7 +110,7 @@ def first_with(cx: Context, kind: str, path: str, value: str) -> Row | None:
 def children(cx: Context, kind: str, parent_key: str, *, newest_first: bool = False, limit: int = -1) -> Sequence[Row]:
     """Read the rows of a kind whose keys begin with another's, in the order they were made."""
     order = resources.c.id.desc() if newest_first else resources.c.id
-    query = ROW.where(SCOPE, begins(resources.c.key, f"{parent_key}/")).order_by(order)
+    query = ROW.where(SCOPE, is_below(resources.c.key, parent_key)).order_by(order)
     stored = cx.db.execute(query if limit < 0 else query.limit(limit), scope(cx, kind))
     return [row_of(each) for each in stored]
 

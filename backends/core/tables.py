@@ -26,6 +26,9 @@ METADATA = MetaData(
 # SQLite numbers rows by itself only for INTEGER; PostgreSQL would run out of it.
 ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 
+# Keys sort by their UTF-8 bytes on both databases, so that those below one of them are a range.
+KEY = Text().with_variant(Text(collation="C"), "postgresql")
+
 resources = Table(
     "resources",
     METADATA,
@@ -33,7 +36,7 @@ resources = Table(
     Column("kind", Text, nullable=False),
     Column("account", Text, nullable=False),
     Column("region", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", KEY, nullable=False),
     Column("arn", Text, nullable=False),
     Column("status", Text, nullable=False, default=""),
     Column("created", Double, nullable=False),
@@ -48,8 +51,8 @@ resources = Table(
 )
 # Most kinds have no status, and every index is a page more for each row that is stored.
 Index(
-    "ix_resources_kind_account_region_status_id",
-    *(resources.c[name] for name in ("kind", "account", "region", "status", "id")),
+    "ix_resources_kind_account_region_status_created_id",
+    *(resources.c[name] for name in ("kind", "account", "region", "status", "created", "id")),
     sqlite_where=resources.c.status != "",
     postgresql_where=resources.c.status != "",
 )

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import select
 
 from backends.core import errors, listing, rows
-from backends.core.dialects import begins, one_at_a_time
+from backends.core.dialects import is_below, one_at_a_time
 from backends.core.operation import operation
 from backends.core.resource import Resource, resource
 from backends.core.states import machine
@@ -85,7 +85,7 @@ def prefix_of(hub: Row, request: Mapping[str, Any]) -> str:
 
 def keys_of(cx: Context, prefix: str) -> list[str]:
     """Return the keys of a content's versions, the oldest version first."""
-    query = select(resources.c.key).where(rows.SCOPE, begins(resources.c.key, f"{prefix}/"))
+    query = select(resources.c.key).where(rows.SCOPE, is_below(resources.c.key, prefix))
     keys = cx.db.execute(query, rows.scope(cx, CONTENT.noun)).scalars()
     return sorted(keys, key=lambda key: number_of("HubContentVersion", key.rpartition("/")[2]))
 

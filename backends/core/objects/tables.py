@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, Table, Text, text
 
-from backends.core.tables import METADATA, ROW_ID
-
-KEY = Text().with_variant(Text(collation="C"), "postgresql")
+from backends.core.tables import KEY, METADATA, ROW_ID
 
 buckets = Table(
     "s3_buckets",
