@@ -7,7 +7,19 @@ import sys
 
 from bench import report
 
-NAMES = ("start", "control_plane", "transport", "iam", "s3", "invoke", "jobs", "queue", "hardening", "transform")
+NAMES = (
+    "start",
+    "control_plane",
+    "many",
+    "transport",
+    "iam",
+    "s3",
+    "invoke",
+    "jobs",
+    "queue",
+    "hardening",
+    "transform",
+)
 
 
 def main(arguments: list[str]) -> int:
