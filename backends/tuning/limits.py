@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 MOST_PARALLEL = 100
 MOST_JOBS, MOST_RANDOM_JOBS = 750, 10_000
-LATER = {"Autotune": "Autotune of tuning jobs"}
+EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
+MOST_RESOURCE = 20_000
 
 
 def check_later(request: Mapping[str, Any]) -> None:
@@ -25,10 +26,6 @@ def check_later(request: Mapping[str, Any]) -> None:
     config = request["HyperParameterTuningJobConfig"]
     if "Autotune" in request:
         raise errors.not_implemented("Autotune of tuning jobs")
-    if config["Strategy"] == "Hyperband" or "StrategyConfig" in config:
-        raise errors.not_implemented("the Hyperband strategy of tuning jobs")
-    if config.get("TrainingJobEarlyStoppingType") == "Auto":
-        raise errors.not_implemented("early stopping of a tuning job's training jobs (TrainingJobEarlyStoppingType)")
     converged = config.get("TuningJobCompletionCriteria", {}).get("ConvergenceDetected", {})
     if converged.get("CompleteOnConvergence") == "Enabled":
         raise errors.not_implemented("the completion of tuning jobs on convergence (ConvergenceDetected)")
@@ -77,3 +74,34 @@ def jobs_of(config: Mapping[str, Any], definitions: Sequence[Definition]) -> int
     """Return how many training jobs a search has."""
     wanted = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
     return int(wanted) if wanted is not None else combinations(definitions[0]["ranges"])
+
+
+def early_of(config: Mapping[str, Any], definitions: Sequence[Definition]) -> dict[str, Any] | None:
+    """Return the rule by which training jobs are stopped early, None for none. ValidationException for what does not go together."""
+    strategy, is_early = config["Strategy"], config.get("TrainingJobEarlyStoppingType") == "Auto"
+    if strategy != "Hyperband" and "HyperbandStrategyConfig" in config.get("StrategyConfig", {}):
+        raise errors.validation("HyperbandStrategyConfig can be given with the Hyperband strategy only.")
+    if strategy == "Hyperband" and is_early:
+        raise errors.validation("TrainingJobEarlyStoppingType must be Off with the Hyperband strategy.")
+    if (is_early or strategy == "Hyperband") and len(definitions) > 1:
+        raise errors.validation("Training jobs of several definitions cannot be stopped early.")
+    if is_early:
+        return {"rule": "Median"}
+    return _rungs(config, definitions[0]) if strategy == "Hyperband" else None
+
+
+def _rungs(config: Mapping[str, Any], definition: Definition) -> dict[str, Any]:
+    """Return Hyperband's rule. MaxResource is a static number of epochs where it is not given (shape HyperbandStrategyConfig)."""
+    given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    epochs = next((definition["static"][name] for name in EPOCHS if name in definition["static"]), "")
+    most = given.get("MaxResource", int(epochs) if epochs.isdecimal() else None)
+    least = given.get("MinResource", 1)
+    if most is None:
+        raise errors.validation(
+            f"MaxResource is required with the Hyperband strategy unless one of {', '.join(EPOCHS)} is a static hyperparameter."
+        )
+    if not 1 <= least <= most <= MOST_RESOURCE:
+        raise errors.validation(
+            f"MinResource {least} and MaxResource {most} must be in order, from 1 to {MOST_RESOURCE}."
+        )
+    return {"rule": "Hyperband", "least": least, "most": most}

@@ -64,6 +64,7 @@ def create_hyper_parameter_tuning_job(cx: Context, request: dict[str, Any]) -> d
         "deadline": None if runtime is None else now + runtime,
         "target": criteria.get("TargetObjectiveMetricValue"),
         "patience": criteria.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving"),
+        "early": limits.early_of(config, searched),
         "tags": request.get("Tags", []),
         "definitions": searched,
         **warm_start.of_request(cx, JOB, request, searched),

@@ -1,7 +1,7 @@
 """Which hyperparameters to try next, and which trials are not worth their end: Optuna's samplers and pruners.
 
-Bayesian is TPE (a tree-structured Parzen estimator, after ten random trials), Random a uniform sampler, Hyperband random values with
-Hyperband's pruner; Grid is every combination in order. Nothing is kept: each answer is made from what a question holds,
+Bayesian is TPE (a tree-structured Parzen estimator, after ten random trials), Random and Hyperband are uniform samplers
+(`early.py` has Hyperband's pruner); Grid is every combination in order. Nothing is kept: each answer is made from what a question holds,
 with a random number generator of its own for each trial, derived from the seed and the trial's number. So a question that is
 asked again after a crash has the same answer, and RandomSeed reproduces a search.
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from backends.tuning.ranges import Range
 
 STUDY = "tuning"
-REDUCTION_FACTOR = 3
-"""Hyperband's eta. Unverified: the service's own."""
 
 
 def suggest(question: Mapping[str, Any]) -> list[dict[str, Any]]:

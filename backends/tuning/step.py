@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from backends.core.commands import Happened, State
 
-SUGGEST, STOP = "suggest", "stop"
-QUEUE = "tuning.suggest"
+SUGGEST, WATCH, STOP = "suggest", "watch", "stop"
+QUEUE, WATCH_QUEUE = "tuning.suggest", "tuning.watch"
+LOOK_EVERY_S = 1.0
+"""How often the objectives of running training jobs are looked at, where some may be stopped early."""
 AHEAD = 50
 """How many trials are chosen at once where results do not matter for it."""
 MOST_FUTILE = 5
@@ -41,7 +43,7 @@ def begin(plan: Mapping[str, Any]) -> State:
     counters = dict.fromkeys(COUNTERS, 0)
     return {
         **plan, "numbered": 0, "choosing": False, "ready": [], "running": {}, "done": [], "counters": counters, "objectives": 0,
-        "best": None, "stale": 0, "ending": "", "reason": "",
+        "best": None, "stale": 0, "ending": "", "reason": "", "ended": [],
     }  # fmt: skip
 
 
@@ -84,13 +86,56 @@ def step(state: State, happened: Happened) -> tuple[State, list[Command]]:
     match happened.what, happened.tag:
         case "begun", _:
             state, commands = _go_on(state, happened.at)
-            return state, [*commands, WakeAt(state["deadline"])]
+            return state, [*commands, _wake(state, happened.at)]
         case "answered", tag if tag == SUGGEST:
             state |= {"choosing": False, "ready": [*state["ready"], *happened.answer["trials"]]}
             return _go_on(state, happened.at)
+        case ("answered", "watch") | ("time", _) if state["early"] is not None:
+            return _look(state, happened)
         case "child", number if number in state["running"]:
             return _child_changed(state, happened)
     return state, []
+
+
+def _wake(state: State, at: float) -> Command:
+    """Wake the search at its end, or before, where running training jobs are looked at."""
+    times = [state["deadline"]] if state["deadline"] is not None else []
+    times += [at + LOOK_EVERY_S] if state["early"] is not None else []
+    return WakeAt(min(times, default=None))
+
+
+def _look(state: State, happened: Happened) -> tuple[State, list[Command]]:
+    """Ask about the running training jobs when it is time, and stop those that are not worth their end when it is known."""
+    if happened.what == "time":
+        return (state, []) if state["ending"] else (state, [_watch(state), WakeAt(state["deadline"])])
+    state, commands = _stop_early(state, happened.answer["judged"])
+    return state, [*commands, _wake(state, happened.at)]
+
+
+def _watch(state: State) -> Command:
+    """Ask which of the running training jobs are not worth their end."""
+    (definition,) = state["definitions"]
+    running = [
+        (int(number), trial["name"], trial.get("rungs", 0))
+        for number, trial in state["running"].items()
+        if not trial.get("stopped")
+    ]
+    question = {**state["early"], "type": definition["type"], "ended": state["ended"], "running": running}
+    return Promise(WATCH_QUEUE, {"metric": definition["metric"], "question": question}, WATCH)
+
+
+def _stop_early(state: State, judged: list[Mapping[str, Any]]) -> tuple[State, list[Command]]:
+    """Stop the training jobs that are not worth their end; what they have come to counts."""
+    commands: list[Command] = []
+    running = dict(state["running"])
+    for verdict in judged:
+        number = str(verdict["number"])
+        if number not in running or running[number].get("stopped") or state["ending"]:
+            continue
+        running[number] = {**running[number], "rungs": verdict["rungs"], "stopped": verdict["stop"]}
+        if verdict["stop"]:
+            commands.append(Call("StopTrainingJob", {"TrainingJobName": running[number]["name"]}, STOP))
+    return {**state, "running": running}, commands
 
 
 def _why_it_ends(state: State, happened: Happened) -> tuple[str, str] | None:
@@ -158,7 +203,7 @@ def _launch(state: State, trial: Mapping[str, Any]) -> tuple[State, Command]:
     number, attempt = trial["number"], trial.get("attempt", 0)
     digest = hashlib.sha256(f"{state['nonce']} {number} {attempt}".encode()).hexdigest()
     name = f"{state['name']}-{number:03d}-{digest[:8]}"
-    state["running"] = {**state["running"], str(number): dict(trial)}
+    state["running"] = {**state["running"], str(number): {**trial, "name": name}}
     return state, Call(
         "CreateTrainingJob",
         training_request(definition, name, trial["values"], state["tags"], attempt),
@@ -201,6 +246,8 @@ def _child_changed(state: State, happened: Happened) -> tuple[State, list[Comman
     value = objective_of(happened.document, definition["metric"])
     if state["strategy"] == "Bayesian":
         state["done"] = [*state["done"], [trial["definition"], trial["values"], value]]
+    if value is not None and state["early"] is not None:
+        state["ended"] = [*state["ended"], [trial["number"], trial["name"]]]
     if value is not None:
         state = _measured(state, trial["definition"], value, happened.document)
     if not state["ending"]:
@@ -257,14 +304,9 @@ def _end_with(state: State, at: float, status: str, reason: str = "") -> tuple[S
         state |= {"ending": status, "reason": reason}
     if not state["running"]:
         return _end(state, at)
-    stops = [Call("StopTrainingJob", {"TrainingJobName": _name(state, number)}, STOP) for number in state["running"]]
+    names = [trial["name"] for trial in state["running"].values()]
+    stops = [Call("StopTrainingJob", {"TrainingJobName": name}, STOP) for name in names]
     return state, [*stops, Change(shown(state, at))]
-
-
-def _name(state: State, number: str) -> str:
-    trial = state["running"][number]
-    digest = hashlib.sha256(f"{state['nonce']} {number} {trial.get('attempt', 0)}".encode()).hexdigest()
-    return f"{state['name']}-{int(number):03d}-{digest[:8]}"
 
 
 def _end(state: State, at: float) -> tuple[State, list[Command]]:

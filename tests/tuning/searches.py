@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from tests.site import SCIKIT_LEARN, WAIT_S, packed
+from tests.site import SCIKIT_LEARN, WAIT_S, XGBOOST, channel, packed
 
 if TYPE_CHECKING:
     from tests.site import Site
@@ -23,6 +23,11 @@ C = {"Name": "c", "Values": ["a", "b", "d"]}
 D = {"Name": "d", "Values": ["1", "2"]}
 E = {"Name": "e", "Values": ["3", "4"]}
 BOTH = {"ContinuousParameterRanges": [X], "CategoricalParameterRanges": [C]}
+BUILT_IN: dict[str, Any] = {
+    "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:logloss"},
+    "ParameterRanges": {"IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "1", "MaxValue": "6"}]},
+}
+"""What config is to search for with it."""
 ENDED = {"Completed", "Failed", "Stopped"}
 
 
@@ -42,6 +47,17 @@ def definition(site: Site, script: str = SCRIPT, **members: Any) -> dict[str, An
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 600},
         **members,
+    }
+
+
+def built_in(site: Site) -> dict[str, Any]:
+    """Return a training job definition of XGBoost, which needs no metric definitions and, once it runs, no server."""
+    data = site.upload({"train/a.csv": "".join(f"{n % 2},{n},{n * n % 7}\n" for n in range(40))})
+    return {
+        **definition(site),
+        "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
+        "StaticHyperParameters": {"num_round": "3", "objective": "binary:logistic"},
+        "InputDataConfig": [channel(n, f"{data}train/", ContentType="text/csv") for n in ("train", "validation")],
     }
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.site import XGBOOST, channel
-from tests.tuning.searches import C, D, E, X, begin, config, definition, described, ended, trials
+from tests.tuning.searches import BUILT_IN, C, D, E, X, begin, built_in, config, definition, described, ended, trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +117,7 @@ def test_a_stop_stops_the_training_jobs(local: Site) -> None:
     [
         (FAILS, 2, 2, "All training jobs failed. Please take a look"),
         (FAILS, 9, 5, "No training job succeeded after 5 attempts."),
-        (MUTE, 2, 2, "No objective metrics listed after running 2 training jobs."),
+        (MUTE, 2, 2, "No objective metrics found after running 2 training jobs."),
     ],
 )
 def test_a_search_without_success_fails(local: Site, script: str, jobs: int, count: int, reason: str) -> None:
@@ -177,25 +176,15 @@ def test_a_warm_start_knows_the_best_of_its_parents(local: Site) -> None:
 
 
 def test_built_in_metrics_need_no_definitions(local: Site) -> None:
-    rows = "".join(f"{n % 2},{n},{n * n % 7}\n" for n in range(40))
-    data = local.upload({"train/a.csv": rows})
-    defined = {
-        **definition(local),
-        "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
-        "StaticHyperParameters": {"num_round": "3", "objective": "binary:logistic"},
-        "InputDataConfig": [channel(n, f"{data}train/", ContentType="text/csv") for n in ("train", "validation")],
-    }
-    logloss = {"Type": "Minimize", "MetricName": "validation:logloss"}
-    ranges = {"IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "1", "MaxValue": "6"}]}
-    job = ended(
-        local, begin(local, config(jobs=2, ParameterRanges=ranges, HyperParameterTuningJobObjective=logloss), defined)
-    )
+    defined = built_in(local)
+    job = ended(local, begin(local, config(jobs=2, **BUILT_IN), defined))
     assert job["ObjectiveStatusCounters"]["Succeeded"] == 2, job
     assert 0 < objective(job["BestTrainingJob"]) < 1
-    nonsense = {"Type": "Minimize", "MetricName": "validation:nonsense"}
-    code, text = refused(
-        lambda: begin(local, config(jobs=2, ParameterRanges=ranges, HyperParameterTuningJobObjective=nonsense), defined)
-    )
+    nonsense = {
+        **BUILT_IN,
+        "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:nonsense"},
+    }
+    code, text = refused(lambda: begin(local, config(jobs=2, **nonsense), defined))
     assert code == "ValidationException"
     assert text.startswith("A metric is required for this hyperparameter tuning job objective.")
 
@@ -230,7 +219,9 @@ def test_what_cannot_work_is_refused(local: Site) -> None:
         (config("Bayesian", jobs=751), defined, "ResourceLimitExceeded", "750"),
         (config(ResourceLimits={"MaxParallelTrainingJobs": 1}), defined, "ValidationException", "is required"),
         (config(), {**defined, "OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket-at-all/x"}}, "ValidationException", "bucket"),
-        (config("Hyperband"), defined, "NotImplemented", "Hyperband"),
+        (config("Hyperband"), defined, "ValidationException", "MaxResource is required"),
+        (config("Hyperband", TrainingJobEarlyStoppingType="Auto"), defined, "ValidationException", "must be Off"),
+        (config("Hyperband", StrategyConfig={"HyperbandStrategyConfig": {"MinResource": 5, "MaxResource": 3}}), defined, "ValidationException", "in order"),
     ]  # fmt: skip
     for configured, given, expected, part in cases:
         code, text = refused(lambda configured=configured, given=given: begin(local, configured, given))  # type: ignore[misc]
@@ -241,3 +232,38 @@ def test_what_cannot_work_is_refused(local: Site) -> None:
     both = refused(lambda: begin(local, config(), defined, TrainingJobDefinitions=[defined]))
     assert both[1] == "Exactly one of TrainingJobDefinition and TrainingJobDefinitions must be given."
     assert local.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+
+
+EPOCHS = """
+import json, time
+given = json.load(open("/opt/ml/input/config/hyperparameters.json"))
+# Of y the first comes first: four good ones, then one that is bad and would never end.
+bad = given["y"] == "5"
+for epoch in range(9 if not bad else 10**6):
+    print("loss=%d;" % (9 if bad else 1), flush=True)
+    time.sleep(0.01 if not bad else 0.2)
+"""
+
+
+@pytest.mark.parametrize("rule", ["Auto", "Hyperband"])
+def test_a_bad_training_job_is_stopped_early(local: Site, rule: str) -> None:
+    y = {"CategoricalParameterRanges": [{"Name": "y", "Values": ["1", "2", "3", "4", "5"]}]}
+    limits = {"MaxParallelTrainingJobs": 4}
+    if rule == "Auto":
+        configured = config("Grid", ParameterRanges=y, ResourceLimits=limits, TrainingJobEarlyStoppingType="Auto")
+        job = ended(local, name := begin(local, configured, definition(local, EPOCHS)))
+        assert job["TrainingJobStatusCounters"]["Stopped"] == 1
+        assert job["ObjectiveStatusCounters"]["Succeeded"] == 5
+        (stopped,) = trials(local, name, StatusEquals="Stopped")
+        assert (stopped["TunedHyperParameters"], objective(stopped)) == ({"y": "5"}, 9.0)
+        assert job["HyperParameterTuningJobStatus"] == "Completed"
+        return
+    bad = {"CategoricalParameterRanges": [{"Name": "y", "Values": ["1", "5"]}]}
+    band = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 9}}
+    configured = config("Hyperband", jobs=5, parallel=4, ParameterRanges=bad, StrategyConfig=band, RandomSeed=3)
+    job = ended(local, name := begin(local, configured, definition(local, EPOCHS)))
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    for each in trials(local, name):
+        is_bad = each["TunedHyperParameters"]["y"] == "5"
+        assert each["TrainingJobStatus"] in ({"Stopped"} if is_bad else {"Completed", "Stopped"})
+        assert objective(each) == (9.0 if is_bad else 1.0)

@@ -32,7 +32,7 @@ def plan(**members: Any) -> State:
     }  # fmt: skip
     return begin({
         "name": NAME, "arn": "arn:search", "nonce": "n", "seed": "1", "strategy": "Random", "parallel": 2, "limit": 4,
-        "created": 0.0, "deadline": None, "target": None, "patience": None, "tags": [], "definitions": [definition], **members,
+        "created": 0.0, "deadline": None, "target": None, "patience": None, "early": None, "tags": [], "definitions": [definition], **members,
     })  # fmt: skip
 
 
