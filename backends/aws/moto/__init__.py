@@ -10,5 +10,6 @@ Guide: https://docs.getmoto.org/
     adapter.py     a request in, an answer out; calls that components make
     recording.py   which requests are recorded, and how; tables.py
     replay.py      the recording back into moto; seams.py: its clock, its randomness, the keys it cannot make again
+    stacks.py      CloudFormation's stacks; stack_*.py, templates.py, journal.py and half_made.py: their resources here
     wsgi.py        moto's own HTTP application
 """

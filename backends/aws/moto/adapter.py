@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from backends.aws.moto import delivery, journal, recording, replay, seams, wsgi
+from backends.aws.moto import delivery, half_made, journal, recording, replay, seams, wsgi
 from backends.aws.moto.wsgi import Answer, MotoRequest
 from backends.core import errors, events, other_services
 from backends.core.context import DEFAULT_REGION
@@ -58,7 +58,9 @@ def _answer(kernel: Kernel, request: MotoRequest) -> Answer:
         answer = _run(app, request, seed, now)
     if recording.changes(request) and answer[0] < 400 and recording.worth_keeping(request, answer[2]):
         kept = seams.keys_made(request, answer[2]) or outcomes.written()
-        kernel.db.write_blocking(partial(_record, kernel, request, now, seed, kept))
+        kernel.db.write_blocking(
+            partial(_record, kernel, request, now, seed, kept, outcomes.id if outcomes.made else "")
+        )
     return answer
 
 
@@ -67,8 +69,12 @@ def _run(app: Any, request: MotoRequest, seed: int, now: float) -> Answer:
     return wsgi.run(app, request)
 
 
-def _record(kernel: Kernel, request: MotoRequest, now: float, seed: int, kept: bytes | None, tx: Transaction) -> None:
+def _record(
+    kernel: Kernel, request: MotoRequest, now: float, seed: int, kept: bytes | None, made: str, tx: Transaction
+) -> None:
     recording.write(tx, request, now, seed, kept, pending=False)
+    if made:
+        half_made.finish(kernel, request.account, made, tx)
     tx.after_commit.append(kernel.changed.notify)  # who waits for a message looks again
 
 
@@ -100,7 +106,9 @@ def start(kernel: Kernel) -> None:
 
 
 async def listening(kernel: Kernel) -> None:
-    """Begin a long replay at once; a short one waits until somebody asks for moto, whose import takes a second."""
+    """Take away what a crash left half-made, and begin a long replay at once; a short one waits until somebody asks for moto."""
+    if await kernel.db.read(lambda tx: half_made.unfinished(tx, kernel)):
+        _pool(kernel).submit(half_made.unmake, kernel)
     if await kernel.db.read(recording.is_long):
         _pool(kernel).submit(_app, kernel)
 
@@ -222,7 +230,7 @@ def _done(kernel: Kernel, row: Any, request: MotoRequest, now: float, failure: s
     recording.remove(tx, row.id)
     about = json.loads(request.headers.get("x-localmaker-about", "{}"))
     if not failure and recording.changes(request):
-        _record(kernel, request, now, row.seed, None, tx)
+        _record(kernel, request, now, row.seed, None, "", tx)
     if failure:
         log.warning("%s cannot be called: %s", about.get("arn"), failure)
     cx = kernel.context(row.account, about.get("region", ""), tx=tx)

@@ -5,6 +5,7 @@ Moto has one thread, and a request at a time is open on it.
 
 from __future__ import annotations
 
+import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,10 @@ class RefusedError(Exception):
 
 @dataclass
 class Journal:
-    """The outcomes of one request, in order: written while it is answered, read while it is replayed."""
+    """The outcomes of one request, in order: written while it is answered, read while it is replayed.
+
+    `made`: how many resources it has made, each written down with its own transaction until the request is recorded.
+    """
 
     kernel: Kernel
     account: str
@@ -38,6 +42,8 @@ class Journal:
     is_replay: bool = False
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     position: int = 0
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    made: int = 0
 
     def do(self, work: Callable[[], Any]) -> Any:
         """Do something and return its outcome, which can be written as JSON. RefusedError, now as in a replay."""

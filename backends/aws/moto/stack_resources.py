@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from api_specs import model
-from backends.aws.moto import journal
+from backends.aws.moto import half_made, journal
 from backends.aws.moto.stack_properties import PREFIX, TOKENS, noun_of, request_of, with_name
 from backends.core import calls, errors
 
@@ -32,8 +32,13 @@ def call(operation: str, request: dict[str, Any], region: str, role: str) -> dic
     return dict(together(lambda do: do(operation, request), region, role))
 
 
-def together(work: Callable[[Callable[[str, dict[str, Any]], dict[str, Any]]], Any], region: str, role: str) -> Any:
-    """Call several operations, all of them or none: `work` gets what calls one. RefusedError."""
+def together(
+    work: Callable[[Callable[[str, dict[str, Any]], dict[str, Any]]], Any],
+    region: str,
+    role: str,
+    made: str | None = None,
+) -> Any:
+    """Call several operations, all of them or none: `work` gets what calls one; `made`: the noun of what they make. RefusedError."""
     opened = journal.current()
     cx = opened.kernel.context(opened.account, region, caller=opened.caller)
 
@@ -43,7 +48,10 @@ def together(work: Callable[[Callable[[str, dict[str, Any]], dict[str, Any]]], A
                 calls.judge(inside, operation, request)
             return inside.call(operation, request, role=role)
 
-        return work(do)
+        result = work(do)
+        if made is not None:
+            half_made.write_down(inside, made, result["known"], result["identity"])
+        return result
 
     try:
         return cx.write(inside_of)
@@ -151,7 +159,7 @@ class StackResource:
 
         try:
             request = with_name(noun, request_of(noun, properties), name, token)
-            return dict(together(work, self.region, self.role))
+            return dict(together(work, self.region, self.role, noun))
         except journal.RefusedError as error:
             raise journal.RefusedError(f"{logical_id} ({PREFIX}{noun}): {error}") from error
 
@@ -196,16 +204,10 @@ class StackResource:
     def delete(self, _account: str, _region: str) -> None:
         """Delete it; what is gone already is no failure. RefusedError."""
         operation = f"Delete{self.noun}"
-        if not model.has_operation(operation):
+        request = half_made.deletion_of(self.noun, self.known, self.identity)
+        if request is None:
             return
-        taken = model.operation(operation).input_shape
-        request = {
-            k: v
-            for k, v in {**self.known, **self.identity}.items()
-            if k in taken.required_members or k in self.identity
-        }
-        request = {k: v for k, v in request.items() if k in taken.members}
-        request |= dict.fromkeys(TOKENS & set(taken.required_members), _token())
+        request |= dict.fromkeys(TOKENS & set(model.operation(operation).input_shape.required_members), _token())
 
         def work() -> None:
             try:

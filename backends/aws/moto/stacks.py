@@ -79,11 +79,12 @@ def _execute(original: Callable[..., Any], backend: Any, change_set_name: str, s
     return _or_roll_back(lambda: original(backend, change_set_name, stack_name), lambda: stack)
 
 
-def _update(original: Callable[..., Any], stack: Any, *args: Any, **given: Any) -> None:
+def _update(original: Callable[..., Any], stack: Any, template: str, *args: Any, **given: Any) -> None:
+    stack.parse_template(template)  # what is no template changes nothing
     try:
-        original(stack, *args, **given)
-    except journal.RefusedError as error:
-        _set_status(stack, "UPDATE_FAILED", str(error))
+        original(stack, template, *args, **given)
+    except Exception as error:  # moto's own too: what was changed before is recorded  # noqa: BLE001
+        _set_status(stack, "UPDATE_FAILED", str(error) or type(error).__name__)
 
 
 def _delete(original: Callable[..., Any], backend: Any, name_or_stack_id: str) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from tests.conftest import LiveServer
 from tests.endpoints.served import Served
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.site import Site
 
 STEPS = json.dumps({"Version": "2020-12-01", "Steps": []})
@@ -186,3 +190,47 @@ def test_a_stack_that_moto_cannot_make_leaves_nothing(local: Site) -> None:
     create(local, {"First": first, "Second": itself})
     assert status(local) == "ROLLBACK_COMPLETE"
     assert local.sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+
+
+def test_a_stack_half_made_at_a_crash_leaves_nothing_and_can_be_made_again(tmp_path: Path, account: str) -> None:
+    named = {f"G{number}": {"ModelPackageGroupName": f"g{number}"} for number in range(400)}
+    resources = {
+        name: {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": each} for name, each in named.items()
+    }
+    request = {"StackName": "s", "TemplateBody": json.dumps({"Resources": resources})}
+    live = LiveServer(tmp_path / "data")
+    live.start()
+    live.client("cloudformation", account).list_stacks()  # moto is imported
+    sagemaker = live.client("sagemaker", account)
+
+    def made() -> list[Any]:
+        return list(sagemaker.list_model_package_groups(MaxResults=100)["ModelPackageGroupSummaryList"])
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(live.client("cloudformation", account).create_stack, **request)
+        while not made():
+            pass
+        live.kill()
+        with pytest.raises((BotoCoreError, ClientError)):
+            answer.result()
+    live.start()
+    sagemaker, stacks = live.client("sagemaker", account), live.client("cloudformation", account)
+    assert stacks.list_stacks()["StackSummaries"] == []  # behind what is taken away, on moto's thread
+    assert made() == []
+    stacks.create_stack(**request)
+    assert stacks.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+    live.kill()
+    live.start()  # what is recorded stays
+    assert live.client("sagemaker", account).list_model_package_groups()["ModelPackageGroupSummaryList"]
+    live.stop()
+
+
+def test_a_change_that_is_no_template_changes_nothing(local: Site) -> None:
+    group = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "g"}}
+    stacks = create(local, {"Group": group})
+    with pytest.raises(ClientError, match="Template format error"):
+        stacks.update_stack(StackName="stack", TemplateBody='{"Resources": 5}')
+    assert status(local) == "CREATE_COMPLETE"
+    broken = {"Group": group, "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Queue"}}}}
+    stacks.update_stack(StackName="stack", TemplateBody=json.dumps({"Resources": broken}))
+    assert status(local) == "UPDATE_FAILED"
