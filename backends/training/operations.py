@@ -129,7 +129,7 @@ def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
             {"CompressionType": "None", "RecordWrapperType": "None", **entry} for entry in request["InputDataConfig"]
         ]
     if "OutputDataConfig" in request:
-        document["OutputDataConfig"] = {"CompressionType": "GZIP", **request["OutputDataConfig"]}
+        document["OutputDataConfig"] = {"KmsKeyId": "", "CompressionType": "GZIP", **request["OutputDataConfig"]}
     return document
 
 

@@ -98,7 +98,8 @@ def _rungs(config: Mapping[str, Any], definition: Definition) -> dict[str, Any]:
     least = given.get("MinResource", 1)
     if most is None:
         raise errors.validation(
-            f"MaxResource is required with the Hyperband strategy unless one of {', '.join(EPOCHS)} is a static hyperparameter."
+            "MaxResource parameter is not provided and could not be inferred from provided static hyperparameters of "
+            "TrainingJobDefinition."
         )
     if not 1 <= least <= most <= MOST_RESOURCE:
         raise errors.validation(

@@ -9,7 +9,6 @@ from backends.core import errors, parents
 from backends.core.operation import operation
 from backends.core.resource import resource
 from backends.core.states import machine
-from backends.jobs.states import NAME_TAKEN
 from backends.tuning import children, definitions, limits, warm_start
 from backends.tuning.step import begin, shown
 from backends.tuning.summaries import OBJECTIVE_PARAMETER
@@ -26,7 +25,7 @@ JOB = resource(
     machine=machine(
         InProgress={"Completed", "Failed", "Stopping", "Stopped"}, Stopping={"Stopped", "Completed", "Failed"}
     ),
-    exists=NAME_TAKEN,
+    exists="A hyperparameter tuning job with the name, {name}, already exists. Choose a different name.",
     summary={
         "Strategy": "HyperParameterTuningJobConfig.Strategy",
         "ResourceLimits": "HyperParameterTuningJobConfig.ResourceLimits",

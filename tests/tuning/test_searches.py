@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -175,6 +176,37 @@ def test_a_warm_start_knows_the_best_of_its_parents(local: Site) -> None:
     assert (code, "number of static and tunable" in text) == ("ValidationException", True)
 
 
+def test_several_definitions_have_ranges_and_instances_of_their_own(local: Site) -> None:
+    objectives = {"TuningObjective": {"Type": "Minimize", "MetricName": "loss"}}
+    ranges: list[dict[str, Any]] = [{"ContinuousParameterRanges": [X]}, {"CategoricalParameterRanges": [C]}]
+    several: list[dict[str, Any]] = [
+        {**definition(local), "DefinitionName": f"d{n}", "HyperParameterRanges": own, **objectives}
+        for n, own in enumerate(ranges)
+    ]
+    del several[1]["ResourceConfig"]
+    instances = [
+        {"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 1} for kind in ("ml.m5.large", "ml.c5.xlarge")
+    ]
+    several[1]["HyperParameterTuningResourceConfig"] = {
+        "AllocationStrategy": "Prioritized",
+        "InstanceConfigs": instances,
+    }
+    name = f"tune-{uuid.uuid4().hex[:10]}"
+    limits = {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2}
+    local.sagemaker.create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=name,
+        HyperParameterTuningJobConfig={"Strategy": "Bayesian", "ResourceLimits": limits},
+        TrainingJobDefinitions=several,
+    )
+    job = ended(local, name)
+    assert job["HyperParameterTuningJobStatus"] == "Completed", job
+    listed = {each["TrainingJobDefinitionName"]: each for each in trials(local, name)}
+    assert [set(listed[each]["TunedHyperParameters"]) for each in ("d0", "d1")] == [{"x"}, {"c"}]
+    assert listed["d0"]["FinalHyperParameterTuningJobObjectiveMetric"]["Type"] == "Minimize"
+    defined = job["TrainingJobDefinitions"]
+    assert [each["DefinitionName"] for each in defined] == ["d0", "d1"]
+
+
 def test_built_in_metrics_need_no_definitions(local: Site) -> None:
     defined = built_in(local)
     job = ended(local, begin(local, config(jobs=2, **BUILT_IN), defined))
@@ -219,7 +251,7 @@ def test_what_cannot_work_is_refused(local: Site) -> None:
         (config("Bayesian", jobs=751), defined, "ResourceLimitExceeded", "750"),
         (config(ResourceLimits={"MaxParallelTrainingJobs": 1}), defined, "ValidationException", "is required"),
         (config(), {**defined, "OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket-at-all/x"}}, "ValidationException", "bucket"),
-        (config("Hyperband"), defined, "ValidationException", "MaxResource is required"),
+        (config("Hyperband"), defined, "ValidationException", "MaxResource parameter is not provided"),
         (config("Hyperband", TrainingJobEarlyStoppingType="Auto"), defined, "ValidationException", "must be Off"),
         (config("Hyperband", StrategyConfig={"HyperbandStrategyConfig": {"MinResource": 5, "MaxResource": 3}}), defined, "ValidationException", "in order"),
     ]  # fmt: skip
