@@ -60,6 +60,8 @@ DIALECT = {
         "test_a_name_is_given_once",
         "test_a_role_is_kept_and_changed",
         "test_changes_of_a_role_at_once_are_all_kept",
+        "test_tags_of_one_resource_at_once_are_all_kept",
+        "test_of_two_transactions_that_wait_for_each_other_both_are_done",
     ),
     "tests/core/test_migrations.py": (
         "test_migrated_is_declared_on_postgresql",
@@ -75,6 +77,7 @@ DIALECT = {
         "test_filters_and_sorts",
         "test_all_pages_together_are_the_whole_without_repeats",
     ),
+    "tests/edge/test_edge.py": ("test_of_many_that_register_the_same_devices_at_once_one_does",),
     "tests/ground_truth/test_workforce.py": ("test_of_many_at_once_one_workforce_is_made",),
     "tests/hubs/test_contents.py": ("test_of_many_versions_at_once_the_newest_is_shown",),
     "tests/server/test_gateway.py": (

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 THREADS = 16
+ENDED_FOR_ANOTHER = {"40P01", "40001"}
+"""PostgreSQL's codes of transactions that it ends for the sake of another: a deadlock, a serialization failure."""
+MOST_TRIES, PAUSE_S = 5, 0.1
 WAIT_S = 1.0
 CLOSED = "the server stops: its database is closed"
 
@@ -245,10 +251,19 @@ class Database:
         return future.result()
 
     def _write_here(self, work: Callable[[Transaction], T]) -> tuple[T, list[Callable[[], None]]]:
-        with self.engine.begin() as connection:
-            transaction = Transaction(connection)
-            result = work(transaction)
-        return result, transaction.after_commit
+        """Write on PostgreSQL; what it ends because two wait for each other is done again, from the start."""
+        for tries_left in reversed(range(MOST_TRIES)):
+            try:
+                with self.engine.begin() as connection:
+                    transaction = Transaction(connection)
+                    result = work(transaction)
+            except DBAPIError as error:
+                if not tries_left or getattr(error.orig, "sqlstate", "") not in ENDED_FOR_ANOTHER:
+                    raise
+                time.sleep(random.uniform(0, PAUSE_S))  # noqa: S311 - so that the two do not meet again
+            else:
+                return result, transaction.after_commit
+        raise AssertionError
 
 
 def _padded(outcomes: list[Any], size: int) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select
 
 from backends.core import errors
-from backends.core.dialects import fold
+from backends.core.dialects import fold, one_at_a_time
 from backends.core.prepared import Prepared
 from backends.core.tables import tags
 
@@ -35,6 +35,7 @@ def put(cx: Context, arn: str, tag_list: Sequence[Any]) -> dict[str, str]:
         raise errors.validation("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if any(key.lower().startswith("aws:") for key in given):
         raise errors.validation("Tag keys that start with 'aws:' are reserved for system use.")
+    one_at_a_time(cx.db, f"tags of {arn}")
     merged = {**of(cx, arn), **given}
     if len(merged) > MAX_TAGS:
         raise errors.validation(f"The resource {arn} may have at most {MAX_TAGS} tags.")
@@ -46,6 +47,7 @@ def put(cx: Context, arn: str, tag_list: Sequence[Any]) -> dict[str, str]:
 
 def remove(cx: Context, arn: str, keys: list[str]) -> None:
     """Remove some tags; keys that are not there do not matter."""
+    one_at_a_time(cx.db, f"tags of {arn}")
     cx.db.execute(delete(tags).where(tags.c.arn == arn, tags.c.key.in_(keys)))
 
 

@@ -143,6 +143,7 @@ def import_hub_content(cx: Context, request: dict[str, Any]) -> dict[str, str]:
     if not is_object:
         raise errors.validation("HubContentDocument must be a JSON object.")
     number_of("DocumentSchemaVersion", request["DocumentSchemaVersion"])
+    one_at_a_time(cx.db, f"HubContent {hub.arn} {prefix_of(hub, request)}")  # before its number is counted
     version = request.get("HubContentVersion") or _following(cx, prefix_of(hub, request))
     number_of("HubContentVersion", version)
     return store(cx, hub, {"SupportStatus": "Supported", **request, "HubContentVersion": version})

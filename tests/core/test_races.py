@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import pytest
 from sqlalchemy import select
 
 from backends.aws.iam import roles as iam
 from backends.aws.iam import store, tagging
-from backends.core import logstore
+from backends.core import logstore, numbers, tags
 from backends.core.errors import AwsError
 from backends.core.keys import SEEDED_ROLE
 from backends.core.resource import resource
@@ -92,5 +94,46 @@ def test_changes_of_a_role_at_once_are_all_kept(with_kernel: Callable[..., Any])
         await asyncio.gather(*(cx.transact(change(number)) for number in range(AT_ONCE)))
         role = await cx.transact(lambda inside: iam.get_role(inside, made))
         assert sorted(tag["Key"] for tag in role["Role"]["Tags"]) == sorted(f"k{n}" for n in range(AT_ONCE))
+
+    with_kernel(work)
+
+
+def test_tags_of_one_resource_at_once_are_all_kept(with_kernel: Callable[..., Any]) -> None:
+    """The same keys too, in another order each: one after the other."""
+
+    async def work(kernel: Kernel) -> None:
+        cx, keys = kernel.context(ACCOUNT, REGION), [f"k{number}" for number in range(AT_ONCE)]
+
+        def put(number: int) -> Callable[[Context], Any]:
+            given = [{"Key": key, "Value": str(number)} for key in (*keys[number:], *keys[:number])]
+            return lambda inside: tags.put(inside, "arn:x", given)
+
+        await asyncio.gather(*(cx.transact(put(number)) for number in range(AT_ONCE)))
+        kept = await cx.transact(lambda inside: tags.of(inside, "arn:x"))
+        assert sorted(kept) == sorted(keys)
+        assert len(set(kept.values())) == 1
+
+    with_kernel(work)
+
+
+def test_of_two_transactions_that_wait_for_each_other_both_are_done(with_kernel: Callable[..., Any]) -> None:
+    async def work(kernel: Kernel) -> None:
+        if kernel.db.is_sqlite:
+            pytest.skip("on SQLite one writes at a time")
+        cx, met = kernel.context(ACCOUNT, REGION), threading.Barrier(2)
+
+        def count(*names: str) -> Callable[[Context], None]:
+            tries = iter((True,))
+
+            def both(inside: Context) -> None:
+                numbers.following(inside, names[0])
+                if next(tries, False):
+                    met.wait(10)
+                numbers.following(inside, names[1])
+
+            return both
+
+        await asyncio.gather(cx.transact(count("a", "b")), cx.transact(count("b", "a")))
+        assert await cx.transact(lambda inside: numbers.following(inside, "a")) == 3
 
     with_kernel(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,24 @@ def wait_for_alias(iot: Any, role: str) -> None:
 def fleet_of(client: Any, name: str, *devices: str) -> None:
     client.create_device_fleet(DeviceFleetName=name, OutputConfig=OUTPUT)
     client.register_devices(DeviceFleetName=name, Devices=[{"DeviceName": device} for device in devices])
+
+
+def test_of_many_that_register_the_same_devices_at_once_one_does(aws: Callable[..., Any]) -> None:
+    """In whatever order each names them: on PostgreSQL two would wait for each other."""
+    client, names = aws("sagemaker", max_pool_connections=12), [f"d{number}" for number in range(6)]
+    client.create_device_fleet(DeviceFleetName="F", OutputConfig=OUTPUT)
+
+    def register(first: int) -> str:
+        devices = [{"DeviceName": name} for name in (*names[first:], *names[:first])]
+        try:
+            client.register_devices(DeviceFleetName="F", Devices=devices)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return ""
+
+    with ThreadPoolExecutor(12) as pool:
+        said = sorted(pool.map(register, [number % 6 for number in range(12)]))
+    assert said == ["", *["ValidationException"] * 11]
 
 
 def test_devices_live_below_their_fleet_which_cannot_go_before_them(aws: Callable[..., Any], account: str) -> None:

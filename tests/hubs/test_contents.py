@@ -171,3 +171,6 @@ def test_of_many_versions_at_once_the_newest_is_shown(client: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: put(client, "A", f"1.{number}.0"), range(8)))
     assert listed(client) == [("A", "1.7.0")]
+    with ThreadPoolExecutor(8) as pool:
+        counted = list(pool.map(lambda _: put(client, "B"), range(8)))
+    assert sorted(arn.rpartition("/")[2] for arn in counted) == [f"1.0.{number}" for number in range(8)]
