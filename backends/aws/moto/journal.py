@@ -45,6 +45,11 @@ class Journal:
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     made: int = 0
 
+    @property
+    def is_of_before(self) -> bool:
+        """Return whether this is a replay of what a version recorded that did nothing outside of moto."""
+        return self.is_replay and not self.outcomes
+
     def do(self, work: Callable[[], Any]) -> Any:
         """Do something and return its outcome, which can be written as JSON. RefusedError, now as in a replay."""
         if self.is_replay:

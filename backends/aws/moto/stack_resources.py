@@ -172,9 +172,17 @@ class StackResource:
         account_id: str,
         region_name: str,
     ) -> Any:
-        """Change one to a template's properties."""
+        """Change one to a template's properties; for one of moto's own, of an earlier version, make one."""
+        if not isinstance(original_resource, cls):
+            made = cls(noun_of(cloudformation_json["Type"]), region_name, "")
+            made.make(new_resource_name, cloudformation_json["Properties"], original_resource.logical_resource_id)
+            return made
         original_resource.change(new_resource_name, cloudformation_json["Properties"], account_id, region_name)
         return original_resource
+
+    @classmethod
+    def delete_from_cloudformation_json(cls, *_: Any) -> None:
+        """Do nothing for one of moto's own, of an earlier version: no client of SageMaker has seen it."""
 
     def change(self, name: str, properties: dict[str, Any], account: str, region: str) -> None:
         """Update it where its Update takes all that changed, else put a new one in its place. RefusedError."""

@@ -61,7 +61,8 @@ def _wrap(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
 
 
 def _class_of(original: Callable[..., Any], resource_type: str) -> Any:
-    return StackResource if noun_of(resource_type) else original(resource_type)
+    is_ours = noun_of(resource_type) and not journal.current().is_of_before  # then it was moto's own, and is that again
+    return StackResource if is_ours else original(resource_type)
 
 
 def _create(original: Callable[..., Any], backend: Any, *args: Any, **given: Any) -> Any:

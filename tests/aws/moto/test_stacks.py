@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -234,3 +236,24 @@ def test_a_change_that_is_no_template_changes_nothing(local: Site) -> None:
     broken = {"Group": group, "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Queue"}}}}
     stacks.update_stack(StackName="stack", TemplateBody=json.dumps({"Resources": broken}))
     assert status(local) == "UPDATE_FAILED"
+
+
+def test_a_stack_of_a_version_that_left_all_to_moto_is_still_there(tmp_path: Path, account: str) -> None:
+    """Such a version recorded no outcomes: what moto had besides must not be rolled back in the replay."""
+    live = LiveServer(tmp_path / "data")
+    live.start()
+    group = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "g"}}
+    resources = {"Group": group, "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q"}}}
+    stacks = live.client("cloudformation", account)
+    stacks.create_stack(StackName="s", TemplateBody=json.dumps({"Resources": resources}))
+    live.kill()
+    [database] = live.data_dir.glob("*.db")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        assert connection.execute("UPDATE moto_requests SET kept = NULL").rowcount == 1
+    live.start()
+    stacks, sqs = live.client("cloudformation", account), live.client("sqs", account)
+    assert stacks.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+    assert len(sqs.list_queues()["QueueUrls"]) == 1
+    stacks.delete_stack(StackName="s")
+    assert "QueueUrls" not in sqs.list_queues()
+    live.stop()
