@@ -11,6 +11,7 @@ from backends.core.objects import presigned, role_access
 from backends.core.objects.store import parse_uri
 from backends.core.operation import operation
 from backends.hubs.operations import HUB, REFERENCE, version_of
+from backends.jobs import channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def _uris(value: Any) -> Iterator[str]:
 
 
 def _objects(cx: Context, uri: str) -> Iterator[tuple[str, str, str]]:
-    """Yield bucket, key and local path of each object at a URI, or below it. NoSuchBucket, AccessDenied."""
+    """Yield bucket, key and local path of each object at a URI, or below it. NoSuchBucket, AccessDenied, ValidationException."""
     bucket, key = parse_uri(uri)
     role_access.check(cx, bucket, "s3:GetObject", key)
     if not key.endswith("/") and cx.objects.head(cx, bucket, key) is not None:
@@ -70,4 +71,7 @@ def _objects(cx: Context, uri: str) -> Iterator[tuple[str, str, str]]:
         return
     prefix = f"{key.rstrip('/')}/".lstrip("/")
     for stored in cx.objects.list_keys(cx, bucket, prefix):
-        yield bucket, stored.key, "/" + stored.key.removeprefix(prefix)
+        try:
+            yield bucket, stored.key, "/" + channels.relative_path(prefix, stored.key)
+        except channels.DataError as error:  # it would lead a client out of its folder
+            raise errors.validation(f"An artifact cannot be downloaded: {error}.") from error

@@ -165,6 +165,8 @@ def test_presigned_urls_lead_to_the_artifacts(client: Any, aws: Callable[..., An
     expected = {"AcceptEula": True, "ExpectedS3Url": f"s3://{bucket}/tree"}
     assert len(urls(AccessConfig=expected)["AuthorizedUrlConfigs"]) == 2
     assert refused(lambda: urls(AccessConfig={**expected, "ExpectedS3Url": "s3://other/"}))[0] == "ValidationException"
+    s3.put_object(Bucket=bucket, Key="tree/../../home/user/.profile", Body=b"")  # a client writes what LocalPath names
+    assert refused(lambda: urls(AccessConfig=expected))[0] == "ValidationException"
 
 
 def test_of_many_versions_at_once_the_newest_is_shown(client: Any) -> None:
