@@ -44,6 +44,7 @@ def install() -> None:
     _wrap(backend, "delete_stack", _delete)
     _wrap(backend, "describe_stacks", _describe)
     _wrap(models.Stack, "update", _update)
+    _wrap(parsing.ResourceMap, "parse_ssm_parameter", _parameter)
     for module in (models, responses):
         _wrap(module, "get_stack_from_s3_url", _template)
     import_module("backends.aws.moto.templates").install(models, responses)  # its YAML is wanted with moto only
@@ -104,6 +105,16 @@ def _describe(original: Callable[..., Any], backend: Any, name_or_stack_id: str)
     for stack in stacks:
         _settle(stack)
     return stacks
+
+
+def _parameter(original: Callable[..., Any], resources: Any, name: str, kind: str) -> Any:
+    """Return a parameter of Systems Manager's, which CDK's templates read at their beginning. Moto's ValidationError for none."""
+    try:
+        return original(resources, name, kind)
+    except AttributeError as error:  # moto reads the value of what is not there
+        exceptions: Any = import_module("moto.cloudformation.exceptions")
+        text = f"Unable to fetch parameters [{name}] from parameter store for this account."
+        raise exceptions.ValidationError(message=text) from error
 
 
 def _set_status(stack: Any, status: str, reason: str | None = None) -> None:

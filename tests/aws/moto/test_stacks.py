@@ -152,6 +152,38 @@ def test_a_stack_whose_endpoint_fails_is_rolled_back(local: Site) -> None:
     assert local.sagemaker.list_models()["Models"] == []
 
 
+def test_a_template_as_cdk_writes_it_is_made(local: Site) -> None:
+    version = "/cdk-bootstrap/hnb659fds/version"
+    everywhere = [{"Fn::Equals": [{"Ref": "AWS::Region"}, region]} for region in ("us-east-1", "eu-west-1")]
+    steps = {"Fn::Sub": json.dumps({"Version": "2020-12-01", "Metadata": {"region": "${AWS::Region}"}, "Steps": []})}
+    pipeline = {"PipelineName": "p", "RoleArn": local.role, "PipelineDefinition": {"PipelineDefinitionBody": steps}}
+    resources = {
+        "Group0A1B": {
+            "Type": "AWS::SageMaker::ModelPackageGroup",
+            "Properties": {"ModelPackageGroupName": "g"},
+            "Metadata": {"aws:cdk:path": "Stack/Group"},
+        },
+        "Pipe2C3D": {"Type": "AWS::SageMaker::Pipeline", "Properties": pipeline, "DependsOn": ["Group0A1B"]},
+        "CDKMetadata": {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": "v2:x"}, "Condition": "Available"},
+    }
+    more: dict[str, Any] = {
+        "Conditions": {"Available": {"Fn::Or": everywhere}},
+        "Parameters": {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": version}},
+        "Rules": {
+            "CheckBootstrapVersion": {
+                "Assertions": [{"Assert": {"Fn::Not": [{"Fn::Contains": [["1"], {"Ref": "BootstrapVersion"}]}]}}]
+            }
+        },
+    }
+    with pytest.raises(ClientError, match=r"Unable to fetch parameters \[/cdk-bootstrap"):
+        create(local, resources, **more)
+    local.client("ssm").put_parameter(Name=version, Value="21", Type="String")
+    create(local, resources, **more)
+    assert status(local) == "CREATE_COMPLETE"
+    definition = local.sagemaker.describe_pipeline(PipelineName="p")["PipelineDefinition"]
+    assert json.loads(definition)["Metadata"] == {"region": "us-east-1"}
+
+
 def test_a_template_is_read_from_s3_here(local: Site) -> None:
     local.s3.create_bucket(Bucket=f"templates-{local.account}")
     body = json.dumps({"Resources": {"Model": model(local.role)}}).encode()
