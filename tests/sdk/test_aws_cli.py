@@ -48,7 +48,7 @@ def aws_cli(clients: Clients, account: str, request: pytest.FixtureRequest) -> C
     name, given = program(request.param), clients.exported(account) | {"AWS_PAGER": ""}
 
     def run(*arguments: str) -> str:
-        ran = clients.inside(name, *arguments, environment=given, timeout_s=120)
+        ran = clients.inside(name, *arguments, environment=given, timeout_s=400)
         assert ran.returncode == 0, ran.stdout
         return ran.stdout
 
