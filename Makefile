@@ -15,7 +15,7 @@ PYTEST ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 demo:
 	@$(PYTHON) examples/demo.py
 
-## test: everything in under 18 minutes on two cores: lint, types, and the suite on both runners where they are to be had
+## test: everything in about 20 minutes on two cores: lint, types, and the suite on both runners where they are to be had
 test: lint
 	$(BIN)/python -m pytest $(PYTEST)
 

@@ -85,6 +85,8 @@ class TransformJob:
         except (model_container.ModelDataError, channels.DataError) as error:
             self.finish("Failed", f"ClientError: {error}")
         except errors.AwsError as error:  # a bucket is gone, or the role may not write there
+            if error.code == "ConflictException":  # somebody changed the row in between: the driver is called again
+                raise
             self.finish("Failed", f"ClientError: {error.message}")
         else:
             failed = bool(self.state["failures"])
@@ -100,22 +102,16 @@ class TransformJob:
         for number in range(resources["InstanceCount"]):
             instances.append(model_container.instance_of(model, "transform", own, resources["InstanceType"]))
             instances[-1]["gpus"] = gpus[number * each : (number + 1) * each]
-        self.run.save(
-            "starting",
-            instances=instances,
-            done=[0] * len(instances),
-            failures=[],
-            gpus=gpus,
-            role=instances[0]["role"],
-        )
-        self.run.cx.write(self._show_began)
+        state = {"instances": instances, "done": [0] * len(instances), "failures": [], "gpus": gpus}
 
-    def _show_began(self, cx: Context) -> None:
-        row, now = TRANSFORM_JOB.find_arn(cx, self.run.arn), cx.clock.now()
-        if row is not None:
-            TRANSFORM_JOB.update(cx, row, {**row.document, "TransformStartTime": now})
+        def begin(cx: Context) -> None:
+            row, now = TRANSFORM_JOB.find_arn(cx, self.run.arn), cx.clock.now()
+            if row is not None:
+                TRANSFORM_JOB.update(cx, row, {**row.document, "TransformStartTime": now})
             self.document = {**self.document, "TransformStartTime": now}
-        self.run.save_in(cx, began=now)
+            self.run.save_in(cx, "starting", role=instances[0]["role"], **state)
+
+        self.run.cx.write(begin)  # at once: a crash between the two would leave a job that has no beginning
 
     def _start(self) -> None:
         for instance in self.state["instances"]:
@@ -169,7 +165,7 @@ class TransformJob:
         """Write the manifests of what was captured: the inputs whose outputs are there, and these."""
         # Unverified: the names of the manifests.
         done = [delivery for delivery in deliveries if delivery.path not in self.state["failures"]]
-        began = dt.datetime.fromtimestamp(self.state["began"], dt.UTC).strftime("%Y/%m/%d/%H")
+        began = dt.datetime.fromtimestamp(self.document["TransformStartTime"], dt.UTC).strftime("%Y/%m/%d/%H")
         bucket, base = parse_uri(self.document["DataCaptureConfig"]["DestinationS3Uri"].rstrip("/"))
         output = self.document["TransformOutput"]["S3OutputPath"].rstrip("/")
         source = f"s3://{parse_uri(channel.uri)[0]}/"

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 RECORD_IO_MAGIC = 0xCED7230A
 RECORD_IO_LENGTH = (1 << 29) - 1
-LONGEST_WHOLE = 512 << 20
-"""Bytes of an object that is sent in one piece where MaxPayloadInMB sets no limit (0)."""
 LONGEST_LINE = 128 << 20
 """Bytes of a line before it is filtered: more than a request may have, and no more than the server can hold."""
 
