@@ -11,6 +11,10 @@ import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CONTAINERS = Path(__file__).resolve().parents[2] / "containers"
 _URI = re.compile(
@@ -130,6 +134,12 @@ def resolve(uri: str, *, strict: bool = False, cuda: bool = False) -> Image:
     if sentence and strict:
         raise SubstitutionRefusedError(f"{sentence} LOCALMAKER_STRICT_IMAGES=1 refuses that.")
     return Image(uri, recipe, sentence)
+
+
+def built_in(uri: str, hyperparameters: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """Return the recipe of a training image whose own algorithm runs, empty for a script of the user's and for other images."""
+    is_script = "sagemaker_program" in hyperparameters or "SAGEMAKER_PROGRAM" in environment
+    return "" if is_script or not uri else resolve(uri).recipe or ""
 
 
 def tag_of(uri: str) -> str:

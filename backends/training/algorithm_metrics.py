@@ -25,10 +25,7 @@ _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 def definitions_of(request: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the definitions of the algorithm that a CreateTrainingJob names; none for scripts and other images."""
     image = request["AlgorithmSpecification"].get("TrainingImage", "")
-    script = "sagemaker_program" in request.get("HyperParameters", {}) or "SAGEMAKER_PROGRAM" in request.get(
-        "Environment", {}
-    )
-    if script or not image or images.resolve(image).recipe != "xgboost":
+    if images.built_in(image, request.get("HyperParameters", {}), request.get("Environment", {})) != "xgboost":
         return []
     return [
         {"Name": f"{data}:{metric}", "Regex": rf".*\[[0-9]+\].*#011{data}-{metric}:{_NUMBER}.*"}

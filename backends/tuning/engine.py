@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -45,13 +46,9 @@ def trials_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     from backends.tuning import sampler
 
     trials = [
-        {
-            "number": ordinal * body["several"] + question["definition"] + 1,
-            "definition": question["definition"],
-            "values": values,
-        }
+        {"number": number, "definition": question["definition"], "values": values}
         for question in body["questions"]
-        for ordinal, values in zip(question["numbers"], sampler.suggest(question), strict=True)
+        for number, values in zip(question["trials"], sampler.suggest(question), strict=True)
     ]
     return sorted(trials, key=lambda trial: trial["number"])
 
@@ -60,17 +57,18 @@ def trials_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 async def watch(cx: Context, item: work.Item) -> Callable[[Context], None]:
     """Look at what running training jobs have come to, in a thread, and answer the step with those that are to be stopped."""
     body = item.body
-    question = body["question"]
-    names = [trial[1] for trial in (*question["ended"], *question["running"])]
-    series = await cx.read(lambda inside: _series(inside, body["metric"], names)) if question["running"] else {}
-    judged = await asyncio.to_thread(_judged, question, series)
+    judged: list[dict[str, Any]] = []
+    for question in body["questions"]:
+        names = [trial[1] for trial in (*question["ended"], *question["running"])]
+        series = await cx.read(functools.partial(_series, metric=question["metric"], names=names))
+        judged += await asyncio.to_thread(_judged, question, series)
     return lambda inside: parents.answer(inside, body["arn"], body["tag"], {"judged": judged})
 
 
 def _judged(question: Mapping[str, Any], series: Mapping[str, list[float]]) -> list[dict[str, Any]]:
     from backends.tuning import early
 
-    return early.judge(question, series) if question["running"] else []
+    return early.judge(question, series)
 
 
 def _series(cx: Context, metric: str, names: list[str]) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""What a tuning job may ask for: limits, what strategies need, and what is not built yet.
+"""What a tuning job may ask for: limits, and what strategies need.
 
 Source: shapes HyperParameterTuningJobConfig and ResourceLimits; guide, "Resource limits for automatic model tuning" (2026-11).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
+from backends.tuning.ranges import EPOCHS
 from backends.tuning.sampler import combinations
 
 if TYPE_CHECKING:
@@ -17,22 +18,7 @@ if TYPE_CHECKING:
 
 MOST_PARALLEL = 100
 MOST_JOBS, MOST_RANDOM_JOBS = 750, 10_000
-EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 MOST_RESOURCE = 20_000
-
-
-def check_later(request: Mapping[str, Any]) -> None:
-    """Raise 501 for what is not built: accepting it would be a pretence."""
-    config = request["HyperParameterTuningJobConfig"]
-    if "Autotune" in request:
-        raise errors.not_implemented("Autotune of tuning jobs")
-    converged = config.get("TuningJobCompletionCriteria", {}).get("ConvergenceDetected", {})
-    if converged.get("CompleteOnConvergence") == "Enabled":
-        raise errors.not_implemented("the completion of tuning jobs on convergence (ConvergenceDetected)")
-    definitions = [request.get("TrainingJobDefinition", {}), *request.get("TrainingJobDefinitions", ())]
-    ranges = [config.get("ParameterRanges", {}), *(each.get("HyperParameterRanges", {}) for each in definitions)]
-    if any(each.get("AutoParameters") for each in ranges):
-        raise errors.not_implemented("ranges that the tuning job chooses itself (AutoParameters)")
 
 
 def check(request: Mapping[str, Any], definitions: Sequence[Definition]) -> None:
@@ -61,9 +47,7 @@ def check(request: Mapping[str, Any], definitions: Sequence[Definition]) -> None
 def _check_grid(wanted: Mapping[str, Any], definitions: Sequence[Definition]) -> None:
     if any(each["kind"] != "Categorical" for definition in definitions for each in definition["ranges"]):
         raise errors.validation("The Grid strategy supports categorical hyperparameter ranges only.")
-    if len(definitions) > 1:
-        raise errors.not_implemented("the Grid strategy with several training job definitions")
-    count = combinations(definitions[0]["ranges"])
+    count = _whole_grid(definitions)
     if wanted.get("MaxNumberOfTrainingJobs", count) != count:
         raise errors.validation(
             f"MaxNumberOfTrainingJobs must be {count}, the number of combinations, with the Grid strategy, or be left out."
@@ -73,25 +57,36 @@ def _check_grid(wanted: Mapping[str, Any], definitions: Sequence[Definition]) ->
 def jobs_of(config: Mapping[str, Any], definitions: Sequence[Definition]) -> int:
     """Return how many training jobs a search has."""
     wanted = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
-    return int(wanted) if wanted is not None else combinations(definitions[0]["ranges"])
+    return int(wanted) if wanted is not None else _whole_grid(definitions)
 
 
-def early_of(config: Mapping[str, Any], definitions: Sequence[Definition]) -> dict[str, Any] | None:
+def _whole_grid(definitions: Sequence[Definition]) -> int:
+    return sum(combinations(definition["ranges"]) for definition in definitions)
+
+
+def early_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the rule by which training jobs are stopped early, None for none. ValidationException for what does not go together."""
     strategy, is_early = config["Strategy"], config.get("TrainingJobEarlyStoppingType") == "Auto"
     if strategy != "Hyperband" and "HyperbandStrategyConfig" in config.get("StrategyConfig", {}):
         raise errors.validation("HyperbandStrategyConfig can be given with the Hyperband strategy only.")
     if strategy == "Hyperband" and is_early:
         raise errors.validation("TrainingJobEarlyStoppingType must be Off with the Hyperband strategy.")
-    if (is_early or strategy == "Hyperband") and len(definitions) > 1:
-        raise errors.validation("Training jobs of several definitions cannot be stopped early.")
     if is_early:
         return {"rule": "Median"}
-    return _rungs(config, definitions[0]) if strategy == "Hyperband" else None
+    return {"rule": "Hyperband"} if strategy == "Hyperband" else None
+
+
+def with_strategy(config: Mapping[str, Any], definitions: Sequence[Definition]) -> list[Definition]:
+    """Return definitions with what their strategy needs to know of them: Grid's `size`, Hyperband's `rungs`."""
+    if config["Strategy"] == "Grid":
+        return [{**definition, "size": combinations(definition["ranges"])} for definition in definitions]
+    if config["Strategy"] == "Hyperband":
+        return [{**definition, "rungs": _rungs(config, definition)} for definition in definitions]
+    return list(definitions)
 
 
 def _rungs(config: Mapping[str, Any], definition: Definition) -> dict[str, Any]:
-    """Return Hyperband's rule. MaxResource is a static number of epochs where it is not given (shape HyperbandStrategyConfig)."""
+    """Return the ends of Hyperband's rungs. MaxResource is a static number of epochs where it is not given (shape HyperbandStrategyConfig)."""
     given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
     epochs = next((definition["static"][name] for name in EPOCHS if name in definition["static"]), "")
     most = given.get("MaxResource", int(epochs) if epochs.isdecimal() else None)
@@ -105,4 +100,4 @@ def _rungs(config: Mapping[str, Any], definition: Definition) -> dict[str, Any]:
         raise errors.validation(
             f"MinResource {least} and MaxResource {most} must be in order, from 1 to {MOST_RESOURCE}."
         )
-    return {"rule": "Hyperband", "least": least, "most": most}
+    return {"least": least, "most": most}

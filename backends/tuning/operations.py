@@ -9,8 +9,9 @@ from backends.core import errors, parents
 from backends.core.operation import operation
 from backends.core.resource import resource
 from backends.core.states import machine
-from backends.tuning import children, definitions, limits, warm_start
-from backends.tuning.step import begin, shown
+from backends.tuning import autotune, children, definitions, limits, warm_start
+from backends.tuning.progress import shown
+from backends.tuning.step import begin
 from backends.tuning.summaries import OBJECTIVE_PARAMETER
 
 if TYPE_CHECKING:
@@ -41,11 +42,14 @@ def create_hyper_parameter_tuning_job(cx: Context, request: dict[str, Any]) -> d
 
     ValidationException for ranges, limits and training jobs that cannot work, ResourceLimitExceeded for too many jobs.
     """
-    name, config = request["HyperParameterTuningJobName"], request["HyperParameterTuningJobConfig"]
+    name = request["HyperParameterTuningJobName"]
     JOB.check_free(cx, name)
-    limits.check_later(request)
+    request = autotune.filled(cx, request)
+    config = request["HyperParameterTuningJobConfig"]
     searched = definitions.of_request(request)
     limits.check(request, searched)
+    early = limits.early_of(config)
+    searched = limits.with_strategy(config, searched)
     for definition in searched:
         definitions.rehearse(cx, definition, name)
     now, arn = cx.clock.now(), JOB.arn_of(cx, name)
@@ -63,12 +67,16 @@ def create_hyper_parameter_tuning_job(cx: Context, request: dict[str, Any]) -> d
         "deadline": None if runtime is None else now + runtime,
         "target": criteria.get("TargetObjectiveMetricValue"),
         "patience": criteria.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving"),
-        "early": limits.early_of(config, searched),
+        "converges": criteria.get("ConvergenceDetected", {}).get("CompleteOnConvergence") == "Enabled",
+        "early": early,
         "tags": request.get("Tags", []),
         "definitions": searched,
         **warm_start.of_request(cx, JOB, request, searched),
     })  # fmt: skip
-    known = [{key: each[key] for key in ("name", "metric", "type", "ranges", "static")} for each in searched]
+    known = [
+        {key: each[key] for key in ("name", "metric", "type", "ranges", "static", "size") if key in each}
+        for each in searched
+    ]
     document = {**_as_shown(request), **shown(state, now)}
     row = JOB.insert(
         cx, name, document, status="InProgress", hidden={"definitions": known}, tag_list=request.get("Tags")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Range = dict[str, Any]
 MOST_SEARCHED = 30
 """Shape ParameterRanges: how many hyperparameters a job can search over in all."""
+EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
+"""Hyperparameters that say how long a training job runs, for Hyperband (shape HyperbandStrategyConfig)."""
 DECADES_FOR_LOGARITHMIC = 100.0
 """`Auto` is Logarithmic for positive ranges whose ends are so many times apart. Unverified: how the service chooses."""
 

@@ -10,8 +10,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from backends.core.commands import Call, Change, Command, End, Move, Promise, WakeAt
+from backends.tuning import progress
 from backends.tuning.ranges import text_of
-from backends.tuning.summaries import OBJECTIVE_PARAMETER, objective_of, summary_of
+from backends.tuning.summaries import OBJECTIVE_PARAMETER, objective_of, turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,55 +25,15 @@ LOOK_EVERY_S = 1.0
 """How often the objectives of running training jobs are looked at, where some may be stopped early."""
 AHEAD = 50
 """How many trials are chosen at once where results do not matter for it."""
-MOST_FUTILE = 5
-"""After so many trials without any success the search fails (seen in AWS's own reason, `No training job succeeded after 5 attempts`)."""
-NONE_SUCCEEDED = (
-    "No training job succeeded after {count} attempts. For additional details, please take a look at the training job failures by "
-    "listing training jobs for the hyperparameter tuning job."
-)
-ALL_FAILED = "All training jobs failed. Please take a look at the training jobs failures to get more details."
-NO_OBJECTIVE = (
-    "No objective metrics found after running {count} training jobs. Please ensure that the custom algorithm is emitting the "
-    "objective metric as defined by the regular expression provided."
-)
-COUNTERS = ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped")
 
 
 def begin(plan: Mapping[str, Any]) -> State:
     """Return the state of a search before its first step."""
-    counters = dict.fromkeys(COUNTERS, 0)
+    counters = dict.fromkeys(progress.COUNTERS, 0)
     return {
         **plan, "numbered": 0, "choosing": False, "ready": [], "running": {}, "done": [], "counters": counters, "objectives": 0,
         "best": None, "stale": 0, "ending": "", "reason": "", "ended": [],
     }  # fmt: skip
-
-
-def shown(state: State, at: float) -> dict[str, Any]:
-    """Return the members of Describe that follow from the state."""
-    running = len(state["running"])
-    ended = sum(state["counters"].values()) - state["counters"]["RetryableError"]
-    members = {
-        "TrainingJobStatusCounters": {**state["counters"], "InProgress": running},
-        "ObjectiveStatusCounters": {
-            "Succeeded": state["objectives"], "Pending": running, "Failed": ended - state["objectives"]
-        },
-        "TuningJobCompletionDetails": {"NumberOfTrainingJobsObjectiveNotImproving": state["stale"]},
-        "ConsumedResources": {"RuntimeInSeconds": max(0, int(at - state["created"]))},
-    }  # fmt: skip
-    if state["best"] is not None:
-        members["BestTrainingJob"] = state["best"]["summary"]
-    overall = overall_best(state)
-    return members if overall is None else {**members, "OverallBestTrainingJob": overall}
-
-
-def overall_best(state: State) -> dict[str, Any] | None:
-    """Return the best training job of this search and of those that it began from with identical data, None for other searches."""
-    if "overall" not in state:
-        return None
-    earlier, own = state["overall"], state["best"]
-    if own is None or (earlier and not _is_better(state, 0, own["value"], earlier["value"])):
-        return dict(earlier["summary"]) if earlier else None
-    return {**own["summary"], "TuningJobName": state["name"]}
 
 
 def step(state: State, happened: Happened) -> tuple[State, list[Command]]:
@@ -113,15 +74,24 @@ def _look(state: State, happened: Happened) -> tuple[State, list[Command]]:
 
 
 def _watch(state: State) -> Command:
-    """Ask which of the running training jobs are not worth their end."""
-    (definition,) = state["definitions"]
-    running = [
-        (int(number), trial["name"], trial.get("rungs", 0))
-        for number, trial in state["running"].items()
-        if not trial.get("stopped")
+    """Ask which of the running training jobs are not worth their end, of each definition among its own."""
+    looked_at = [(number, trial) for number, trial in state["running"].items() if not trial.get("stopped")]
+    questions = [
+        {
+            **state["early"],
+            **definition.get("rungs", {}),
+            "type": definition["type"],
+            "metric": definition["metric"],
+            "ended": [each for each in state["ended"] if turn(state["definitions"], each[0])[0] == index],
+            "running": [
+                (int(number), trial["name"], trial.get("rungs", 0))
+                for number, trial in looked_at
+                if trial["definition"] == index
+            ],
+        }
+        for index, definition in enumerate(state["definitions"])
     ]
-    question = {**state["early"], "type": definition["type"], "ended": state["ended"], "running": running}
-    return Promise(WATCH_QUEUE, {"metric": definition["metric"], "question": question}, WATCH)
+    return Promise(WATCH_QUEUE, {"questions": [each for each in questions if each["running"]]}, WATCH)
 
 
 def _stop_early(state: State, judged: list[Mapping[str, Any]]) -> tuple[State, list[Command]]:
@@ -168,13 +138,15 @@ def _go_on(state: State, at: float) -> tuple[State, list[Command]]:
     if not state["choosing"] and free > 0 and wanted > 0:
         state, promise = _choose(state, wanted)
         commands.append(promise)
-    return state, [*commands, Change(shown(state, at))]
+    return state, [*commands, Change(progress.shown(state, at))]
 
 
 def _choose(state: State, count: int) -> tuple[State, Command]:
     """Ask for the values of the next trials, of each definition with what is known of its own."""
-    numbers = range(state["numbered"] + 1, state["numbered"] + count + 1)
-    several = len(state["definitions"])
+    turns = [
+        (number, *turn(state["definitions"], number))
+        for number in range(state["numbered"] + 1, state["numbered"] + count + 1)
+    ]
     running = [*state["running"].values(), *state["ready"]]
     questions = [
         {
@@ -183,7 +155,8 @@ def _choose(state: State, count: int) -> tuple[State, Command]:
             "seed": f"{state['seed']} {index}",
             "ranges": definition["ranges"],
             "type": definition["type"],
-            "numbers": [(number - 1) // several for number in numbers if (number - 1) % several == index],
+            "trials": [number for number, of, _ in turns if of == index],
+            "numbers": [ordinal for _, of, ordinal in turns if of == index],
             "done": [
                 *state.get("earlier", ()),
                 *([values, value] for of, values, value in state["done"] if of == index),
@@ -193,8 +166,7 @@ def _choose(state: State, count: int) -> tuple[State, Command]:
         for index, definition in enumerate(state["definitions"])
     ]
     state |= {"numbered": state["numbered"] + count, "choosing": True}
-    body = {"questions": [question for question in questions if question["numbers"]], "several": several}
-    return state, Promise(QUEUE, body, SUGGEST)
+    return state, Promise(QUEUE, {"questions": [question for question in questions if question["numbers"]]}, SUGGEST)
 
 
 def _launch(state: State, trial: Mapping[str, Any]) -> tuple[State, Command]:
@@ -249,9 +221,9 @@ def _child_changed(state: State, happened: Happened) -> tuple[State, list[Comman
     if value is not None and state["early"] is not None:
         state["ended"] = [*state["ended"], [trial["number"], trial["name"]]]
     if value is not None:
-        state = _measured(state, trial["definition"], value, happened.document)
+        state = progress.measured(state, value, happened.document, happened.at)
     if not state["ending"]:
-        status, reason = _verdict(state, trial["definition"], value)
+        status, reason = progress.verdict(state, value)
         if status:
             return _end_with(state, happened.at, status, reason)
     return _go_on(state, happened.at)
@@ -259,43 +231,6 @@ def _child_changed(state: State, happened: Happened) -> tuple[State, list[Comman
 
 def _more(counters: Mapping[str, int], name: str) -> dict[str, int]:
     return {**counters, name: counters[name] + 1}
-
-
-def _measured(state: State, definition: int, value: float, document: Mapping[str, Any]) -> State:
-    """Count an objective, and keep the best."""
-    state["objectives"] += 1
-    if state["best"] is not None and not _is_better(state, definition, value, state["best"]["value"]):
-        return {**state, "stale": state["stale"] + 1}
-    return {**state, "stale": 0, "best": {"value": value, "summary": summary_of(state["definitions"], document)}}
-
-
-def _is_better(state: State, definition: int, value: float, than: float) -> bool:
-    """Return whether an objective is better than another; of several definitions all have objectives of one type."""
-    return value > than if state["definitions"][definition]["type"] == "Maximize" else value < than
-
-
-def _verdict(state: State, definition: int, value: float | None) -> tuple[str, str]:
-    """Return the status and the reason with which the search ends now, empty while it goes on."""
-    target, patience = state["target"], state["patience"]
-    if value is not None and target is not None and not _is_better(state, definition, target, value):
-        return "Completed", ""
-    if patience is not None and state["stale"] >= patience:
-        return "Completed", ""
-    if not state["objectives"] and _ended(state) >= MOST_FUTILE:
-        return "Failed", _failure(state)
-    return "", ""
-
-
-def _ended(state: State) -> int:
-    return sum(state["counters"][name] for name in ("Completed", "NonRetryableError", "Stopped"))
-
-
-def _failure(state: State) -> str:
-    """Return why a search without any objective failed. Unverified: which of AWS's reasons comes when."""
-    count = _ended(state)
-    if state["counters"]["Completed"]:
-        return NO_OBJECTIVE.format(count=count)
-    return NONE_SUCCEEDED.format(count=count) if count >= MOST_FUTILE else ALL_FAILED
 
 
 def _end_with(state: State, at: float, status: str, reason: str = "") -> tuple[State, list[Command]]:
@@ -306,11 +241,11 @@ def _end_with(state: State, at: float, status: str, reason: str = "") -> tuple[S
         return _end(state, at)
     names = [trial["name"] for trial in state["running"].values()]
     stops = [Call("StopTrainingJob", {"TrainingJobName": name}, STOP) for name in names]
-    return state, [*stops, Change(shown(state, at))]
+    return state, [*stops, Change(progress.shown(state, at))]
 
 
 def _end(state: State, at: float) -> tuple[State, list[Command]]:
     status, reason = state["ending"], state["reason"]
     if not status:
-        status, reason = ("Completed", "") if state["objectives"] else ("Failed", _failure(state))
-    return state, [Move(status, reason, {**shown(state, at), "HyperParameterTuningEndTime": at}), End()]
+        status, reason = ("Completed", "") if state["objectives"] else ("Failed", progress.failure(state))
+    return state, [Move(status, reason, {**progress.shown(state, at), "HyperParameterTuningEndTime": at}), End()]

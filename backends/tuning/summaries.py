@@ -19,9 +19,21 @@ def number_of(name: str) -> int:
     return int(name.rsplit("-", 2)[1])
 
 
-def definition_of(definitions: Sequence[Mapping[str, Any]], number: int) -> Mapping[str, Any]:
-    """Return the definition of a trial by its number, from 1: they take turns."""
-    return definitions[(number - 1) % len(definitions)]
+def turn(definitions: Sequence[Mapping[str, Any]], number: int) -> tuple[int, int]:
+    """Return which definition a trial is of by its number, from 1, and which of its own trials it is, from 0.
+
+    They take turns; one that is searched whole (`size`, of Grid) has none left at last.
+    """
+    before, ordinal = number - 1, 0
+    while True:
+        sizes = {index: each.get("size") for index, each in enumerate(definitions)}
+        left = [index for index, size in sizes.items() if size is None or size > ordinal]
+        rounds = before // len(left)
+        ends = [size - ordinal for index in left if (size := sizes[index]) is not None]
+        if rounds < min(ends, default=rounds + 1):
+            return left[before % len(left)], ordinal + rounds
+        before -= min(ends) * len(left)
+        ordinal += min(ends)
 
 
 def objective_of(document: Mapping[str, Any], metric: str) -> float | None:
@@ -34,7 +46,8 @@ def objective_of(document: Mapping[str, Any], metric: str) -> float | None:
 
 def summary_of(definitions: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a HyperParameterTrainingJobSummary."""
-    definition = definition_of(definitions, number_of(document["TrainingJobName"]))
+    index, _ = turn(definitions, number_of(document["TrainingJobName"]))
+    definition = definitions[index]
     given = document.get("HyperParameters", {})
     names = [each["name"] for each in definition["ranges"]]
     summary: dict[str, Any] = {member: document[member] for member in _COPIED if member in document}

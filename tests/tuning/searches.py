@@ -6,9 +6,14 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from tests.site import SCIKIT_LEARN, WAIT_S, XGBOOST, channel, packed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.site import Site
 
 # The best x is 0.3, the best c is b.
@@ -105,3 +110,11 @@ def trials(site: Site, name: str, **members: Any) -> list[dict[str, Any]]:
         HyperParameterTuningJobName=name, **members
     )
     return [summary for page in pages for summary in page["TrainingJobSummaries"]]
+
+
+def refused(call: Callable[[], Any]) -> tuple[str, str]:
+    """Return the code and the message of the error that a call is answered with."""
+    with pytest.raises(ClientError) as caught:
+        call()
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]

@@ -8,25 +8,29 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.tuning.searches import BUILT_IN, C, D, E, X, begin, built_in, config, definition, described, ended, trials
+from tests.tuning.searches import (
+    BUILT_IN,
+    C,
+    D,
+    E,
+    X,
+    begin,
+    built_in,
+    config,
+    definition,
+    described,
+    ended,
+    refused,
+    trials,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.site import Site
 
 FOREVER = "import time\nprint('loss=1;', flush=True)\nwhile True: time.sleep(0.1)\n"
 MUTE = "print('nothing to say')\n"
 FAILS = "raise SystemExit(3)\n"
-
-
-def refused(call: Callable[[], Any]) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def objective(summary: dict[str, Any]) -> float:

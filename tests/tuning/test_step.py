@@ -9,14 +9,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.core.commands import Call, Change, Command, End, Happened, Move, Promise, State
 from backends.tuning.engine import trials_of
+from backends.tuning.progress import LEAST_CONVERGING
 from backends.tuning.ranges import ranges_of, text_of, value_of
 from backends.tuning.sampler import suggest
 from backends.tuning.step import SUGGEST, begin, step
+from backends.tuning.summaries import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,12 +198,54 @@ def test_several_definitions_take_turns() -> None:
     assert world.shown["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Type"] == "Minimize"
 
 
+def test_each_definition_is_watched_among_its_own() -> None:
+    (one,) = plan()["definitions"]
+    both = [{**one, "name": "a", "metric": "loss"}, {**one, "name": "b", "metric": "other", "rungs": {"most": 3}}]
+    world = World(plan(parallel=4, limit=6, definitions=both, early={"rule": "Median"}), 4)
+    world.happens(Happened("begun"))
+    world.answers()
+    for tag in ("1", "2"):
+        world.child_ends(tag, "Completed", 0.5)
+    world.promised.clear()
+    world.happens(Happened("time", at=1.0))
+    first, second = world.promised.pop(0)["questions"]
+    assert [[each[0] for each in question["running"]] for question in (first, second)] == [[3, 5], [4, 6]]
+    assert [[each[0] for each in question["ended"]] for question in (first, second)] == [[1], []]
+    assert (first["metric"], second["metric"], second["most"]) == ("loss", "other", 3)
+
+
 def test_a_job_that_never_improves_ends_by_its_criterion() -> None:
     world = World(plan(parallel=1, limit=20, patience=3), 1)
     values = iter([0.1, 0.2, 0.3, 0.4, 0.5])
     run(world, lambda possible: possible[0], lambda: ("Completed", next(values)))
     assert (world.ended, len(world.made)) == ("Completed", 4)
     assert world.shown["TuningJobCompletionDetails"] == {"NumberOfTrainingJobsObjectiveNotImproving": 3}
+
+
+def test_an_improvement_of_a_hundredth_or_less_is_none() -> None:
+    world = World(plan(parallel=1, limit=20, patience=3), 1)
+    values = iter([1.0, 0.995, 0.992, 0.9905, 0.1])
+    run(world, lambda possible: possible[0], lambda: ("Completed", next(values)))
+    assert (world.ended, len(world.made)) == ("Completed", 4)
+    assert world.shown["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == 0.9905
+
+
+@pytest.mark.parametrize("converges", [True, False])
+def test_a_search_that_has_converged_says_when_and_ends_if_it_is_to(*, converges: bool) -> None:
+    world = World(plan(parallel=1, limit=20, converges=converges), 1)
+    values = iter([3.0, 2.0, *[1.0] * 20])
+    run(world, lambda possible: possible[0], lambda: ("Completed", next(values)))
+    assert (world.ended, len(world.made)) == ("Completed", 3 + LEAST_CONVERGING if converges else 20)
+    assert world.shown["TuningJobCompletionDetails"]["ConvergenceDetectedTime"] == 0.0
+
+
+@given(sizes=st.lists(st.one_of(st.none(), st.integers(1, 7)), min_size=1, max_size=4))
+def test_definitions_take_turns_until_each_is_searched_whole(sizes: list[int | None]) -> None:
+    definitions = [{} if size is None else {"size": size} for size in sizes]
+    expected = [
+        (index, ordinal) for ordinal in range(9) for index, size in enumerate(sizes) if size is None or ordinal < size
+    ]
+    assert [turn(definitions, number) for number in range(1, len(expected) + 1)] == expected
 
 
 NUMBERS = st.floats(1e-6, 1e6, allow_nan=False)
