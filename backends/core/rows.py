@@ -130,8 +130,9 @@ def insert_row(cx: Context, kind: str, row: Row, indexed: Indexed) -> Row | None
     made = statement.row(cx.transaction, stored)
     if made is None:
         return None
-    facets.store(cx.transaction, made[0], {}, indexed.facets_of(row.document))
-    return replace(row, id=made[0])
+    if indexed.patterns:
+        facets.store(cx.transaction, made[0], {}, indexed.facets_of(row.document))
+    return Row(made[0], row.key, row.arn, row.status, row.created, 1, row.document, row.hidden)
 
 
 def update_row(cx: Context, row: Row, new: Row, indexed: Indexed) -> Row:

@@ -37,17 +37,17 @@ LATER = {
 @operation("CreateModel")
 def create_model(cx: Context, request: CreateModelInputTypeDef) -> dict[str, str]:
     """Store a model. ValidationException: no container, both forms at once, a taken name, an artifact that is none."""
-    for container in containers_of(request):
+    containers = containers_of(request)
+    for container in containers:
         _check_container(container)
     if request.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
         raise errors.not_implemented("direct invocation of a multi-container model's containers")
-    run = [made for container in containers_of(request) for made in _run(cx, container)]
-    names_package = any("ModelPackageName" in container for container in containers_of(request))
+    names_package = any("ModelPackageName" in container for container in containers)
     row = MODEL.insert(
         cx,
         request["ModelName"],
         {"EnableNetworkIsolation": False, **request},
-        hidden={RUN: run} if names_package else None,
+        hidden={RUN: [made for container in containers for made in _run(cx, container)]} if names_package else None,
         tag_list=request.get("Tags"),
     )
     return {"ModelArn": row.arn}

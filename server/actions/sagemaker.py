@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.model import ListShape, MapShape, StructureShape
@@ -71,18 +72,38 @@ def roles_in(request: ServiceRequest) -> list[str]:
 
 def _role_arns(shape: Shape, given: Any) -> Iterator[str]:
     if isinstance(given, str):
-        if ":iam::" in shape.metadata.get("pattern", "") and ROLE.match(given):
+        if ROLE.match(given):
             yield given
     elif isinstance(given, dict) and isinstance(shape, StructureShape):
+        leading = _members_with_roles(shape)
         for name, value in given.items():
-            if name in shape.members and isinstance(value, str | dict | list):
-                yield from _role_arns(shape.members[name], value)
+            if name in leading:
+                yield from _role_arns(leading[name], value)
     elif isinstance(given, dict) and isinstance(shape, MapShape):
         for value in given.values():
             yield from _role_arns(shape.value, value)
     elif isinstance(given, list) and isinstance(shape, ListShape):
         for value in given:
             yield from _role_arns(shape.member, value)
+
+
+@cache
+def _members_with_roles(shape: StructureShape) -> Mapping[str, Shape]:
+    """Return the members of a structure in which a role's ARN can stand, at any depth."""
+    return {name: member for name, member in shape.members.items() if _has_roles(member, frozenset())}
+
+
+def _has_roles(shape: Shape, above: frozenset[str]) -> bool:
+    if shape.name in above:  # a shape that has itself as a member
+        return False
+    above |= {shape.name}
+    if isinstance(shape, StructureShape):
+        return any(_has_roles(member, above) for member in shape.members.values())
+    if isinstance(shape, MapShape):
+        return _has_roles(shape.value, above)
+    if isinstance(shape, ListShape):
+        return _has_roles(shape.member, above)
+    return ":iam::" in shape.metadata.get("pattern", "")
 
 
 def context_of(given: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -57,35 +57,52 @@ class Indexed:
         scalars: list[tuple[str, int, Any]] = []
         _collect(document, "", -1, scalars)
         if ALL in self.patterns:
-            scalars = [each for each in scalars if each[0] not in self.columns]
+            scalars = [scalar for scalar in scalars if scalar[0] not in self.columns]
         else:
-            scalars = [each for each in scalars if each[0] in self.patterns]
+            scalars = [scalar for scalar in scalars if scalar[0] in self.patterns]
         if self.derived is not None:
             scalars += [(path, -1, value) for path, value in self.derived(document)]
         facets_found: Facets = {}
         places: dict[str, int] = {}
         for path, item, value in scalars[:MAX_FACETS]:
-            path = path.replace("\0", "")  # noqa: PLW2901 - a map's key can have one
+            if "\0" in path:  # a map's key can have one
+                path = path.replace("\0", "")  # noqa: PLW2901
             place = places.get(path, 0)
             places[path] = place + 1
-            facets_found[path, place] = (item, *_text_and_number(value))
+            text, number = _text_and_number(value)
+            facets_found[path, place] = item, text, number
         return facets_found
 
 
-def _collect(value: Any, path: str, item: int, into: list[tuple[str, int, Any]]) -> None:
+def _collect(document: Mapping[str, Any], prefix: str, item: int, into: list[tuple[str, int, Any]]) -> None:
     """Add every scalar of a document: its path, the number of its outermost list's item (-1: no list), itself."""
-    kind = type(value)
-    if kind is dict:
-        for name, inner in value.items():
-            _collect(inner, f"{path}.{name}" if path else name, item, into)
-    elif kind is list:
-        for number, inner in enumerate(value):
-            _collect(inner, path, number if item < 0 else item, into)
-    elif value is not None:
-        into.append((path, item, value))
+    for name, value in document.items():
+        kind = type(value)
+        if kind is dict:
+            _collect(value, f"{prefix}{name}.", item, into)
+        elif kind is list:
+            _collect_items(value, prefix + name, item, into)
+        elif value is not None:
+            into.append((prefix + name, item, value))
+
+
+def _collect_items(values: list[Any], path: str, item: int, into: list[tuple[str, int, Any]]) -> None:
+    """Add every scalar of a list."""
+    for number, value in enumerate(values):
+        inside = number if item < 0 else item
+        kind = type(value)
+        if kind is dict:
+            _collect(value, f"{path}.", inside, into)
+        elif kind is list:
+            _collect_items(value, path, inside, into)
+        elif value is not None:
+            into.append((path, inside, value))
 
 
 def _text_and_number(value: Any) -> tuple[str, float | None]:
+    if type(value) is str:
+        text = kept_text(value)
+        return text, number_of(text)
     if isinstance(value, bool):
         return ("true" if value else "false"), None
     if isinstance(value, (int, float)):
@@ -96,7 +113,8 @@ def _text_and_number(value: Any) -> tuple[str, float | None]:
 
 def kept_text(text: str) -> str:
     """Return a text as it is stored and compared: a long one by its beginning and its digest, NUL by nothing (PostgreSQL)."""
-    text = text.replace("\0", "")
+    if "\0" in text:
+        text = text.replace("\0", "")
     if len(text) <= LONGEST_KEPT:
         return text
     return f"{text[:KEPT]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
