@@ -117,7 +117,7 @@ async def _judge(exchange: Exchange, request: ServiceRequest) -> None:
     if passed:
         await cx.transact(lambda inside: _pass_roles(inside, request, passed))
         if settings.roles == "existing":
-            await cx.read(lambda inside: _check_roles(inside, passed))
+            await cx.read(lambda inside: _check_roles(inside, request, passed))
 
 
 async def _evaluate(exchange: Exchange, cx: Context, request: ServiceRequest) -> None:
@@ -139,7 +139,7 @@ def authorize_call(cx: Context, service: str, operation: str, request: dict[str,
     if passed and (cx.settings.iam != "off" or cx.settings.roles != "any"):
         _pass_roles(cx, made, passed)
         if cx.settings.roles == "existing":
-            _check_roles(cx, passed)
+            _check_roles(cx, made, passed)
 
 
 def _of_caller(cx: Context, request: ServiceRequest) -> tuple[Principal, Key | None]:
@@ -174,13 +174,15 @@ def _pass_roles(cx: Context, request: ServiceRequest, passed: list[str]) -> None
             calls.record(cx, role, needed.action, needed.resource, denied=False)
 
 
-def _check_roles(cx: Context, passed: list[str]) -> None:
+def _check_roles(cx: Context, request: ServiceRequest, passed: list[str]) -> None:
     """Refuse a role that is not there or that SageMaker may not assume (LOCALMAKER_ROLES=existing)."""
+    config = request.input.get("SessionChainingConfig") or {}
+    tags = role_access.chained(cx).get("tags") if config.get("EnableSessionTagChaining") else None
     for arn in passed:
         named = arns.parse(arn)
         role = store.peek(cx, store.ROLE, arn.rpartition("/")[2])
         is_own = named is not None and named.account == cx.account
-        if not is_own or role is None or role["Arn"] != arn or not roles.trusts(role, sagemaker.SERVICE):
+        if not is_own or role is None or role["Arn"] != arn or not roles.trusts(role, sagemaker.SERVICE, tags):
             raise errors.validation(COULD_NOT_ASSUME.format(role=arn))
 
 

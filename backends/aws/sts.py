@@ -15,6 +15,7 @@ from backends.core import arn as arns
 from backends.core import errors, keys
 from backends.core.context import DEFAULT_ACCOUNT
 from backends.core.keys import SEEDED_ROLE
+from backends.core.objects import role_access
 from backends.core.operation import operation
 from backends.core.policy import PolicyError, parse
 
@@ -112,8 +113,7 @@ def _refuse_mfa(request: dict[str, Any], operation_name: str) -> None:
 
 def _with_transitive_tags(cx: Context, request: dict[str, Any], session: dict[str, Any]) -> dict[str, Any]:
     """Pass on the tags that the asking session may not shed, beside those that the new one is given."""
-    key = keys.find(cx.transaction, cx.caller.access_key) if cx.caller.arn else None
-    inherited = orjson.loads(key.session).get("transitive", {}) if key is not None and key.session else {}
+    inherited = role_access.chained(cx).get("transitive", {})
     given = session.get("tags", {})
     if twice := [name for name in given if name in inherited]:
         # Unverified: the code and the sentence; the STS guide says only that the request fails.

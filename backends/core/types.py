@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from backends.core.settings import Settings
 
 T = TypeVar("T")
-DEFAULT_ACCOUNT = "000000000000"
-DEFAULT_REGION = "us-east-1"
+DEFAULT_ACCOUNT, DEFAULT_REGION = "000000000000", "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who signed the request: the access key as sent, and the role session it stands for when the server issued it."""
+    """Who signed: the access key as sent, the role session that an issued one stands for. `tags`: of a session without a key."""
 
     access_key: str = ""
     arn: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from backends.core.objects import parse_uri, role_access
 from backends.jobs.supervisor import beneath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from backends.core.context import Context
@@ -183,10 +183,10 @@ def upload_files(cx: Context, folders: list[tuple[Path, Path]], prefix: str, che
     return any_found
 
 
-def check_may_store(cx: Context, role: str, uri: str, member: str) -> None:
+def check_may_store(cx: Context, role: str, uri: str, member: str, tags: Mapping[str, str] | None = None) -> None:
     """Refuse a request whose role may not store at an S3 URI, which its `member` names. Unverified: AWS's wording."""
     bucket, key = parse_uri(uri)
-    if not role_access.may(role_access.as_role(cx, role), bucket, "s3:PutObject", key):
+    if not role_access.may(role_access.as_role(cx, role, tags), bucket, "s3:PutObject", key):
         raise errors.validation(f"The S3 bucket of {member}, {uri}, does not exist or is not this account's.")
 
 

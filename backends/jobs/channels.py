@@ -17,7 +17,7 @@ from backends.core import errors
 from backends.core.objects import parse_uri, role_access
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from backends.core.context import Context
     from backends.core.objects import StoredObject
@@ -84,12 +84,15 @@ def channel_of(entry: dict[str, Any], default_mode: str) -> Channel:
     )
 
 
-def check_exists(cx: Context, channel: Channel, role: str) -> None:
-    """Refuse a channel without data at once, with AWS's sentence (amazon-sagemaker-examples issue 2489)."""
+def check_exists(cx: Context, channel: Channel, role: str, tags: Mapping[str, str] | None = None) -> None:
+    """Refuse a channel without data at once, with AWS's sentence (amazon-sagemaker-examples issue 2489).
+
+    `tags`: those of the session that the role is used in.
+    """
     if channel.file_system is not None:
         return
     bucket, prefix = parse_uri(channel.uri)
-    there = role_access.as_role(cx, role)
+    there = role_access.as_role(cx, role, tags)
     if role_access.may(there, bucket, "s3:ListBucket", prefix) and cx.objects.list_keys(cx, bucket, prefix, limit=1):
         return
     raise errors.validation(

@@ -125,6 +125,7 @@ class ContainerJob(ContainerKind):
             volume_bytes=spec.volume_bytes,
             pipes=layout.pipes,
             sync=layout.sync,
+            opened=spec.opened,
         )
         return specify.job_spec(run.cx, place, request, self.log)
 

@@ -44,7 +44,7 @@ class ContainerSpec:
     """What a document asks for, with defaults filled in. Times are seconds.
 
     `mode`: the argument that a container without entrypoint and arguments gets (`train`), or none. `attempts`: how often a
-    job that failed for a reason of the service's is tried again.
+    job that failed for a reason of the service's is tried again. `opened`: the tags that the role's session is opened with.
     """
 
     name: str
@@ -60,6 +60,7 @@ class ContainerSpec:
     max_wait_s: float | None = None
     max_pending_s: float | None = None
     attempts: int = 0
+    opened: Mapping[str, Any] = field(default_factory=dict)
     instances: tuple[Instance, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class ContainerKind(ABC):
         self.document = self.row.document
         self.spec = self.read()
         self.to = self.destination()
-        self.as_role = role_access.as_role(run.cx, self.spec.role)
+        self.as_role = role_access.as_role(run.cx, self.spec.role, self.spec.opened.get("tags"))
         self.attempt: int = run.state.get("attempt", 1)
         self.directory = directory_of(run, self.attempt)
 

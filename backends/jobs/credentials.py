@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.core import arn as arns
 from backends.core import keys
@@ -39,17 +39,20 @@ class Access:
     mounts: tuple[Mount, ...] = ()
 
 
-def for_job(cx: Context, runner: Runner, role_arn: str, session: str) -> Access:
+def for_job(
+    cx: Context, runner: Runner, role_arn: str, session: str, opened: Mapping[str, Any] | None = None
+) -> Access:
     """Return what an AWS SDK inside a job needs to sign with the job's role and to come back to this server.
 
-    The keys end with the job: its component calls `keys.end_sessions` with the same `session`.
+    The keys end with the job: its component calls `keys.end_sessions` with the same `session`, which is opened with the
+    tags of `opened` (`role_access.chained`).
     Both SageMaker SDKs ask STS at AWS's own host, whatever the variables say; they find that host in botocore's list, of
     which the job's home gets another copy.
     """
     url = server_url(cx, runner)
     role = role_arn.rpartition("/")[2]
     arn = arns.Arn("aws", "sts", "", cx.account, f"assumed-role/{role}/{session}")
-    key = cx.write(lambda inside: keys.issue(inside, cx.account, str(arn), DURATION_S))
+    key = cx.write(lambda inside: keys.issue(inside, cx.account, str(arn), DURATION_S, opened))
     variables = {
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,

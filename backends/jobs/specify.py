@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.jobs import credentials, images, places
 from backends.jobs.spec import QUIET, JobSpec
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ContainerRequest:
     """What one job of a runner is made from. `session`: whose keys these are, `keys.end_sessions` ends them by it.
+
+    `opened`: the tags that the role's session is opened with (`role_access.chained`).
 
     `environment` is the component's own variables and then the request's, which win.
     """
@@ -40,6 +42,7 @@ class ContainerRequest:
     ports: tuple[int, ...] = ()
     pipes: tuple[Pipe, ...] = field(default=())
     sync: tuple[Sync, ...] = field(default=())
+    opened: Mapping[str, Any] = field(default_factory=dict)
 
 
 def job_spec(cx: Context, place: Place, request: ContainerRequest, log: Callable[[str], None]) -> JobSpec:
@@ -47,7 +50,7 @@ def job_spec(cx: Context, place: Place, request: ContainerRequest, log: Callable
     access = (
         credentials.Access()
         if request.isolated
-        else credentials.for_job(cx, place.runner, request.role, request.session)
+        else credentials.for_job(cx, place.runner, request.role, request.session, request.opened)
     )
     limits = places.limits_of(request.instance, log)
     return JobSpec(

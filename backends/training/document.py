@@ -53,14 +53,14 @@ def training_spec(document: Mapping[str, Any]) -> TrainingSpec:
     )
 
 
-def container_spec(document: Mapping[str, Any], image: str = "") -> ContainerSpec:
-    """Read what the containers are. `image`: that of the algorithm which the document names."""
+def container_spec(document: Mapping[str, Any], hidden: Mapping[str, Any]) -> ContainerSpec:
+    """Read what the containers are. `hidden`: the image of the algorithm that the document names, what its session is opened with."""
     algorithm, limits = document["AlgorithmSpecification"], document["StoppingCondition"]
     return ContainerSpec(
         name=document["TrainingJobName"],
         role=document["RoleArn"],
         hosts=hosts_of(document["ResourceConfig"]),
-        image=image or algorithm["TrainingImage"],
+        image=hidden.get("image") or algorithm["TrainingImage"],
         mode="train",
         entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
         arguments=tuple(algorithm.get("ContainerArguments", ())),
@@ -70,6 +70,7 @@ def container_spec(document: Mapping[str, Any], image: str = "") -> ContainerSpe
         max_wait_s=limits.get("MaxWaitTimeInSeconds"),
         max_pending_s=limits.get("MaxPendingTimeInSeconds"),
         attempts=document.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
+        opened=hidden.get("opened", {}),
     )
 
 

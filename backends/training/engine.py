@@ -12,6 +12,7 @@ from backends.jobs.container_kind import JobEnded, Layout
 from backends.jobs.kinds import Shown
 from backends.jobs.verdict import Verdict
 from backends.training import document as documents
+from backends.training import package
 from backends.training.status import TRAINING_JOB, advance, finish, with_secondary
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class TrainingJob(ContainerJob):
     def read(self) -> ContainerSpec:
         """Read the document, and what is training's own besides."""
         self.training = documents.training_spec(self.document)
-        return documents.container_spec(self.document, self.row.hidden.get("image", ""))
+        return documents.container_spec(self.document, self.row.hidden)
 
     def destination(self) -> logs.Destination:
         """Return where the job's lines and metrics go."""
@@ -123,4 +124,6 @@ class TrainingJob(ContainerJob):
         """Write the last status with the last value of each metric."""
         if metrics := logs.final_metrics(self.run):
             changes = {**changes, "FinalMetricDataList": metrics}
+        if how.status == "Completed" and "ModelPackageConfig" in self.document:
+            how, changes = package.register(cx, self.document, changes, how)
         finish(cx, row, how.status, how.secondary, how.reason, **changes)

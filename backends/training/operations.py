@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
 from backends.core.lifecycle import transition
+from backends.core.objects import role_access
 from backends.core.operation import operation
 from backends.jobs import artifacts, channels, checkpoints, opt_ml
 from backends.jobs.logs import compile_metrics
-from backends.training import algorithm
+from backends.training import algorithm, package
 from backends.training.algorithm_metrics import definitions_of
 from backends.training.status import TRAINING_JOB, with_secondary
 
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 LATER = {
     "DebugRuleConfigurations": "Debugger rules",
     "ProfilerRuleConfigurations": "Profiler rules",
-    "ModelPackageConfig": "training from a model package",
     "ServerlessJobConfig": "serverless training jobs",
-    "SessionChainingConfig": "session chaining",
     "InfraCheckConfig": "infrastructure checks",
 }
 MODES = {"AugmentedManifestFile": {"Pipe"}, "ManifestFile": {"File", "Pipe"}, "S3Prefix": {"File", "Pipe", "FastFile"}}
@@ -50,15 +49,18 @@ def create_training_job(cx: Context, request: CreateTrainingJobRequestTypeDef) -
     members, image = algorithm.resolve(cx, request)
     _check_resources(members["ResourceConfig"])
     _check_limits(members)
-    _check_channels(cx, members)
-    _check_output(cx, members)
+    opened = _session(cx, request)
+    _check_channels(cx, members, opened.get("tags"))
+    _check_output(cx, members, opened.get("tags"))
+    if "ModelPackageConfig" in members:
+        package.check(cx, members)
     document = with_secondary(_with_defaults(members), "Starting", cx.clock.now())
     row = TRAINING_JOB.insert(
         cx,
         request["TrainingJobName"],
         document,
         status="InProgress",
-        hidden={"image": image} if image else None,
+        hidden={name: value for name, value in (("image", image), ("opened", opened)) if value},
         tag_list=request.get("Tags"),
     )
     return {"TrainingJobArn": row.arn}
@@ -133,6 +135,16 @@ def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _session(cx: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tags that the session of the job's role is opened with: those of who makes the job, where he chains them.
+
+    Source: guide, "Use attribute-based access control (ABAC) for multi-tenancy training" (2026-11). Unverified: that who has
+    none makes a job whose session has none.
+    """
+    is_chained = request.get("SessionChainingConfig", {}).get("EnableSessionTagChaining", False)
+    return role_access.chained(cx) if is_chained else {}
+
+
 def _check_later(request: Mapping[str, Any]) -> None:
     for member, what in LATER.items():
         if request.get(member):
@@ -187,7 +199,7 @@ def _check_limits(request: Mapping[str, Any]) -> None:
         )
 
 
-def _check_channels(cx: Context, request: Mapping[str, Any]) -> None:
+def _check_channels(cx: Context, request: Mapping[str, Any], tags: Mapping[str, str] | None) -> None:
     mode = request["AlgorithmSpecification"]["TrainingInputMode"]
     named = [channels.channel_of(entry, mode) for entry in request.get("InputDataConfig", ())]
     if len({channel.name for channel in named}) != len(named):
@@ -195,7 +207,7 @@ def _check_channels(cx: Context, request: Mapping[str, Any]) -> None:
     groups = {group["InstanceGroupName"] for group in request["ResourceConfig"].get("InstanceGroups", ())}
     for channel in named:
         _check_channel(channel, groups)
-        channels.check_exists(cx, channel, request["RoleArn"])
+        channels.check_exists(cx, channel, request["RoleArn"], tags)
 
 
 def _check_channel(channel: channels.Channel, groups: set[str]) -> None:
@@ -227,11 +239,12 @@ def _check_local_path(path: str) -> None:
         raise errors.validation(f"CheckpointConfig.LocalPath: {error}.") from error
 
 
-def _check_output(cx: Context, request: Mapping[str, Any]) -> None:
+def _check_output(cx: Context, request: Mapping[str, Any], tags: Mapping[str, str] | None) -> None:
     places = {"OutputDataConfig": request.get("OutputDataConfig", {}).get("S3OutputPath")}
     places["CheckpointConfig"] = request.get("CheckpointConfig", {}).get("S3Uri")
     for member, uri in places.items():
         if uri is None:
             continue
-        artifacts.check_may_store(cx, request["RoleArn"], f"{uri.rstrip('/')}/{request['TrainingJobName']}", member)
+        place = f"{uri.rstrip('/')}/{request['TrainingJobName']}"
+        artifacts.check_may_store(cx, request["RoleArn"], place, member, tags)
     _check_local_path(request.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints"))

@@ -95,10 +95,12 @@ def rehearse(cx: Context, definition: Definition, name: str) -> None:
 
     ValidationException also where the objective is none of the metrics that the training job would have.
     """
+    _check_algorithm(cx, definition)
     specification: dict[str, Any] = {}
     with suppress(_TakenBackError), cx.transaction.savepoint():
         for attempt in range(len(definition["resources"])):
-            specification = _made(cx, definition, f"{name}-000-{attempt:08x}", attempt)
+            for end in (0, 1):
+                specification = _made(cx, definition, f"{name}-00{end}-{attempt:08x}", attempt, end)
         raise _TakenBackError
     metrics = {metric["Name"] for metric in specification.get("MetricDefinitions", ())}
     if definition["metric"] not in metrics:
@@ -107,9 +109,27 @@ def rehearse(cx: Context, definition: Definition, name: str) -> None:
         )
 
 
-def _made(cx: Context, definition: Definition, name: str, attempt: int) -> dict[str, Any]:
-    """Make a training job with the first values of each range; return its AlgorithmSpecification."""
-    values = {each["name"]: each["values"][0] if "values" in each else each["low"] for each in definition["ranges"]}
+def _check_algorithm(cx: Context, definition: Definition) -> None:
+    """Refuse what the algorithm that the definition names is not tuned by. Unverified: AWS's wordings."""
+    algorithm = definition["request"].get("AlgorithmSpecification", {})
+    if "AlgorithmName" not in algorithm or "TrainingImage" in algorithm:
+        return
+    training = cx.call("DescribeAlgorithm", {"AlgorithmName": algorithm["AlgorithmName"]})["TrainingSpecification"]
+    fixed = {each["Name"] for each in training.get("SupportedHyperParameters", ()) if not each.get("IsTunable", True)}
+    if wrong := [each["name"] for each in definition["ranges"] if each["name"] in fixed]:
+        raise errors.validation(f"Hyperparameter {wrong[0]} of the algorithm is not tunable.")
+    objectives = training.get("SupportedTuningJobObjectiveMetrics")
+    own = {"Type": definition["type"], "MetricName": definition["metric"]}
+    if objectives and own not in objectives:
+        raise errors.validation(f"The algorithm does not support the objective {own['Type']} {own['MetricName']}.")
+
+
+def _made(cx: Context, definition: Definition, name: str, attempt: int, end: int) -> dict[str, Any]:
+    """Make a training job with the first (`end` 0) or last values of each range; return its AlgorithmSpecification."""
+    values = {
+        each["name"]: each["values"][-end] if "values" in each else each["high" if end else "low"]
+        for each in definition["ranges"]
+    }
     cx.call("CreateTrainingJob", training_request(definition, name, values, [], attempt))
     made: dict[str, Any] = cx.call("DescribeTrainingJob", {"TrainingJobName": name})["AlgorithmSpecification"]
     return made

@@ -106,6 +106,21 @@ def test_only_existing_roles_that_trust_sagemaker_pass(soft: LiveServer, account
     assert sagemaker.list_models()["Models"] == []
     role = f"arn:aws:iam::{account}:role/p/good"
     sagemaker.create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": "i"})
+    tagging = TRUST.replace('"sts:AssumeRole"', '["sts:AssumeRole", "sts:TagSession"]')
+    maker = iam.create_role(RoleName="maker", AssumeRolePolicyDocument=tagging)
+    tagged = {"RoleArn": maker["Role"]["Arn"], "RoleSessionName": "maker", "Tags": [{"Key": "k", "Value": "v"}]}
+    key = soft.client("sts", account).assume_role(**tagged)["Credentials"]
+    theirs = signed_by(soft, key, "sagemaker", key["SessionToken"])
+    chained: dict[str, Any] = {
+        "TrainingJobName": "j", "RoleArn": role, "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket/out"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "SessionChainingConfig": {"EnableSessionTagChaining": True},
+    }  # fmt: skip
+    assert "Could not assume role" in refused(lambda: theirs.create_training_job(**chained))[1]
+    iam.update_assume_role_policy(RoleName="good", PolicyDocument=tagging)
+    assert "Could not assume role" not in refused(lambda: theirs.create_training_job(**chained))[1]
     made_up = f"arn:aws:iam::{account}:role/made-up"
     simulate = {"PolicySourceArn": made_up, "ActionNames": ["s3:GetObject"]}
     assert refused(lambda: iam.simulate_principal_policy(**simulate))[0] == "NoSuchEntity"

@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 
 from backends.core.errors import AwsError
 from backends.core.objects import role_access
-from tests.aws.test_iam import allow, refused
+from tests.aws.test_iam import TRUST, allow, refused, signed_by
 from tests.conftest import LiveServer
 from tests.server.in_process import InProcessClient, with_gateway
-from tests.site import SCIKIT_LEARN
+from tests.site import RUN_SCRIPT, SCIKIT_LEARN, Site, channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,6 +122,67 @@ def test_jobs_and_endpoints_reach_no_other_accounts_bucket(live: LiveServer, acc
     assert f"Could not access model data at s3://{name}/model.tar.gz" in reason
     with pytest.raises(ClientError):
         live.client("s3", account).list_objects_v2(Bucket=name)
+
+
+READS = """
+import os, sys
+import boto3
+s3 = boto3.client("s3")
+for tenant in ("a", "b"):
+    try:
+        s3.get_object(Bucket=os.environ["BUCKET"], Key=f"{tenant}/in/data")
+        print("read", tenant)
+    except s3.exceptions.ClientError as error:
+        print(error.response["Error"]["Code"], tenant)
+"""
+
+
+def test_a_training_job_chains_the_tags_of_its_makers_session(live: LiveServer, account: str) -> None:
+    """One role for all tenants: each job's session has its maker's session tags, and by them its own tenant's objects."""
+    site, bucket = Site(live, account, "process"), f"tenants{account}"
+    iam, s3 = site.client("iam"), site.s3
+    s3.create_bucket(Bucket=bucket)
+    for tenant in ("a", "b"):
+        s3.put_object(Bucket=bucket, Key=f"{tenant}/in/data", Body=b"1")
+        s3.put_object(Bucket=bucket, Key=f"{tenant}/code/job.py", Body=READS.encode())
+    tagged = json.loads(TRUST)
+    tagged["Statement"][0]["Action"] = ["sts:AssumeRole", "sts:TagSession"]
+    anybody = {**tagged, "Statement": [{**tagged["Statement"][0], "Principal": {"AWS": "*"}}]}
+    maker, execution = (
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        for name, trust in (("Maker", anybody), ("All", tagged))
+    )
+    iam.put_role_policy(RoleName="Maker", PolicyName="p", PolicyDocument=allow(["sagemaker:*", "iam:PassRole"]))
+    own = f"arn:aws:s3:::{bucket}/${{aws:PrincipalTag/tenant}}/*"
+    iam.put_role_policy(RoleName="All", PolicyName="p", PolicyDocument=allow("s3:*", own))
+    prefixes = {"StringLike": {"s3:prefix": "${aws:PrincipalTag/tenant}/*"}}
+    listing = allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", Condition=prefixes)
+    iam.put_role_policy(RoleName="All", PolicyName="l", PolicyDocument=listing)
+    others = {"Effect": "Deny", "Principal": {"AWS": execution}, "Action": "s3:*Object", "NotResource": own}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [others]}))
+    key = site.client("sts").assume_role(RoleArn=maker, RoleSessionName="maker", Tags=[{"Key": "tenant", "Value": "a"}])
+    theirs = signed_by(live, key["Credentials"], "sagemaker", key["Credentials"]["SessionToken"])
+
+    def request(tenant: str, **members: Any) -> dict[str, Any]:
+        specification = {"TrainingImage": SCIKIT_LEARN, "TrainingInputMode": "File", "ContainerEntrypoint": RUN_SCRIPT}
+        base = f"s3://{bucket}/{tenant}"
+        return site.request(
+            RoleArn=execution,
+            AlgorithmSpecification=specification,
+            InputDataConfig=[channel("code", f"{base}/code/")],
+            OutputDataConfig={"S3OutputPath": f"{base}/out"},
+            Environment={"BUCKET": bucket},
+            **{"SessionChainingConfig": {"EnableSessionTagChaining": True}, **members},
+        )
+
+    good = request("a")
+    theirs.create_training_job(**good)
+    for wrong in (request("b"), request("a", SessionChainingConfig={"EnableSessionTagChaining": False})):
+        assert refused(lambda wrong=wrong: theirs.create_training_job(**wrong))[0] == "ValidationException"  # type: ignore[misc]
+    job = site.ended(good["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert site.lines(good["TrainingJobName"])[-2:] == ["read a", "AccessDenied b"]
+    site.close()
 
 
 @pytest.mark.parametrize("member", ["ExecutionRoleArn", "RoleArn"])

@@ -143,7 +143,7 @@ def test_the_cluster_is_described_alike_to_all_hosts(groups: list[tuple[str, int
 
 
 def test_a_document_is_read_with_its_defaults() -> None:
-    spec, training = container_spec(DOCUMENT), training_spec(DOCUMENT)
+    spec, training = container_spec(DOCUMENT, {}), training_spec(DOCUMENT)
     assert spec.hosts == (Host("algo-1", "ml.m5.large"), Host("algo-2", "ml.m5.large"))
     assert (spec.entrypoint, spec.arguments, training.compressed, spec.attempts) == (None, (), True, 0)
     assert training.checkpoint_path == "/opt/ml/checkpoints"

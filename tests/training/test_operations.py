@@ -262,3 +262,38 @@ def test_reset_ends_what_an_account_runs(local: Site) -> None:
     while any(name in plan.read_text() for plan in local.live.data_dir.glob("jobs/*/attempt-1/supervisor/plan.json")):
         assert time.monotonic() < deadline, "the job of a reset account runs on"
         time.sleep(0.05)
+
+
+def test_a_job_registers_what_it_leaves_in_the_group_that_it_names(local: Site) -> None:
+    client = local.sagemaker
+    arn = client.create_model_package_group(ModelPackageGroupName="g")["ModelPackageGroupArn"]
+    config = {"ModelPackageGroupArn": arn}
+    for compression, kinds in (("GZIP", ("S3Object", "Gzip")), ("NONE", ("S3Prefix", "None"))):
+        place = {"S3OutputPath": f"s3://{local.bucket}/out", "CompressionType": compression}
+        job = local.run("open('/opt/ml/model/m', 'w').write('1')", ModelPackageConfig=config, OutputDataConfig=place)
+        made = client.describe_model_package(ModelPackageName=job["OutputModelPackageArn"])
+        (container,) = made["InferenceSpecification"]["Containers"]
+        source = container["ModelDataSource"]["S3DataSource"]
+        assert source["S3Uri"] == job["ModelArtifacts"]["S3ModelArtifacts"]
+        assert (source["S3DataType"], source["CompressionType"]) == kinds
+        assert made["ModelPackageGroupName"] == "g"
+    for code in ("raise SystemExit(1)", "print('no model')"):
+        assert "OutputModelPackageArn" not in local.ended(local.start(code, ModelPackageConfig=config))
+    assert len(client.list_model_packages(ModelPackageGroupName="g")["ModelPackageSummaryList"]) == 2
+    source = {**config, "SourceModelPackageArn": job["OutputModelPackageArn"]}
+    assert refused(local, local.request(ModelPackageConfig=source))[0] == "NotImplemented"
+    unknown = {"ModelPackageGroupArn": arn.replace("/g", "/none")}
+    assert refused(local, local.request(ModelPackageConfig=unknown))[0] == "ValidationException"
+
+
+def test_a_job_whose_group_is_gone_at_its_end_fails_and_keeps_its_model(local: Site) -> None:
+    client = local.sagemaker
+    config = {
+        "ModelPackageGroupArn": client.create_model_package_group(ModelPackageGroupName="g")["ModelPackageGroupArn"]
+    }
+    name = local.start(f"open('/opt/ml/model/m', 'w').write('1'); {SLEEP.format(1)}", ModelPackageConfig=config)
+    client.delete_model_package_group(ModelPackageGroupName="g")
+    job = local.ended(name)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: Model package registration failed: ")
+    assert local.keys(f"s3://{local.bucket}/out/{name}/") == ["output/model.tar.gz"]

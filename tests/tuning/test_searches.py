@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.site import SCIKIT_LEARN
 from tests.tuning.searches import (
     BUILT_IN,
     C,
@@ -223,6 +224,40 @@ def test_built_in_metrics_need_no_definitions(local: Site) -> None:
     code, text = refused(lambda: begin(local, config(jobs=2, **nonsense), defined))
     assert code == "ValidationException"
     assert text.startswith("A metric is required for this hyperparameter tuning job objective.")
+
+
+def test_a_search_is_held_to_the_algorithm_that_it_names(local: Site) -> None:
+    defined = definition(local)
+    names = [*defined["StaticHyperParameters"], "x", "c", "_tuning_objective_metric"]
+    supported: list[dict[str, Any]] = [{"Name": name, "Type": "FreeText", "IsTunable": True} for name in names]
+    limits = {"ContinuousParameterRangeSpecification": {"MinValue": "0", "MaxValue": "2"}}
+    supported[names.index("x")] |= {"Type": "Continuous", "Range": limits}
+    supported[names.index("c")]["IsTunable"] = False
+    local.sagemaker.create_algorithm(
+        AlgorithmName="a",
+        TrainingSpecification={
+            "TrainingImage": SCIKIT_LEARN,
+            "SupportedTrainingInstanceTypes": ["ml.m5.large"],
+            "SupportedHyperParameters": supported,
+            "TrainingChannels": [{"Name": "train", "SupportedContentTypes": ["*"], "SupportedInputModes": ["File"]}],
+            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*?);"}],
+            "SupportedTuningJobObjectiveMetrics": [{"Type": "Minimize", "MetricName": "loss"}],
+        },
+    )
+    defined["AlgorithmSpecification"] = {"AlgorithmName": "a", "TrainingInputMode": "File"}
+    tuned = {"ContinuousParameterRanges": [X]}
+    most = {"Type": "Maximize", "MetricName": "loss"}
+    wrong: dict[str, dict[str, Any]] = {
+        "Hyperparameter c of the algorithm is not tunable": {},
+        "not support the objective": {"ParameterRanges": tuned, "HyperParameterTuningJobObjective": most},
+        "not in the algorithm's range": {"ParameterRanges": {"ContinuousParameterRanges": [{**X, "MaxValue": "3"}]}},
+    }
+    for sentence, members in wrong.items():
+        code, text = refused(lambda members=members: begin(local, config(**members), defined))  # type: ignore[misc]
+        assert (code, sentence in text) == ("ValidationException", True), text
+    job = ended(local, begin(local, config(jobs=2, ParameterRanges=tuned), defined))
+    assert job["ObjectiveStatusCounters"]["Succeeded"] == 2, job
+    assert job["TrainingJobDefinition"]["AlgorithmSpecification"]["AlgorithmName"] == "a"
 
 
 def number(name: str, low: str, high: str, scale: str = "Auto") -> dict[str, str]:

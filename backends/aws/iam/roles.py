@@ -16,6 +16,8 @@ from backends.core.operation import operation
 from backends.core.policy import Decision, Kind, Question, decide
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.core.context import Context
 
 SESSION_S = 3600
@@ -165,7 +167,12 @@ def ensure_named(cx: Context, arn: str) -> None:
     store.ensure_role(cx, name, f"{path}/", Description=MADE_BY_USE)
 
 
-def trusts(role: dict[str, Any], service: str) -> bool:
-    """Return whether a service may assume a role."""
-    question = Question("sts:AssumeRole", role["Arn"], service)
-    return decide([principals.parsed(role["trust"], Kind.TRUST)], question) is Decision.ALLOW
+def trusts(role: dict[str, Any], service: str, tags: Mapping[str, str] | None = None) -> bool:
+    """Return whether a service may assume a role, and open the session with tags where there are any."""
+    context = {f"aws:RequestTag/{name}": value for name, value in (tags or {}).items()}
+    policy = principals.parsed(role["trust"], Kind.TRUST)
+    actions = ("sts:AssumeRole", "sts:TagSession") if tags else ("sts:AssumeRole",)
+    return all(
+        decide([policy], Question(action, role["Arn"], service, context=context)) is Decision.ALLOW
+        for action in actions
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backends.aws.s3 import condition_keys, failures
 from backends.core import errors
 from backends.core.errors import AwsError
-from backends.core.objects import public_access
+from backends.core.objects import public_access, role_access
 from backends.core.policy import Decision, Kind, Question, decide, parse
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def _question(cx: Context, bucket: Bucket, action: str, key: str | None, keys: d
     context |= {key: cx.headers[name] for name, key in told.items() if cx.headers.get(name)}
     if is_anonymous(cx):
         return Question(action, resource, "", "", context)
-    context |= {"aws:PrincipalAccount": cx.account, "aws:PrincipalArn": arn_of(cx)}
-    return Question(action, resource, arn_of(cx), cx.account, context)
+    return Question(action, resource, arn_of(cx), cx.account, context | role_access.principal_keys(cx))
 
 
 def arn_of(cx: Context) -> str:

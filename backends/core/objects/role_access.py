@@ -12,7 +12,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from backends.core import errors
+import orjson
+
+from backends.core import errors, keys
 from backends.core.memory import InMemory
 from backends.core.objects import public_access
 from backends.core.policy import Decision, Kind, PolicyError, Question, decide, evaluate, parse
@@ -20,6 +22,8 @@ from backends.core.policy.principals import role_of
 from backends.core.types import Caller
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.core.objects.rows import Bucket
     from backends.core.policy import Policy
     from backends.core.types import Context
@@ -38,11 +42,21 @@ KEPT_S = 2.0
 MOST_KEPT = 1024
 
 
-def as_role(cx: Cx, role_arn: str) -> Cx:
-    """Return the context in which a resource acts: that of a session of its role, which is always its own account's."""
+def as_role(cx: Cx, role_arn: str, tags: Mapping[str, str] | None = None) -> Cx:
+    """Return the context in which a resource acts: that of a session of its role, which is always its own account's.
+
+    `tags`: those of the session, where it is opened with any.
+    """
     name = role_arn.rpartition("/")[2]
     arn = f"arn:aws:sts::{cx.account}:assumed-role/{name}/{SESSION}" if name else f"arn:aws:iam::{cx.account}:root"
-    return cx.acting_as(Caller("", arn))
+    return cx.acting_as(Caller("", arn, tuple((tags or {}).items())))
+
+
+def chained(cx: Context) -> dict[str, Any]:
+    """Return the session tags of the request's own session, as the next session of a chain is opened with them."""
+    key = keys.find(cx.transaction, cx.caller.access_key) if cx.caller.arn and cx.caller.access_key else None
+    opened = orjson.loads(key.session) if key is not None and key.session else {}
+    return {name: opened[name] for name in ("tags", "transitive") if opened.get(name)}
 
 
 def check(cx: Context, bucket: str, action: str, key: str | None = None) -> Bucket:
@@ -74,12 +88,23 @@ def _question(cx: Context, bucket: Bucket, action: str, key: str | None) -> Ques
     context = {
         "aws:CurrentTime": datetime.fromtimestamp(cx.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:SecureTransport": "true",
-        "aws:PrincipalAccount": cx.account,
-        "aws:PrincipalArn": role_of(principal) or principal,
+        **({} if cx.settings.iam == "off" and "Policy" not in bucket.settings else principal_keys(cx)),
         **({"s3:prefix": key or ""} if action == "s3:ListBucket" else {}),
     }
     resource = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None and action != "s3:ListBucket" else "")
     return Question(action, resource, principal, cx.account, context)
+
+
+def principal_keys(cx: Context) -> dict[str, str]:
+    """Return the condition keys of who asks: his account, his user's or role's ARN, his tags with those of his session over them."""
+    principal = cx.caller.arn or f"arn:aws:iam::{cx.account}:root"
+    grants = _grants_of_caller(cx, principal)
+    tags = [*(grants.tags if grants is not None else {}).items(), *cx.caller.tags]
+    return {
+        "aws:PrincipalAccount": cx.account,
+        "aws:PrincipalArn": (grants.arn if grants is not None else "") or role_of(principal) or principal,
+        **{f"aws:PrincipalTag/{name}": value for name, value in tags},
+    }
 
 
 def _policies(bucket: Bucket) -> list[Policy]:
