@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 KEEP_ALIVE_S = 1.5  # less than gunicorn's 2 s and uvicorn's 5: whoever hangs up first must be us, or a request is lost
+CONNECT_S = (
+    3.0  # a container on this machine answers a first packet at once, or, its backlog full, a second one after 1 s
+)
 MOST_WAITING_BYTES = 1 << 20
 """A streamed answer whose reader is slow is not read further than this."""
 
@@ -239,9 +242,11 @@ class Client:
                 return connection
             connection.close()
         try:
-            _, made = await loop.create_connection(_Connection, *address)
-        except OSError as error:
-            raise NoAnswerError(str(error)) from error
+            # A dead container's address answers nothing for as long as its neighbours remember it: no refusal, no error.
+            async with asyncio.timeout(CONNECT_S):
+                _, made = await loop.create_connection(_Connection, *address)
+        except OSError as error:  # TimeoutError, too
+            raise NoAnswerError(str(error) or f"no connection within {CONNECT_S} s") from error
         # Docker gives a dead container's IP to the next one: looked at once the connection is there, which cannot move.
         if await asyncio.to_thread(has_ended):
             made.close()

@@ -16,6 +16,7 @@ Address = tuple[str, int]
 LONGEST_ERROR = 1000
 LONGEST_ANSWER = 256 << 20
 """Bytes of an answer: it is held in memory until it is written. Unverified: AWS names no limit."""
+CONNECT_S = 3.0  # as of an endpoint's containers
 PARAMETERS_S = 5.0
 
 
@@ -100,8 +101,9 @@ class Client:
     def _connection(self, address: Address) -> http.client.HTTPConnection:
         kept: dict[Address, http.client.HTTPConnection] = self._local.__dict__.setdefault("kept", {})
         if address not in kept:
-            made = http.client.HTTPConnection(*address, timeout=self._timeout_s)
+            made = http.client.HTTPConnection(*address, timeout=CONNECT_S)
             made.connect()
+            made.sock.settimeout(self._timeout_s)
             if self._has_ended():  # Docker gives a dead container's address to the next one
                 made.close()
                 raise ConnectionError("the container has ended")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +132,25 @@ def test_nobody_listens() -> None:
             await post(client, ("127.0.0.1", 1))
 
     serve(Scripted(), work)
+
+
+def test_who_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the address of a container that is being removed: neither refused nor accepted."""
+    monkeypatch.setattr(http, "CONNECT_S", 0.2)
+    with contextlib.ExitStack() as stack:
+        deaf = stack.enter_context(socket.socket())
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(2):  # the backlog is full then, and Linux drops what comes
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+
+        async def ask() -> None:
+            with pytest.raises(http.NoAnswerError, match="no connection within"):
+                await http.Client().post(deaf.getsockname(), "/invocations", {}, b"", 100)
+
+        asyncio.run(asyncio.wait_for(ask(), 10))
 
 
 def test_a_streamed_answer_comes_in_parts_and_gives_its_connection_back() -> None:

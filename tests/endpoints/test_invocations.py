@@ -134,7 +134,7 @@ def test_a_container_that_dies_is_started_again(served: Served) -> None:
         except ClientError as error:
             assert error.response["Error"]["Code"] in {"ServiceUnavailable", "ModelError"}  # noqa: PT017 - until then
             time.sleep(0.05)
-    assert text == "back|one|one"
+    assert text == "back|one|one", served.lines()
     assert served.describe()["EndpointStatus"] == "InService"
 
 
