@@ -30,6 +30,8 @@ COMPONENTS = (
     "backends.endpoints.policies",
     "backends.notebooks.operations",
     "backends.pipelines.operations",
+    "backends.pipelines.executions",
+    "backends.pipelines.engine",
     "backends.monitoring.operations",
     "backends.feature_store.operations",
     "backends.transform.operations",

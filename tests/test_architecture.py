@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(backends.__file__).resolve().parents[1]
 PACKAGES = ("api_specs", "backends", "containers", "server")
-LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL_PACKAGE = 500, 300, 4800
+LONGEST_FILE, LONGEST_KERNEL_FILE, LARGEST_KERNEL_PACKAGE = 500, 300, 4900
 # Layers, from the lowest: a module imports from layers below its own and from its own component.
 CORE, JOBS, COMPONENT, SERVER = 1, 2, 3, 4
 

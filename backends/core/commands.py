@@ -17,8 +17,8 @@ class Happened:
 
     `what` is `begun`; `child` or `changed` (itself), with `arn`, `status` and `reason`; `answered`, with the `answer` of a
     call and the `arn` that it named, or of promised work; `refused`, with `code` and `reason`; or `time`. `tag` is that of
-    the call, also with the later changes of what it made. `document`: what Describe shows of the child by now, where the
-    parent's kind reads its children; empty for one that is gone. `at`: the account's clock (epoch seconds).
+    the call, also with the later changes of what it made. `document`: what Describe shows by now of the child, or of what a
+    call has made, where the parent's kind reads its children; empty for one that is gone. `at`: the account's clock (epoch seconds).
     """
 
     what: str
@@ -75,6 +75,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Emit:
+    """Write an event of the resource's ARN about a part of it that has no row of its own (a pipeline's step)."""
+
+    kind: str
+    old: str
+    new: str
+    reason: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class WakeAt:
     """Call the step at a time of the account's clock (epoch seconds); it replaces an earlier one, None takes it back."""
 
@@ -86,4 +97,4 @@ class End:
     """Wait for nothing any more."""
 
 
-Command = Call | Promise | Move | Change | WakeAt | End
+Command = Call | Promise | Move | Change | Emit | WakeAt | End

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from sqlalchemy import delete, func, insert, select, update
 
-from backends.core import lifecycle, work
-from backends.core.commands import Call, Change, Command, End, Happened, Move, Promise, State, WakeAt
+from backends.core import events, lifecycle, work
+from backends.core.commands import Call, Change, Command, Emit, End, Happened, Move, Promise, State, WakeAt
 from backends.core.dialects import one_at_a_time
 from backends.core.errors import AwsError
 from backends.core.memory import InMemory
@@ -153,6 +153,9 @@ def _do(cx: Context, waiting: Waiting, row: Any, command: Command) -> list[Happe
     if isinstance(command, WakeAt):
         cx.db.execute(update(parents).where(parents.c.id == row.id).values(wake_at=command.time))
         return []
+    if isinstance(command, Emit):
+        events.emit(cx, command.kind, row.arn, command.old, command.new, command.reason, dict(command.detail))
+        return []
     resource = waiting.resource
     own = resource.find_arn(cx, row.arn)
     if own is None:
@@ -211,7 +214,14 @@ def _answered(
     if members:
         _show(cx, waiting, arn, members)
     cx.db.execute(insert(awaited).values(child_arn=arn, parent_id=row.id, tag=tag))
-    return [answered, *_caught_up(cx, waiting, answered)]
+    child = cx.db.execute(
+        select(resources.c.kind, resources.c.status, resources.c.document).where(resources.c.arn == arn)
+    ).first()
+    if child is None:
+        return [answered]
+    document = orjson.loads(child.document) if waiting.reads_children else {}
+    answered = replace(answered, document=document)
+    return [answered, *_caught_up(cx, waiting, child, answered)]
 
 
 def _show(cx: Context, waiting: Waiting, arn: str, members: Mapping[str, Any]) -> None:
@@ -251,10 +261,9 @@ async def call_outside(cx: Context, item: work.Item) -> Callable[[Context], None
     return end
 
 
-def _caught_up(cx: Context, waiting: Waiting, answered: Happened) -> list[Happened]:
+def _caught_up(cx: Context, waiting: Waiting, child: Any, answered: Happened) -> list[Happened]:
     """Return what a child has come to, whose events were delivered before it was known whose child it is."""
-    child = cx.db.execute(select(resources.c.kind, resources.c.status).where(resources.c.arn == answered.arn)).first()
-    if child is None or child.kind not in waiting.children or not child.status:
+    if child.kind not in waiting.children or not child.status:
         return []
     subscriber = f"parents.{waiting.resource.noun}.{child.kind}"
     coming = select(deliveries.c.event_id).where(
@@ -262,8 +271,7 @@ def _caught_up(cx: Context, waiting: Waiting, answered: Happened) -> list[Happen
     )
     if cx.db.execute(coming).first() is not None:
         return []
-    document = waiting.document_of(cx, child.kind, answered.arn)
-    return [Happened("child", answered.tag, answered.arn, child.status, document=document)]
+    return [Happened("child", answered.tag, answered.arn, child.status, document=answered.document)]
 
 
 def _end(cx: Context, parent_id: int) -> None:

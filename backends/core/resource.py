@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from api_specs import model
 from backends.core import arn as arns
 from backends.core import errors, events, numbers, quotas, rows, tags, users
@@ -140,10 +142,12 @@ class Resource:
     # -- reading
 
     def find(self, cx: Context, key: str) -> Row | None:
-        """Read a row by its key (or ARN), or None."""
+        """Read a row by its key (or ARN), or None; by a name in other case too, as ARNs have it (API reference, CreateEndpoint)."""
         if key.startswith("arn:"):
             return self.find_arn(cx, key)
-        return rows.find(cx, self.noun, key)
+        row = rows.find(cx, self.noun, key)
+        folds_case = self.lower_arn and len(self.key_members) == 1
+        return self.find_arn(cx, self.arn_of(cx, key)) if row is None and folds_case else row
 
     def get(self, cx: Context, key: str) -> Row:
         """Read a row by its key (or ARN); raise AWS's error when there is none."""
@@ -172,9 +176,7 @@ class Resource:
     def document_bytes(self, cx: Context, key: str) -> bytes:
         """Read the document as stored: Describe's answer, ready to send."""
         document = rows.document_bytes(cx, self.noun, key)
-        if document is None:
-            raise self.not_found(cx, key)
-        return document
+        return orjson.dumps(self.get(cx, key).document) if document is None else document
 
     def children_of(self, cx: Context, parent_key: str) -> Sequence[Row]:
         """Read the rows below a parent, in the order they were made."""

@@ -138,7 +138,7 @@ async def find_fleet(cx: Context, name: str) -> Fleet:
     deadline = time.monotonic() + APPEAR_S
     while True:
         row = await cx.read(lambda inside: ENDPOINT.find(inside, name))
-        if row is None:
+        if row is None or row.key != name:  # here, and only here, the case must match
             raise invalid(f"Endpoint {name} of account {cx.account} not found.")
         if row.status not in {"InService", "Updating"} or time.monotonic() > deadline:
             break

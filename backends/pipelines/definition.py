@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from backends.core import errors
 from backends.core.objects import role_access
+from backends.pipelines import checks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from backends.core.context import Context
 
 LONGEST = 1_048_576
 """Characters (API reference of CreatePipeline)."""
-STEP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def text_of(cx: Context, request: Mapping[str, Any], role_arn: str) -> str:
@@ -32,34 +32,16 @@ def text_of(cx: Context, request: Mapping[str, Any], role_arn: str) -> str:
 
 
 def check(text: str) -> None:
-    """Raise ValidationException for what is no definition: no JSON, steps without a name or type, or two of one name."""
+    """Raise ValidationException for what is no definition: no JSON, or what `checks.py` finds wrong with it."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = orjson.loads(text)
+    except ValueError as error:
         raise errors.validation(f"Unable to parse pipeline definition. {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Steps"), list):
         raise errors.validation("Unable to parse pipeline definition. Expecting start of Json Array.")
-    names = [_name_of(step) for step in _steps(document["Steps"])]
-    for name in names:
-        if names.count(name) > 1:  # Unverified: AWS's wording, as of the others
-            raise errors.validation(f"Unable to parse pipeline definition. Step names must be unique: {name}.")
-
-
-def _steps(steps: Any) -> Iterator[Any]:
-    """Yield every step, those of a condition's branches too."""
-    for step in steps if isinstance(steps, list) else ():
-        yield step
-        arguments = step.get("Arguments") if isinstance(step, dict) and step.get("Type") == "Condition" else None
-        if isinstance(arguments, dict):
-            yield from _steps(arguments.get("IfSteps"))
-            yield from _steps(arguments.get("ElseSteps"))
-
-
-def _name_of(step: Any) -> str:
-    name, kind = (step.get("Name"), step.get("Type")) if isinstance(step, dict) else (None, None)
-    if not isinstance(name, str) or not STEP_NAME.fullmatch(name) or not isinstance(kind, str):
-        raise errors.validation("Unable to parse pipeline definition. A step needs a Name and a Type.")
-    return name
+    wrong = next(checks.problems(document), "")
+    if wrong:  # Unverified: AWS's wording
+        raise errors.validation(f"Unable to parse pipeline definition. {wrong}.")
 
 
 def _stored(cx: Context, location: Mapping[str, Any], role_arn: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backends.core import errors
+from backends.core import errors, rows
 from backends.core.operation import operation
 from backends.core.resource import resource
 from backends.core.states import machine
@@ -25,7 +25,7 @@ PIPELINE = resource(
     status_member="PipelineStatus",
     machine=machine(Active=set()),
     filters={"ManagedBy": "ManagedBy"},  # Unverified: what manages a pipeline; nothing does here
-    derives=("List", "Delete"),
+    derives=("List",),
 )
 VERSION = resource(
     "PipelineVersion",
@@ -62,9 +62,27 @@ def describe_pipeline(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return a pipeline as it is, or as a version of it was. ResourceNotFound."""
     row = PIPELINE.named(cx, request)
     if "PipelineVersionId" not in request and "PipelineVersionAlias" not in request:
-        return row.document
-    version = _version(cx, row, request)
+        return {**row.document, **_last_run(cx, row)}
+    version = version_of(cx, row, request)
     return {k: v for k, v in version.document.items() if k != "PipelineVersionId"}
+
+
+def _last_run(cx: Context, pipeline: Row) -> dict[str, float]:
+    last = rows.children(cx, "PipelineExecution", pipeline.key, newest_first=True, limit=1)
+    return {"LastRunTime": last[0].created} if last else {}
+
+
+@operation("DeletePipeline")
+def delete_pipeline(cx: Context, request: dict[str, Any]) -> dict[str, str]:
+    """Delete a pipeline with its versions and executions. ConflictException while one is executed."""
+    row = PIPELINE.named(cx, request)
+    running = [
+        each for each in rows.children(cx, "PipelineExecution", row.key) if each.status in {"Executing", "Stopping"}
+    ]
+    if running:  # Unverified: AWS's wording
+        raise errors.conflict(f"Pipeline {row.arn} cannot be deleted: {running[0].arn} is {running[0].status}.")
+    PIPELINE.delete(cx, row)
+    return {"PipelineArn": row.arn}
 
 
 @operation("UpdatePipeline")
@@ -82,7 +100,7 @@ def update_pipeline(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def update_pipeline_version(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Name and describe a version, and give it aliases or take them. ConflictException for another version's alias."""
     pipeline = PIPELINE.get(cx, request["PipelineArn"])
-    version = _version(cx, pipeline, request)
+    version = version_of(cx, pipeline, request)
     changed = request.get("PipelineVersionAliasOperations", {})
     removed, added = changed.get("Remove", ()), changed.get("Add", ())
     _check_aliases(cx, pipeline, added, of=version)
@@ -111,9 +129,12 @@ def _check_aliases(cx: Context, pipeline: Row, aliases: Any, of: Row | None = No
             raise errors.conflict(f"The alias {alias} is another version's of {pipeline.arn}.")
 
 
-def _version(cx: Context, pipeline: Row, request: Mapping[str, Any]) -> Row:
+def version_of(cx: Context, pipeline: Row, request: Mapping[str, Any]) -> Row:
+    """Return the version of a pipeline that a request names, by number or alias; the last where it names none. ResourceNotFound."""
     if "PipelineVersionId" in request:
         return VERSION.get(cx, f"{pipeline.key}/{request['PipelineVersionId']}")
+    if "PipelineVersionAlias" not in request:
+        return rows.children(cx, VERSION.noun, pipeline.key, newest_first=True, limit=1)[0]
     alias = request["PipelineVersionAlias"]
     for row in VERSION.children_of(cx, pipeline.key):
         if alias in row.document.get(ALIASES, ()):

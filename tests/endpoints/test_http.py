@@ -146,11 +146,11 @@ def test_who_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) 
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
 
-        async def ask() -> None:
+        async def post() -> None:
             with pytest.raises(http.NoAnswerError, match="no connection within"):
                 await http.Client().post(deaf.getsockname(), "/invocations", {}, b"", 100)
 
-        asyncio.run(asyncio.wait_for(ask(), 10))
+        asyncio.run(asyncio.wait_for(post(), 10))
 
 
 def test_a_streamed_answer_comes_in_parts_and_gives_its_connection_back() -> None:
