@@ -66,11 +66,11 @@ def _definition(
         "ranges": ranges,
         "static": static,
         "request": {member: own[member] for member in SHARED if member in own},
-        "resources": _resources(own),
+        "resources": resources_of(own),
     }
 
 
-def _resources(own: Mapping[str, Any]) -> list[dict[str, Any]]:
+def resources_of(own: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the ResourceConfigs to be tried in order: where there is no capacity for one, the next is."""
     if ("ResourceConfig" in own) == ("HyperParameterTuningResourceConfig" in own):
         raise errors.validation("Exactly one of ResourceConfig and HyperParameterTuningResourceConfig must be given.")

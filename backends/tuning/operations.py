@@ -93,19 +93,25 @@ def _as_shown(request: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if "TrainingJobDefinition" in request:
         metric = definitions.of_request(request)[0]["metric"]
-        document["TrainingJobDefinition"] = _with_objective(request["TrainingJobDefinition"], metric)
+        document["TrainingJobDefinition"] = _defined(request["TrainingJobDefinition"], metric)
     if "TrainingJobDefinitions" in request:
         document["TrainingJobDefinitions"] = [
-            _with_objective(definition, definition["TuningObjective"]["MetricName"])
+            _defined(definition, definition["TuningObjective"]["MetricName"])
             for definition in request["TrainingJobDefinitions"]
         ]
     return document
 
 
-def _with_objective(definition: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    """Return a definition as Describe shows it: the service's own parameter stands among the static ones."""
+def _defined(definition: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """Return a definition as Describe shows it: the service's own parameter stands among the static ones, one instance type in both forms.
+
+    SDK v2's tuner is created with the one form, HyperParameterTuningResourceConfig, and its attach reads the other, ResourceConfig.
+    """
     static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE_PARAMETER: metric}
-    return {**definition, "StaticHyperParameters": static}
+    defined = {**definition, "StaticHyperParameters": static}
+    if "InstanceConfigs" not in definition.get("HyperParameterTuningResourceConfig", {}):
+        defined["ResourceConfig"] = definitions.resources_of(definition)[0]
+    return defined
 
 
 @operation("DeleteHyperParameterTuningJob")

@@ -21,12 +21,12 @@ WHOLE = "LOCALMAKER_TEST_SDK" in os.environ
 
 ONLY_ON = {"v2_processing": "docker", "v2_pytorch": "process", "v2_remote": "process", "v2_sklearn": "docker",
            "v2_tuning": "process", "v2_xgboost": "process", "v3_builder": "docker", "v3_processing": "process",
-           "v3_resources": "process", "v3_trainer": "process"}  # fmt: skip
+           "v3_resources": "process", "v3_trainer": "process", "v3_tuning": "process"}  # fmt: skip
 
 
 RECIPES_OF = {"v2_processing": ("scikit_learn",), "v2_pytorch": ("pytorch",), "v2_remote": ("base_python",),
               "v2_sklearn": ("scikit_learn",), "v2_spark": ("spark",), "v2_tuning": ("scikit_learn",), "v2_xgboost": ("xgboost",), "v3_builder": ("scikit_learn",),
-              "v3_processing": ("scikit_learn",), "v3_resources": ("scikit_learn",), "v3_trainer": ("scikit_learn", "pytorch")}  # fmt: skip
+              "v3_processing": ("scikit_learn",), "v3_resources": ("scikit_learn",), "v3_trainer": ("scikit_learn", "pytorch"), "v3_tuning": ("scikit_learn",)}  # fmt: skip
 """The recipes whose environments or images a flow's jobs run in: a closed server can fetch no packages for them."""
 
 

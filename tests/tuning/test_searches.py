@@ -212,6 +212,16 @@ def test_several_definitions_have_ranges_and_instances_of_their_own(local: Site)
     assert [each["DefinitionName"] for each in defined] == ["d0", "d1"]
 
 
+def test_one_instance_type_is_described_in_both_forms(local: Site) -> None:
+    defined = definition(local)
+    single = defined.pop("ResourceConfig")
+    defined["HyperParameterTuningResourceConfig"] = single
+    name = begin(local, config(jobs=1, parallel=1), defined)
+    shown = described(local, name)["TrainingJobDefinition"]
+    assert (shown["ResourceConfig"], shown["HyperParameterTuningResourceConfig"]) == (single, single)
+    ended(local, name)
+
+
 def test_built_in_metrics_need_no_definitions(local: Site) -> None:
     defined = built_in(local)
     job = ended(local, begin(local, config(jobs=2, **BUILT_IN), defined))
