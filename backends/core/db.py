@@ -207,7 +207,8 @@ class Database:
         except Exception as error:  # noqa: BLE001 - the commit failed: nothing of the turn was kept
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
-            outcomes = [(None, failed or error, []) for _, failed, _ in _padded(outcomes, len(batch))]
+            failures = [failed for _, failed, _ in outcomes] + [None] * (len(batch) - len(outcomes))
+            outcomes = [(None, failed or error, []) for failed in failures]
         for (_, future), (result, failure, _) in zip(batch, outcomes, strict=True):
             _settle(future, result, failure)
         for _, _, after in outcomes:
@@ -264,10 +265,6 @@ class Database:
             else:
                 return result, transaction.after_commit
         raise AssertionError
-
-
-def _padded(outcomes: list[Any], size: int) -> list[Any]:
-    return outcomes + [(None, None, [])] * (size - len(outcomes))
 
 
 def _settle(future: Future[Any] | asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:

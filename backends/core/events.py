@@ -96,9 +96,7 @@ def emit(
         "arn": arn,
         "old": old,
         "new": new,
-        "reason": reason.replace(
-            "\0", ""
-        ),  # PostgreSQL's text takes every character but this one; containers write any
+        "reason": reason.replace("\0", ""),  # which PostgreSQL's text does not take; containers write any
         "detail": orjson.dumps({**(detail or {}), **({"caller": cx.caller.arn} if cx.caller.arn else {})}),
     }
     ((event_id,),) = _INSERT.rows(cx.transaction, row)

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Double, Integer, Text, and_, bindparam, fu
 
 from api_specs import model
 from backends.core.dialects import begins_with, contains, is_below, like_pattern
+from backends.core.names.index import AMONG, OF_FEW, few_with
 from backends.core.paging import PAGING, binding_of, read_token, write_token
 from backends.core.prepared import Prepared
 from backends.core.resource import filtered_member
@@ -35,17 +36,9 @@ if TYPE_CHECKING:
 DEFAULT_PAGE = 10
 ORDER = frozenset({"SortBy", "SortOrder"})
 LOWEST = -1.7e308
+Few = tuple[ColumnElement[bool], ...]
 FEW = 1000
-OF_FEW = and_(
-    *((resources.c[name] + literal_column("''", Text)) == bindparam(name) for name in ("kind", "account", "region"))
-)
-"""SCOPE, said so that no index of it is used: SQLite would walk all of a kind in the page's order, and has no statistics."""
-TIMES = {
-    "Created": "created",
-    "CreationTime": "created",
-    "LastModifiedTime": "modified",
-    "ModifiedTime": "modified",
-}
+TIMES = {"Created": "created", "CreationTime": "created", "LastModifiedTime": "modified", "ModifiedTime": "modified"}
 SORTED = {
     "name": "key",
     "creationtime": "created",
@@ -68,6 +61,7 @@ class Filter:
     is_long: bool = False
     count: Prepared | None = None
     """Counts what an equality of facets is true of, as far as one more than FEW."""
+    is_of_name: bool = False
 
 
 @dataclass(eq=False)
@@ -99,8 +93,8 @@ class List:
         binding = binding_of(self.operation, request)
         if "NextToken" in request:
             values["mark"], values["mark_id"] = read_token(cx, request["NextToken"], binding)
-        is_of_few = self._is_of_few(cx, filters, values)
-        form = request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request, is_of_few
+        few = self._few(cx, filters, request, values)
+        form = request.get("SortBy", "CreationTime"), filters, descending, "NextToken" in request, few
         if among is None:
             stored = self._statement(*form).rows(cx.transaction, values)
         else:
@@ -115,10 +109,16 @@ class List:
             answer["NextToken"] = write_token(cx, [last_mark, last_id], binding)
         return answer
 
-    def _is_of_few(self, cx: Context, filters: Sequence[str], values: Mapping[str, Any]) -> bool:
-        """Return whether a filter is true of so few resources that they are read and sorted, not looked for in the order of the page."""
-        counts = [count for member in filters if (count := self.filters[member].count) is not None]
-        return any(count.rows(cx.transaction, values)[0][0] <= FEW for count in counts)
+    def _few(self, cx: Context, filters: Sequence[str], request: Mapping[str, Any], values: dict[str, Any]) -> Few:
+        """Return the conditions of a filter that is true of so few that they are read and sorted, not looked for in the page's order."""
+        for member in filters:
+            filtered = self.filters[member]
+            if filtered.count is not None and filtered.count.rows(cx.transaction, values)[0][0] <= FEW:
+                return (OF_FEW,)
+            if filtered.is_of_name and (ids := few_with(cx, self.resource.noun, request[member])) is not None:
+                values["ids"] = ids
+                return (OF_FEW, AMONG)
+        return ()
 
     def _below_a_parent(self, cx: Context, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a request that names its parent by the key. AWS's error for one that is not there, where the model declares it."""
@@ -161,12 +161,11 @@ class List:
             return _compared(member, resources.c[TIMES[about]])
         if (column := self._column(about)) is not None:
             if member.endswith("Contains"):
-                return Filter(contains(column, member), like_pattern, is_long=True)
+                is_of_name = column is resources.c.key
+                return Filter(contains(column, member), like_pattern, is_long=True, is_of_name=is_of_name)
             if member.endswith("Prefix"):
                 return Filter(begins_with(column, member), str, is_long=True)
-            has_status = resources.c.status != literal_column(
-                "''"
-            )  # said, so that the index of those that have one is used
+            has_status = resources.c.status != literal_column("''")  # so that the index of those that have one is used
             condition = column == bindparam(member, type_=Text)
             return Filter(condition & has_status if column is resources.c.status else condition, str)
         if about == self.resource.key_members[0] and not member.endswith("Contains"):
@@ -210,11 +209,11 @@ class List:
         return self._statements[form]
 
     def _query(
-        self, sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool, is_of_few: bool,
+        self, sort_by: str, filters: tuple[str, ...], descending: bool, marked: bool, few: Few,
         *more: ColumnElement[bool],
     ) -> Select[Any]:  # fmt: skip
         column = self.sorts.get(sort_by, Order(resources.c.created))
-        conditions = [OF_FEW if is_of_few else SCOPE, *(self.filters[member].condition for member in filters), *more]
+        conditions = [*(few or (SCOPE,)), *(self.filters[member].condition for member in filters), *more]
         return page_of(column, conditions, descending=descending, marked=marked)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from backends.core import errors, tags
 from backends.core.dialects import is_below
+from backends.core.names import index as names
 from backends.core.prepared import Prepared
 from backends.core.search import facets
 from backends.core.tables import facets as facet_rows
@@ -130,6 +131,7 @@ def insert_row(cx: Context, kind: str, row: Row, indexed: Indexed) -> Row | None
     made = statement.row(cx.transaction, stored)
     if made is None:
         return None
+    names.inserted(cx, made[0])
     if indexed.patterns:
         facets.store(cx.transaction, made[0], {}, indexed.facets_of(row.document))
     return Row(made[0], row.key, row.arn, row.status, row.created, 1, row.document, row.hidden)

@@ -69,7 +69,9 @@ def test_migrated_is_declared_on_postgresql(tmp_path: Path) -> None:
     declared = create_engine(postgresql.database_for(tmp_path / "declared"))
     schema.upgrade(migrated)
     METADATA.create_all(declared)
-    assert on_postgresql(migrated) == on_postgresql(declared)
+    made = on_postgresql(migrated)
+    assert made.pop(("index", "ix_resources_name_trigrams"))  # where its extension can be made: nothing declares it
+    assert made == on_postgresql(declared)
     assert ("column", "s3_objects.key") in on_postgresql(migrated)
     for engine in (migrated, declared):
         engine.dispose()

@@ -1,0 +1,1 @@
+"""Names by their parts: what `NameContains` of a rare text is answered from."""
