@@ -181,7 +181,8 @@ class Execution:
             "step": name, "type": each["type"], "start": run.get("start"), "end": run.get("end"), "metadata": metadata_of(self.steps, name, run),
             "cache_hit": run.get("hit", ""),
         }  # fmt: skip
-        self.commands.append(Emit(STEP, old, status, reason, detail))
+        if old != status:  # not where an attempt follows another
+            self.commands.append(Emit(STEP, old, status, reason, detail))
 
     def _scope(self, name: str) -> Scope:
         execution, each = self.state["execution"], self.steps[name]
