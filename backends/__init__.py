@@ -32,6 +32,7 @@ COMPONENTS = (
     "backends.pipelines.operations",
     "backends.pipelines.executions",
     "backends.pipelines.engine",
+    "backends.pipelines.notices",
     "backends.monitoring.operations",
     "backends.feature_store.operations",
     "backends.transform.operations",

@@ -356,3 +356,30 @@ def test_parameters_that_cannot_be_are_refused(local: Site, given: dict[str, str
     with pytest.raises(ClientError, match=match):
         start(local, pipeline, parameters=given)
     assert local.sagemaker.list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"] == []
+
+
+def test_eventbridge_hears_of_executions_and_of_steps(local: Site) -> None:
+    events, sqs = local.client("events"), local.client("sqs")
+    queue = sqs.create_queue(QueueName="changes")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(
+        Name="changes",
+        EventPattern=json.dumps({"source": ["aws.sagemaker"], "detail-type": [{"prefix": "SageMaker Model Building"}]}),
+    )
+    events.put_targets(Rule="changes", Targets=[{"Id": "q", "Arn": arn}])
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    ]}  # fmt: skip
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    execution = start(local, create(local, definition(step("No", "Fail", {"ErrorMessage": "no"}))))
+    assert ended(local, execution) == "Failed"
+    changes: dict[str, set[str]] = {"pipelineExecution": set(), "step": set()}
+    while len(changes["pipelineExecution"]) < 2 or len(changes["step"]) < 2:
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5, MaxNumberOfMessages=10).get(
+            "Messages", ()
+        ):
+            detail = json.loads(message["Body"])["detail"]
+            assert detail["pipelineExecutionArn"] == execution
+            kind = "step" if "stepName" in detail else "pipelineExecution"
+            changes[kind].add(detail["currentStepStatus" if kind == "step" else "currentPipelineExecutionStatus"])
+    assert changes == {"pipelineExecution": {"Executing", "Failed"}, "step": {"Starting", "Failed"}}
