@@ -7,6 +7,7 @@ found, and an instance goes on with the object that it was at, whose output is w
 from __future__ import annotations
 
 import datetime as dt
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 SHOWN = Shown("TransformJob", LOG_GROUP, began_member="TransformStartTime", ended_member="TransformEndTime")
+PUMP_S = 0.5
+"""How often the containers' lines are carried over between two objects."""
 FAILED = "ClientError: See job logs for more information"
 
 
@@ -187,13 +190,15 @@ class TransformJob:
         how = documents.transform_of(self.document, {})
         client = Client(known, lambda: any(each.has_ended() for each in services), how.timeout_s, how.retries)
         how = documents.transform_of(self.document, client.parameters())
-        pool = ThreadPoolExecutor(how.concurrency)
+        pool, pumped = ThreadPoolExecutor(how.concurrency), 0.0
         try:
             for delivery in deliveries[self.state["done"][number] :]:
                 self.check()
                 self._one(cx, number, delivery, how, client, pool)
-                for each in services:
-                    each.pump()
+                if (now := time.monotonic()) - pumped > PUMP_S:
+                    for each in services:
+                        each.pump()
+                    pumped = now
                 self.state["done"][number] += 1
                 self.run.save()
         finally:

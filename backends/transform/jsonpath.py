@@ -50,6 +50,12 @@ class JsonPath:
         return not self.steps
 
     @property
+    def takes_rows_whole(self) -> bool:
+        """Return whether it finds all of any array: `$`, `$[*]`, `$[0:]`."""
+        all_of = (slice(None), slice(0, None))
+        return all(step.everything or (len(step.indexes) == 1 and step.indexes[0] in all_of) for step in self.steps)
+
+    @property
     def has_keys(self) -> bool:
         """Return whether it names keys, which a row of CSV does not have."""
         return any(step.keys for step in self.steps)

@@ -7,6 +7,7 @@ import zlib
 from collections import deque
 from concurrent.futures import wait
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import IO, TYPE_CHECKING
 
 from backends.transform import records
@@ -75,11 +76,11 @@ def _requests(file: IO[bytes], how: Transform) -> Iterator[tuple[list[bytes], by
             read = [record.bare for record in batch]
             body = records.body_of(batch, is_single=how.is_single)
             yield read, how.processing.sent([body])[0]
-    elif how.is_single or not how.processing.changes_nothing:
-        lines = (
-            pair for block in records.line_blocks(file) for pair in zip(block, how.processing.sent(block), strict=True)
-        )
-        yield from records.packed(lines, is_single=how.is_single, limit=how.limit)
+    elif how.is_single or not how.processing.sends_all:
+        blocks = ((block, how.processing.sent(block)) for block in records.line_blocks(file))
+        yield from records.packed(blocks, is_single=how.is_single, limit=how.limit)
+    elif how.processing.is_output_changed:
+        yield from filter(itemgetter(0), map(records.lines_of, records.cut_lines(file, how.limit)))
     else:
         for body in records.cut_lines(file, how.limit):
             yield [], body

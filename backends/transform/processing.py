@@ -12,11 +12,13 @@ import io
 import json
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from backends.transform import columns
 from backends.transform.jsonpath import JsonPath, JsonPathError, compile_path
 from backends.transform.records import BadRecordError
 
@@ -43,20 +45,32 @@ class Processing:
         return self.input_filter.is_whole and not self.is_output_changed
 
     @property
+    def sends_all(self) -> bool:
+        """Return whether records are sent as they are read."""
+        return self.input_filter.takes_rows_whole if self.kind == CSV else self.input_filter.is_whole
+
+    @property
     def is_output_changed(self) -> bool:
         """Return whether answers are written otherwise than the model gave them."""
         return self.is_joined or not self.output_filter.is_whole or bool(self.inference_time)
 
     def sent(self, records: list[bytes]) -> list[bytes]:
         """Return what of each record is sent. BadRecordError."""
-        if self.input_filter.is_whole:
+        if self.sends_all:
             return records
+        if self.kind == CSV:
+            with suppress(columns.NotPlainError):
+                columns.check_plain(records)
+                return columns.chosen(self.input_filter, records)
         return self._write(self._find(self.input_filter, self._read(records)))
 
     def written(self, records: list[bytes], answers: list[bytes]) -> list[bytes]:
         """Return what is written of each record and its answer. BadRecordError."""
         if not self.is_output_changed:
             return answers
+        if self.kind == CSV and not self.inference_time:
+            with suppress(columns.NotPlainError):
+                return self._plain(records, answers)
         values = self._read(answers)
         if self.is_joined:
             values = [_join(record, answer) for record, answer in zip(self._read(records), values, strict=True)]
@@ -64,6 +78,14 @@ class Processing:
         return self._write(
             [_with_id(value, self.inference_time) for value in values] if self.inference_time else values
         )
+
+    def _plain(self, records: list[bytes], answers: list[bytes]) -> list[bytes]:
+        """Return what `written` does for rows that need no quotes. NotPlainError."""
+        columns.check_plain(answers)
+        if not self.is_joined:
+            return columns.chosen(self.output_filter, answers)
+        columns.check_plain(records)
+        return columns.chosen_of_joined(self.output_filter, records, answers)
 
     def _find(self, path: JsonPath, values: list[Any]) -> list[Any]:
         try:
@@ -73,8 +95,7 @@ class Processing:
 
     def _read(self, lines: list[bytes]) -> list[Any]:
         try:
-            texts = [line.decode() for line in lines]
-            return _rows(texts) if self.kind == CSV else [_from_json(text) for text in texts]
+            return _rows([line.decode() for line in lines]) if self.kind == CSV else list(map(_from_json, lines))
         except (ValueError, RecursionError, csv.Error) as error:
             raise BadRecordError(f"a record is no {self.kind}: {error}") from error
 
@@ -113,11 +134,11 @@ def _rows(texts: list[str]) -> list[list[str]]:
     return rows if len(rows) == len(texts) else [next(csv.reader([text]), []) for text in texts]
 
 
-def _from_json(text: str) -> Any:
+def _from_json(line: bytes) -> Any:
     try:
-        return orjson.loads(text)
+        return orjson.loads(line)
     except orjson.JSONDecodeError:  # NaN, and integers of more than 64 bits
-        return json.loads(text)
+        return json.loads(line.decode())
 
 
 def _to_json(value: Any) -> bytes:

@@ -7,13 +7,17 @@ bytes); TFRecord: length, its CRC, data, its CRC. Binary records are sent whole,
 
 from __future__ import annotations
 
+import io
 import struct
+from bisect import bisect_right
+from itertools import accumulate
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 CHUNK = 1 << 20
+WINDOW = 64 << 10
 RECORD_IO_MAGIC = 0xCED7230A
 RECORD_IO_LENGTH = (1 << 29) - 1
 LONGEST_LINE = 128 << 20
@@ -66,6 +70,7 @@ def _bare(lines: list[bytes]) -> list[bytes]:
 
 def cut_lines(file: IO[bytes], limit: int) -> Iterator[bytes]:
     """Yield an object in pieces of whole lines, as large as the limit allows. BadRecordError for a longer line."""
+    yield from _cut_where_lines_end(file, limit)
     rest = b""
     while piece := rest + file.read(limit - len(rest)):
         end = piece.rfind(b"\n") + 1
@@ -78,26 +83,63 @@ def cut_lines(file: IO[bytes], limit: int) -> Iterator[bytes]:
             rest = b""
 
 
-def packed(lines: Iterable[tuple[bytes, bytes]], *, is_single: bool, limit: int) -> Iterator[tuple[list[bytes], bytes]]:
-    """Yield, of lines as they were read and as they are sent, those of one request and its body."""
+def _cut_where_lines_end(file: IO[bytes], limit: int) -> Iterator[bytes]:
+    """Yield such pieces of a file as long as there is more, looking for the last line's end before a piece is read: it is copied once.
+
+    The file is left where no line's end is near the limit, or its own end is.
+    """
+    window = min(WINDOW, limit)
+    while isinstance(file, io.BufferedReader) and file.seekable():
+        begin = file.tell()
+        file.seek(begin + limit - window)
+        last = file.read(window)
+        end = last.rfind(b"\n") + 1
+        file.seek(begin)
+        if len(last) < window or not end:
+            return
+        yield file.read(limit - window + end)
+
+
+def lines_of(piece: bytes) -> tuple[list[bytes], bytes]:
+    """Return the lines of a piece, as `line_blocks` yields them, and the body that sends just these."""
+    lines = piece.removesuffix(b"\n").split(b"\n")
+    if b"\r" not in piece and b"" not in lines:
+        return lines, piece
+    lines = _bare(lines)
+    return lines, _body(lines)
+
+
+def packed(
+    blocks: Iterable[tuple[list[bytes], list[bytes]]], *, is_single: bool, limit: int
+) -> Iterator[tuple[list[bytes], bytes]]:
+    """Yield, of blocks of lines as they were read and as they are sent, the lines of one request and its body."""
     read: list[bytes] = []
     sent: list[bytes] = []
     size = 0
-    for line, out in lines:
-        length = len(out) + 1
-        _check_size(length - 1, limit)
-        if sent and (is_single or size + length > limit):
-            yield read, _body(sent, is_single=is_single)
-            read, sent, size = [], [], 0
-        read.append(line)
-        sent.append(out)
-        size += length
+    for lines, outs in blocks:
+        _check_size(max(map(len, outs), default=0), limit)
+        if is_single:
+            yield from (([line], out) for line, out in zip(lines, outs, strict=True))
+            continue
+        ends = list(accumulate(len(out) + 1 for out in outs))
+        begin = before = 0
+        while begin < len(outs):
+            end = bisect_right(ends, limit - size + before, begin)
+            if end == begin and not sent:  # a line that is just as long as the limit
+                end += 1
+            read += lines[begin:end]
+            sent += outs[begin:end]
+            size += ends[end - 1] - before if end > begin else 0
+            if end < len(outs):
+                yield read, _body(sent)
+                read, sent, size = [], [], 0
+            begin, before = end, ends[end - 1] if end else 0
     if sent:
-        yield read, _body(sent, is_single=is_single)
+        yield read, _body(sent)
 
 
-def _body(lines: list[bytes], *, is_single: bool) -> bytes:
-    return lines[0] if is_single else b"\n".join(lines) + b"\n"
+def _body(lines: list[bytes]) -> bytes:
+    return b"\n".join(lines) + b"\n"
 
 
 def _record_io(file: IO[bytes], limit: int) -> Iterator[Record]:

@@ -37,8 +37,8 @@ def tf_records(bodies: list[bytes]) -> bytes:
 
 def batches(data: bytes, split_type: str, *, is_single: bool, limit: int = LIMIT) -> list[bytes]:
     if split_type == "Line":
-        lines = ((line, line) for block in records.line_blocks(io.BytesIO(data)) for line in block)
-        return [body for _, body in records.packed(lines, is_single=is_single, limit=limit)]
+        blocks = ((block, block) for block in records.line_blocks(io.BytesIO(data)))
+        return [body for _, body in records.packed(blocks, is_single=is_single, limit=limit)]
     split = records.split(io.BytesIO(data), split_type, limit)
     packed = records.payloads(split, is_single=is_single, limit=limit)
     return [records.body_of(batch, is_single=is_single) for batch in packed]
@@ -85,6 +85,7 @@ def test_the_output_is_the_direct_answer_whatever_the_strategy(lines: list[bytes
 def test_pieces_of_lines_are_the_whole_in_order(lines: list[bytes], limit: int, ends: bool) -> None:
     data = b"\n".join(lines) + (b"\n" if ends and lines else b"")
     pieces = list(records.cut_lines(io.BytesIO(data), limit))
+    assert list(records.cut_lines(io.BufferedReader(io.BytesIO(data)), limit)) == pieces
     assert b"".join(pieces) == (data if data.endswith(b"\n") or not data else data + b"\n")
     assert all(len(piece) <= limit + 1 and piece.endswith(b"\n") for piece in pieces)
 
