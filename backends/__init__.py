@@ -116,6 +116,15 @@ COMPONENTS = (
     "backends.aws.s3.sweep",
     "backends.aws.s3.tags",
     "backends.aws.s3.versions",
+    "backends.aws.events.buses",
+    "backends.aws.events.deliver",
+    "backends.aws.events.groups",
+    "backends.aws.events.publish",
+    "backends.aws.events.rules",
+    "backends.aws.events.sagemaker",
+    "backends.aws.events.schedules",
+    "backends.aws.events.targets",
+    "backends.aws.events.ticks",
     "backends.aws.moto.adapter",
 )
 

@@ -31,6 +31,8 @@ OWN = (
     "cloudwatch",
     "ecr",
     "resourcegroupstaggingapi",
+    "events",
+    "scheduler",
 )
 """Services with handlers here, in the order in which paths are tried."""
 
@@ -47,6 +49,8 @@ SIGNING_NAMES = {
     "monitoring": "cloudwatch",
     "ecr": "ecr",
     "tagging": "resourcegroupstaggingapi",
+    "events": "events",
+    "scheduler": "scheduler",
 }
 TARGETS = {
     "SageMaker": "sagemaker",
@@ -54,6 +58,7 @@ TARGETS = {
     "GraniteServiceVersion20100801": "cloudwatch",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
     "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi",
+    "AWSEvents": "events",
 }
 OTHER = ""
 FORM = "application/x-www-form-urlencoded"

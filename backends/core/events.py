@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
+from backends.core.memory import InMemory
 from backends.core.prepared import Prepared
 from backends.core.tables import deliveries, events
 from backends.core.types import Subscription
@@ -35,6 +36,8 @@ MAX_ATTEMPTS = 10
 BATCH = 100
 RETENTION_S = 30 * 24 * 3600.0
 IDLE_S = 1.0
+WRITTEN = InMemory["Callable[[Any, str, str, str], None]"]("core.events.written")
+"""`WRITTEN.of(kernel)(cx, kind, arn, new)` is told of each event in the transaction that writes it; stored by EventBridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ def emit(
             cx.transaction, [{**_FRESH, "event_id": event_id, "subscriber": s.name, "arn": arn} for s in heard_by]
         )
         cx.transaction.after_commit.append(cx.kernel.deliverer.wake)
+    if (written := WRITTEN.get(cx.kernel)) is not None:
+        written(cx, kind, arn, new)
     cx.transaction.after_commit.append(lambda: cx.kernel.changed.notify(arn))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from api_specs import model
-from backends.core import errors, events
+from backends.core import errors
 from backends.core.memory import InMemory
 
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ SEND = InMemory[Callable[[Any, dict[str, Any]], Future[tuple[int, Any, bytes]]]]
 
 IS_DELIVERY_ALLOWED = InMemory[Callable[[Any, dict[str, str], str], Future[bool]]]("moto.is_delivery_allowed")
 """`IS_DELIVERY_ALLOWED.of(kernel)(kernel, sender, receiver)`: whether the receiver's policy lets the sender in."""
+
+PUBLISH = InMemory[Callable[[Any, str, str, dict[str, Any], list[str]], None]]("events.publish")
+"""`PUBLISH.of(kernel)(cx, source, detail_type, detail, resources)` puts an event of AWS's own on the default bus; stored by EventBridge."""
 
 
 def call(cx: Context, service: str, operation: str, parameters: dict[str, Any]) -> Future[dict[str, Any]]:
@@ -57,14 +59,5 @@ def _read(service: str, operation: str, status: int, headers: Any, body: bytes) 
 
 
 def put_event(cx: Context, arn: str, kind: str, detail: dict[str, Any]) -> None:
-    """Have EventBridge told of a resource, after the commit and at least once: an event of `aws.sagemaker`, its detail-type `kind`."""
-    entry = {
-        "Source": "aws.sagemaker",
-        "DetailType": kind,
-        "Detail": json.dumps(detail),
-        "Resources": [arn],
-        "Time": cx.clock.now(),
-    }
-    sender = {"service": "sagemaker.amazonaws.com", "account": cx.account, "arn": arn}
-    call = {"service": "events", "region": cx.region, "operation": "PutEvents", "parameters": {"Entries": [entry]}}
-    events.emit(cx, "AwsCall", arn, "", "events", "", {**call, "sender": sender})
+    """Put an event of `aws.sagemaker` about a resource, its detail-type `kind`, on EventBridge's default bus, in this transaction."""
+    PUBLISH.of(cx.kernel)(cx, "aws.sagemaker", kind, detail, [arn])

@@ -23,6 +23,8 @@ SERVICES: dict[str, Callable[[Context, ServiceRequest], list[AuthorizationReques
     "iam": aws.iam,
     "sts": aws.sts,
     "logs": aws.logs,
+    "events": aws.calling,
+    "scheduler": aws.calling,
 }
 
 

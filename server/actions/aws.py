@@ -123,6 +123,16 @@ def other(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
     return made
 
 
+def calling(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
+    """Return what a rule's targets or a schedule need: the operation itself, and iam:PassRole for the role of each target."""
+    made = other(cx, request)
+    targets = request.input.get("Targets") or [request.input.get("Target")]
+    for target in targets if isinstance(targets, list) else ():
+        if isinstance(target, dict) and target.get("RoleArn"):
+            made += other(cx, ServiceRequest(request.service, request.operation, {"RoleArn": target["RoleArn"]}))[1:]
+    return made
+
+
 def _resources(cx: Context, service: str, given: Any) -> list[str]:
     arns_named = []
     for member, value in given.items():

@@ -10,6 +10,7 @@ Guide: https://docs.getmoto.org/
     adapter.py     a request in, an answer out; calls that components make
     recording.py   which requests are recorded, and how; tables.py
     replay.py      the recording back into moto; seams.py: its clock, its randomness, the keys it cannot make again
+    handed_over.py what was recorded of services that are ours now
     stacks.py      CloudFormation's stacks; stack_*.py, templates.py, journal.py and half_made.py: their resources here
     wsgi.py        moto's own HTTP application
 """

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from backends.aws.moto import delivery, half_made, journal, recording, replay, seams, wsgi
+from backends.aws.moto import delivery, half_made, handed_over, journal, recording, replay, seams, wsgi
 from backends.aws.moto.wsgi import Answer, MotoRequest
 from backends.core import errors, events, other_services
 from backends.core.context import DEFAULT_REGION
@@ -101,6 +101,7 @@ def start(kernel: Kernel) -> None:
     """Go on with what components want of moto and it has not answered, if there is any; let components read what it has."""
     other_services.SEND.set(kernel, send)
     other_services.IS_DELIVERY_ALLOWED.set(kernel, is_delivery_allowed)
+    handed_over.hand_over(kernel)
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
 
@@ -197,6 +198,8 @@ def _request_of(cx: Context, detail: dict[str, Any]) -> MotoRequest:
 
 def _with_blobs(parameters: dict[str, Any], blobs: dict[str, str]) -> dict[str, Any]:
     """Put bytes, which an event cannot hold, to their places: `{"Record.Data": <base64>}`."""
+    if not blobs:  # a call of this process, whose bytes are bytes
+        return parameters
     copied = json.loads(json.dumps(parameters))
     for place, text in blobs.items():
         *parents, last = place.split(".")

@@ -78,8 +78,6 @@ def queue_url(arn: str) -> str:
 
 def call(service: str, to: str, message: str) -> dict[str, Any]:
     """Return the call that hands a message over, as an `AwsCall` event holds it."""
-    if service == "events":
-        return {"operation": "PutEvents", "parameters": {"Entries": [json.loads(message)]}}
     if service == "sqs":
         return {"operation": "SendMessage", "parameters": {"QueueUrl": queue_url(to), "MessageBody": message}}
     if service == "sns":

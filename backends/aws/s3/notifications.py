@@ -7,6 +7,7 @@ An object's event becomes `AwsCall` events, in the transaction that ends its del
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,11 @@ def _call(cx: Context, bucket: Bucket, service: str, to: str, message: str) -> N
     """
     account = to.split(":")[4] if to else bucket.account
     there = cx.kernel.context(account, bucket.region, tx=cx.tx)
+    if service == "events":
+        entry = json.loads(message)
+        detail = json.loads(entry["Detail"])
+        other_services.PUBLISH.of(cx.kernel)(there, entry["Source"], entry["DetailType"], detail, entry["Resources"])
+        return
     detail = {"service": service, "region": bucket.region, **notices.call(service, to, message)}
     detail["sender"] = _sender(bucket)
     events.emit(there, "AwsCall", to or f"arn:aws:s3:::{bucket.name}", "", service, "", detail)

@@ -1,0 +1,178 @@
+"""How each kind of target is called: by its ARN's service. What Scheduler's universal targets call is any operation.
+
+An operation that this server answers is called in process, as the target's role where it has one; of all others moto is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore import xform_name
+
+from api_specs import model
+from backends.aws.events import publish, scope
+from backends.core import arn as arns
+from backends.core import calls as core_calls
+from backends.core import errors, logstore, other_services
+from backends.core.objects import role_access
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from backends.core.context import Context
+
+    Call = Callable[[Context, arns.Arn, Mapping[str, Any], str], Awaitable[None]]
+    """Calls a target: its ARN, itself, and the text that it is sent."""
+
+UNIVERSAL = "aws-sdk:"
+SERVICES = {"sfn": "stepfunctions", "cloudwatchlogs": "logs", "eventbridge": "events"}
+"""Names of services in universal targets that differ from botocore's, the other way round below."""
+
+
+async def invoke(cx: Context, service: str, operation: str, request: dict[str, Any], role: str = "") -> dict[str, Any]:
+    """Call an operation of any service. Raises its AwsError."""
+    if (service, operation) in cx.kernel.operations:
+        return await cx.call_async(operation, request, service, role=role)
+    acting = role_access.as_role(cx, role) if role else cx
+    authorizer = core_calls.AUTHORIZER.get(cx.kernel) if role else None
+    if authorizer is not None:
+        await acting.transact(lambda inside: authorizer(inside, service, operation, request))
+    return await asyncio.wrap_future(other_services.call(acting, service, operation, request))
+
+
+async def _sqs(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    url = f"https://sqs.{arn.region}.amazonaws.com/{arn.account}/{arn.resource}"
+    group = target.get("SqsParameters", {}).get("MessageGroupId")
+    request = {"QueueUrl": url, "MessageBody": text, **({"MessageGroupId": group} if group else {})}
+    await invoke(cx, "sqs", "SendMessage", request, target.get("RoleArn", ""))
+
+
+async def _sns(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    await invoke(cx, "sns", "Publish", {"TopicArn": str(arn), "Message": text}, target.get("RoleArn", ""))
+
+
+async def _lambda(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    del target
+    await invoke(
+        cx, "lambda", "Invoke", {"FunctionName": str(arn), "InvocationType": "Event", "Payload": text.encode()}
+    )
+
+
+async def _states(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    await invoke(
+        cx, "stepfunctions", "StartExecution", {"stateMachineArn": str(arn), "input": text}, target.get("RoleArn", "")
+    )
+
+
+async def _kinesis(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    name = arn.resource.removeprefix("stream/")
+    parameters = target.get("KinesisParameters", {})
+    key = parameters.get("PartitionKey")
+    if "PartitionKeyPath" in parameters:
+        from backends.aws.events import inputs
+
+        key = str(inputs.at(json.loads(text), parameters["PartitionKeyPath"]) or "")
+    request = {"StreamName": name, "Data": text.encode(), "PartitionKey": key or cx.request_id}
+    await invoke(cx, "kinesis", "PutRecord", request, target.get("RoleArn", ""))
+
+
+async def _firehose(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    request = {"DeliveryStreamName": arn.resource.removeprefix("deliverystream/"), "Record": {"Data": text.encode()}}
+    await invoke(cx, "firehose", "PutRecord", request, target.get("RoleArn", ""))
+
+
+async def _logs(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    """Write a line to a log group that is there, as AWS does: to a stream of its own."""
+    del target
+    group = arn.resource.removeprefix("log-group:").removesuffix(":*")
+
+    def write(inside: Context) -> None:
+        groups = inside.call("DescribeLogGroups", {"logGroupNamePrefix": group}, "logs")["logGroups"]
+        if group not in [each["logGroupName"] for each in groups]:
+            raise errors.AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+        stream = logstore.ensure_stream(inside, group, "events")
+        logstore.append(inside, stream, [(int(inside.clock.now() * 1000), text)])
+
+    await cx.transact(write)
+
+
+async def _sagemaker(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    del text
+    given = target.get("SageMakerPipelineParameters", {}).get("PipelineParameterList", [])
+    request = {"PipelineName": arn.resource.removeprefix("pipeline/"), "ClientRequestToken": cx.request_id}
+    if given:
+        request["PipelineParameters"] = given
+    await invoke(cx, "sagemaker", "StartPipelineExecution", request, target.get("RoleArn", ""))
+
+
+async def _events(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    """Put an event on another bus; one that has come over a bus goes no further. From Scheduler, whose text is the detail."""
+    name = arn.resource.removeprefix("event-bus/")
+    parameters = target.get("EventBridgeParameters")
+    if parameters is not None:
+        entry = {
+            "Source": parameters["Source"],
+            "DetailType": parameters["DetailType"],
+            "Detail": text,
+            "EventBusName": name,
+        }
+        await invoke(cx, "events", "PutEvents", {"Entries": [entry]}, target.get("RoleArn", ""))
+        return
+
+    def put(inside: Context) -> None:
+        scope.bus_name(inside, {"EventBusName": name})
+        publish.publish(inside, json.loads(text), name, target["hops"])
+
+    if target["hops"] <= publish.MOST_HOPS:
+        await cx.transact(put)
+
+
+async def _universal(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
+    service, operation = universal(arn)
+    await invoke(cx, service, operation, json.loads(text or "{}"), target.get("RoleArn", ""))
+
+
+CALLS: dict[str, Call] = {
+    "sqs": _sqs,
+    "sns": _sns,
+    "lambda": _lambda,
+    "states": _states,
+    "kinesis": _kinesis,
+    "firehose": _firehose,
+    "logs": _logs,
+    "sagemaker": _sagemaker,
+    "events": _events,
+    "scheduler": _universal,
+}
+
+
+def check_built(arn: arns.Arn) -> None:
+    """Raise 501 for a target that nobody would call."""
+    if arn.service not in CALLS or (arn.service == "events" and not arn.resource.startswith("event-bus/")):
+        raise errors.not_implemented(f"events: targets of {arn.service} ({arn.resource.partition('/')[0]})")
+
+
+@functools.lru_cache(maxsize=256)
+def universal(arn: arns.Arn) -> tuple[str, str]:
+    """Return botocore's names of the service and the operation of a universal target. ValidationException for none."""
+    service, _, action = arn.resource.removeprefix(UNIVERSAL).partition(":")
+    name = {ours: theirs for ours, theirs in SERVICES.items() if ours == service}.get(service, service)
+    try:
+        known = {xform_name(each): each for each in model.operations(name)}
+    except Exception as error:  # botocore knows no such service
+        raise scope.invalid(f"Invalid RequestJson provided. Reason Service {service} is not supported.") from error
+    operation = known.get(xform_name(action[:1].upper() + action[1:]))
+    if operation is None or not arn.resource.startswith(UNIVERSAL) or not action:
+        raise scope.invalid(f"The api {action} is not valid for service {service}.")  # Unverified: AWS's words
+    return name, operation
+
+
+async def call(cx: Context, target: Mapping[str, Any], text: str) -> None:
+    """Call a target. Raises AwsError for one that cannot be called."""
+    arn = arns.parse(target["Arn"])
+    assert arn is not None
+    there = cx.kernel.context(cx.account, arn.region or cx.region, request_id=cx.request_id)
+    await CALLS[arn.service](there, arn, target, text)

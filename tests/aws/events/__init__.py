@@ -1,0 +1,1 @@
+"""EventBridge and Scheduler, through boto3 against a real server."""
