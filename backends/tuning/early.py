@@ -56,7 +56,7 @@ def judge(question: Mapping[str, Any], series: Mapping[str, Series]) -> list[dic
 def _judge_by_rungs(question: Mapping[str, Any], series: Mapping[str, Series]) -> list[dict[str, Any]]:
     """Have Optuna's pruner see what every trial was at its rungs; it judges a running one at those that are new, once.
 
-    One that has had the most epochs is stopped, too.
+    One that goes on after the most epochs is stopped, too; one that has just had them is about to end.
     """
     import optuna
 
@@ -76,7 +76,7 @@ def _judge_by_rungs(question: Mapping[str, Any], series: Mapping[str, Series]) -
             trials[number].should_prune()
     judged = []
     for number, already in sorted(running.items()):
-        stop = len(series.get(names[number], ())) >= question["most"]  # shape HyperbandStrategyConfig: MaxResource
+        stop = len(series.get(names[number], ())) > question["most"]  # shape HyperbandStrategyConfig: MaxResource
         for epoch in passed[number][already:]:
             trials[number].report(series[names[number]][epoch - 1], epoch)
             stop = trials[number].should_prune() or stop

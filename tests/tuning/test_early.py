@@ -39,8 +39,9 @@ def test_hyperband_stops_the_worst_at_its_rungs_and_judges_once() -> None:
     assert [judged[number]["rungs"] for number in (31, 32, 33)] == [2, 2, 0]
     again = judge(question(ended=ended, running=[(32, "bad", 2)]), series)
     assert again == [{"number": 32, "stop": False, "rungs": 2}]
-    (long,) = judge(question(running=[(1, "long", 3)]), {"long": [0.0] * 9})
-    assert long["stop"]
+    for epochs, stop in ((9, False), (10, True)):
+        (long,) = judge(question(running=[(1, "long", 3)]), {"long": [0.0] * epochs})
+        assert long["stop"] == stop
 
 
 @settings(max_examples=30, deadline=None)
