@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 from backends.core import errors
 from backends.tuning.ranges import ranges_of
 from backends.tuning.step import training_request
+from backends.tuning.summaries import OBJECTIVE_PARAMETER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from backends.core.context import Context
 
 Definition = dict[str, Any]
 """`name`, `metric`, `type` (Maximize, Minimize), `ranges`, `static`, `request` and the `resources` to be tried in order."""
+MOST_HYPERPARAMETERS = 100
+"""Guide, "Define Hyperparameter Ranges": static and tunable ones, and those that the service adds (2026-11)."""
+MOST_VARIABLES = 48
+"""Shape HyperParameterTrainingJobEnvironmentMap: for each definition and for the tuning job."""
 SHARED = (
     "AlgorithmSpecification", "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "StoppingCondition",
     "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig",
@@ -43,6 +48,10 @@ def of_request(request: Mapping[str, Any]) -> list[Definition]:
     if None in names or len(set(names)) != len(names):
         raise errors.validation("Each of TrainingJobDefinitions needs a DefinitionName of its own.")
     made = [_definition(each, each.get("TuningObjective"), each.get("HyperParameterRanges")) for each in several]
+    if (count := sum(len(each.get("Environment", ())) for each in several)) > MOST_VARIABLES:
+        raise errors.validation(
+            f"The definitions of a tuning job can have {MOST_VARIABLES} environment variables in all; they have {count}."
+        )
     if len({each["type"] for each in made}) > 1:  # Unverified: how AWS compares objectives of two types
         raise errors.validation("The objectives of TrainingJobDefinitions must be of one Type.")
     return made
@@ -57,6 +66,7 @@ def _definition(
     if not ranges:
         raise errors.validation("At least one hyperparameter range must be given.")
     static = own.get("StaticHyperParameters", {})
+    _check_names(static, ranges, objective["MetricName"])
     if both := sorted(static.keys() & {each["name"] for each in ranges}):
         raise errors.validation(f"Hyperparameter {both[0]} cannot be both static and tunable.")
     return {
@@ -68,6 +78,20 @@ def _definition(
         "request": {member: own[member] for member in SHARED if member in own},
         "resources": resources_of(own),
     }
+
+
+def _check_names(static: Mapping[str, str], ranges: Sequence[Mapping[str, Any]], metric: str) -> None:
+    """Refuse the service's own hyperparameter with another value, and more hyperparameters than there may be in all."""
+    tuned = [each["name"] for each in ranges]
+    if OBJECTIVE_PARAMETER in tuned or static.get(OBJECTIVE_PARAMETER, metric) != metric:
+        raise errors.validation(
+            f"The hyperparameter name {OBJECTIVE_PARAMETER} is reserved."
+        )  # Unverified: AWS's wording
+    if (count := len({*static, *tuned, OBJECTIVE_PARAMETER})) > MOST_HYPERPARAMETERS:
+        raise errors.validation(
+            f"There can be at most {MOST_HYPERPARAMETERS} static and tunable hyperparameters, {OBJECTIVE_PARAMETER} among them; there "
+            f"are {count}."
+        )
 
 
 def resources_of(own: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -83,7 +107,9 @@ def resources_of(own: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise errors.validation("Exactly one of InstanceType with InstanceCount and InstanceConfigs must be given.")
     if single:
         return [{**single, **volume}]
-    return [{"VolumeSizeInGB": 1, **volume, **each} for each in config["InstanceConfigs"]]
+    if volume:  # shape HyperParameterTuningResourceConfig, of VolumeSizeInGB; Unverified: AWS's wording
+        raise errors.validation(f"{next(iter(volume))} cannot be given with InstanceConfigs, which have their own.")
+    return [{"VolumeSizeInGB": 1, **each} for each in config["InstanceConfigs"]]
 
 
 class _TakenBackError(Exception):

@@ -5,6 +5,7 @@ Source: shapes HyperParameterTuningJobConfig and ResourceLimits; guide, "Resourc
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
@@ -29,6 +30,9 @@ def check(request: Mapping[str, Any], definitions: Sequence[Definition]) -> None
         _check_grid(wanted, definitions)
     elif "MaxNumberOfTrainingJobs" not in wanted:
         raise errors.validation(f"MaxNumberOfTrainingJobs is required with the {strategy} strategy.")
+    target = config.get("TuningJobCompletionCriteria", {}).get("TargetObjectiveMetricValue", 0.0)
+    if math.isnan(target):
+        raise errors.validation("TargetObjectiveMetricValue must be a number.")
     count, parallel = jobs_of(config, definitions), wanted["MaxParallelTrainingJobs"]
     most = MOST_RANDOM_JOBS if strategy == "Random" else MOST_JOBS
     for what, number, limit in (("training jobs", count, most), ("parallel training jobs", parallel, MOST_PARALLEL)):

@@ -8,6 +8,8 @@ Source: shape ParameterRanges; guide, "Define Hyperparameter Ranges" and "Hyperp
 from __future__ import annotations
 
 import math
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 Range = dict[str, Any]
 MOST_SEARCHED = 30
 """Shape ParameterRanges: how many hyperparameters a job can search over in all."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 """Hyperparameters that say how long a training job runs, for Hyperband (shape HyperbandStrategyConfig)."""
 DECADES_FOR_LOGARITHMIC = 100.0
@@ -54,6 +57,8 @@ def _numeric(kind: str, entry: Mapping[str, Any]) -> Range:
         raise errors.validation(
             f"The MinValue {entry['MinValue']} of hyperparameter {name} must not be greater than its MaxValue {entry['MaxValue']}."
         )
+    if not math.isfinite(high - low):
+        raise errors.validation(f"The range of hyperparameter {name} is too wide for a floating-point number.")
     scale = entry.get("ScalingType", "Auto")
     if scale == "Auto":
         scale = "Logarithmic" if low > 0 and high / low >= DECADES_FOR_LOGARITHMIC else "Linear"
@@ -69,10 +74,10 @@ def _numeric(kind: str, entry: Mapping[str, Any]) -> Range:
 
 
 def _number(kind: str, name: str, text: str) -> float:
-    try:
-        value = int(text) if kind == "Integer" else float(text)
-    except ValueError:
-        value = math.nan
+    value = math.nan
+    if _NUMBER.fullmatch(text):
+        with suppress(ValueError):
+            value = int(text) if kind == "Integer" else float(text)
     if not math.isfinite(value) or (kind == "Integer" and abs(value) >= 1 << 53):
         raise errors.validation(f"The value {text} of the {kind.lower()} hyperparameter {name} is not valid.")
     return value

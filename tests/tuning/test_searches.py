@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.site import SCIKIT_LEARN
+from tests.site import SCIKIT_LEARN, channel
 from tests.tuning.searches import (
     BUILT_IN,
     C,
@@ -190,8 +190,8 @@ def test_several_definitions_have_ranges_and_instances_of_their_own(local: Site)
     ]
     del several[1]["ResourceConfig"]
     instances = [
-        {"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 1} for kind in ("ml.m5.large", "ml.c5.xlarge")
-    ]
+        {"InstanceType": kind, "InstanceCount": 1, "VolumeSizeInGB": 1} for kind in ("ml.p4d.24xlarge", "ml.c5.xlarge")
+    ]  # eight GPUs are nowhere to be had here
     several[1]["HyperParameterTuningResourceConfig"] = {
         "AllocationStrategy": "Prioritized",
         "InstanceConfigs": instances,
@@ -205,9 +205,14 @@ def test_several_definitions_have_ranges_and_instances_of_their_own(local: Site)
     )
     job = ended(local, name)
     assert job["HyperParameterTuningJobStatus"] == "Completed", job
-    listed = {each["TrainingJobDefinitionName"]: each for each in trials(local, name)}
+    completed = trials(local, name, StatusEquals="Completed")
+    listed = {each["TrainingJobDefinitionName"]: each for each in completed}
     assert [set(listed[each]["TunedHyperParameters"]) for each in ("d0", "d1")] == [{"x"}, {"c"}]
     assert listed["d0"]["FinalHyperParameterTuningJobObjectiveMetric"]["Type"] == "Minimize"
+    counters = job["TrainingJobStatusCounters"]
+    assert (counters["Completed"], counters["RetryableError"], counters["NonRetryableError"]) == (2, 1, 0)
+    second = local.sagemaker.describe_training_job(TrainingJobName=listed["d1"]["TrainingJobName"])
+    assert second["ResourceConfig"]["InstanceType"] == "ml.c5.xlarge"
     defined = job["TrainingJobDefinitions"]
     assert [each["DefinitionName"] for each in defined] == ["d0", "d1"]
 
@@ -280,12 +285,62 @@ BAD_RANGES: list[tuple[dict[str, Any], str]] = [
     ({"ContinuousParameterRanges": [number("x", "0", "1", "ReverseLogarithmic")]}, "0 <= x < 1.0"),
     ({"IntegerParameterRanges": [number("i", "0", "1", "ReverseLogarithmic")]}, "not supported for the integer"),
     ({"IntegerParameterRanges": [number("i", "0.5", "1")]}, "is not valid"),
+    ({"IntegerParameterRanges": [number("i", "1_0", "20")]}, "is not valid"),
+    ({"IntegerParameterRanges": [number("i", "\u0661", "20")]}, "is not valid"),
+    ({"IntegerParameterRanges": [number("i", "1", "9" * 256)]}, "is not valid"),
+    ({"IntegerParameterRanges": [number("i", "0", "2", "Logarithmic")]}, "greater than 0"),
+    ({"ContinuousParameterRanges": [number("x", "", "1")]}, "is not valid"),
+    ({"ContinuousParameterRanges": [number("x", " 1 ", "2")]}, "is not valid"),
+    ({"ContinuousParameterRanges": [number("x", "1", "inf")]}, "is not valid"),
+    ({"ContinuousParameterRanges": [number("x", "-1.7e308", "1.7e308")]}, "too wide"),
+    ({"ContinuousParameterRanges": [number("_tuning_objective_metric", "0", "1")]}, "is reserved"),
+    (
+        {
+            "ContinuousParameterRanges": [number(f"x{n}", "0", "1") for n in range(16)],
+            "IntegerParameterRanges": [number(f"i{n}", "0", "1") for n in range(16)],
+        },
+        "At most 30",
+    ),
     ({"ContinuousParameterRanges": [number("x", "nan", "1")]}, "is not valid"),
     ({"ContinuousParameterRanges": [X, X]}, "more than one range"),
     ({"CategoricalParameterRanges": [{"Name": "static", "Values": ["1"]}]}, "both static and tunable"),
     ({"CategoricalParameterRanges": [{"Name": "c", "Values": ["1", "1"]}]}, "must be unique"),
     ({}, "At least one hyperparameter range"),
 ]
+
+
+def check_refused_definitions(site: Site, defined: dict[str, Any]) -> None:
+    """Check that a definition which cannot work is refused, alone and among several."""
+    without = {member: value for member, value in defined.items() if member != "ResourceConfig"}
+    own = "HyperParameterTuningResourceConfig"
+    one = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    static = defined["StaticHyperParameters"]
+    for given, part in (
+        (without, "Exactly one of ResourceConfig and"),
+        ({**defined, own: one}, "Exactly one of ResourceConfig and"),
+        ({**without, own: {}}, "Exactly one of InstanceType"),
+        ({**without, own: {**one, "InstanceConfigs": [one]}}, "Exactly one of InstanceType"),
+        ({**without, own: {"VolumeSizeInGB": 3, "InstanceConfigs": [one]}}, "VolumeSizeInGB cannot be given"),
+        ({**without, own: {"InstanceConfigs": [one, {**one, "InstanceCount": 0}]}}, "InstanceCount must be at least 1"),
+        ({**defined, "StaticHyperParameters": {**static, "_tuning_objective_metric": "x"}}, "is reserved"),
+        ({**defined, "StaticHyperParameters": {**static, **{f"s{n}": "" for n in range(96)}}}, "at most 100 static"),
+        ({**defined, "AlgorithmSpecification": {"TrainingInputMode": "File"}}, "Exactly one of TrainingImage"),
+        ({**defined, "InputDataConfig": [channel("t", "s3://no-such-bucket-at-all/x")]}, "No S3 objects found"),
+    ):  # fmt: skip
+        code, text = refused(lambda given=given: begin(site, config(), given))  # type: ignore[misc]
+        assert (code, part in text) == ("ValidationException", True), text
+    nan = {"TargetObjectiveMetricValue": float("nan")}
+    assert "must be a number" in refused(lambda: begin(site, config(TuningJobCompletionCriteria=nan), defined))[1]
+    both = [
+        {**defined, "DefinitionName": name, "HyperParameterRanges": {"CategoricalParameterRanges": [C]},
+         "TuningObjective": {"Type": "Minimize", "MetricName": "loss"}, "Environment": {f"{name}{n}": "" for n in range(25)}}
+        for name in "ab"
+    ]  # fmt: skip
+    limits = {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1}
+    call = site.sagemaker.create_hyper_parameter_tuning_job
+    members = {"HyperParameterTuningJobName": "many", "TrainingJobDefinitions": both}
+    random = {"Strategy": "Random", "ResourceLimits": limits}
+    assert "48 environment" in refused(lambda: call(HyperParameterTuningJobConfig=random, **members))[1]
 
 
 def test_what_cannot_work_is_refused(local: Site) -> None:
@@ -308,6 +363,7 @@ def test_what_cannot_work_is_refused(local: Site) -> None:
         code, text = refused(lambda configured=configured, given=given: begin(local, configured, given))  # type: ignore[misc]
         assert code == expected, text
         assert part in text
+    check_refused_definitions(local, defined)
     no_grid = config("Grid", jobs=2, parallel=1, ParameterRanges={"CategoricalParameterRanges": [C, D]})
     assert "must be 6" in refused(lambda: begin(local, no_grid, defined))[1]
     both = refused(lambda: begin(local, config(), defined, TrainingJobDefinitions=[defined]))

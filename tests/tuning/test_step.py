@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.core.commands import Call, Change, Command, End, Happened, Move, Promise, State
+from backends.core.errors import AwsError
 from backends.tuning.engine import trials_of
 from backends.tuning.progress import LEAST_CONVERGING
 from backends.tuning.ranges import ranges_of, text_of, value_of
@@ -296,6 +297,30 @@ def test_values_are_in_their_ranges_and_the_same_again(parameters: Any, strategy
         for values in first:
             text = text_of(each, values[each["name"]])
             assert value_of(each, text) == values[each["name"]]
+
+
+ANY = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ends=st.tuples(ANY, ANY).map(sorted),
+    scale=st.sampled_from(["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]),
+    strategy=st.sampled_from(["Random", "Bayesian"]),
+)
+def test_of_every_range_that_is_accepted_a_value_is_chosen(ends: list[float], scale: str, strategy: str) -> None:
+    """A range of which none can be is asked about again and again, and its search never ends."""
+    entry = {"Name": "x", "MinValue": repr(ends[0]), "MaxValue": repr(ends[1]), "ScalingType": scale}
+    try:
+        ranges = ranges_of({"ContinuousParameterRanges": [entry]})
+    except AwsError:
+        return
+    question: dict[str, Any] = {"strategy": strategy, "seed": "s", "ranges": ranges, "type": "Minimize", "running": []}
+    done: list[Any] = []
+    for number in range(13 if strategy == "Bayesian" else 1):
+        (values,) = suggest({**question, "numbers": [number], "done": done})
+        assert ends[0] <= values["x"] <= ends[1]
+        done.append([values, float(number)])
 
 
 def test_the_server_starts_without_optuna() -> None:
