@@ -33,6 +33,8 @@ COMPONENTS = (
     "backends.pipelines.executions",
     "backends.pipelines.engine",
     "backends.pipelines.notices",
+    "backends.aws.lambda_.invoke",
+    "backends.aws.lambda_.engine",
     "backends.monitoring.operations",
     "backends.feature_store.operations",
     "backends.transform.operations",

@@ -33,6 +33,7 @@ WHAT = "this request (moto, which answers for this service, does not support it)
 
 async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None) -> HttpResponse:
     """Let moto answer, on a thread of its own. What it cannot answer is a 501 of ours."""
+    from backends.aws.lambda_ import code
     from backends.aws.moto import wsgi
 
     assert identity is not None
@@ -45,6 +46,9 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     account = await resource_policies.account_of(kernel, request, identity, lenient=dummy)
     if enforced:
         scope.check(request, identity)
+    if identity.signing_name == "lambda":
+        cx = kernel.context(account, identity.region).acting_as(identity.caller)
+        request.body = await code.with_zip(cx, request.body)
     sent = wsgi.MotoRequest(
         request.method,
         request.raw_path.decode("latin-1"),

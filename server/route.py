@@ -33,10 +33,11 @@ OWN = (
     "resourcegroupstaggingapi",
     "events",
     "scheduler",
+    "lambda",
 )
 """Services with handlers here, in the order in which paths are tried."""
 
-SHARED_WITH_MOTO = frozenset({"iam", "sts", "resourcegroupstaggingapi"})
+SHARED_WITH_MOTO = frozenset({"iam", "sts", "resourcegroupstaggingapi", "lambda"})
 """Services of which we have the operations that SageMaker's clients insist on; moto answers the others."""
 
 RUNTIME_SERVICES = tuple(name for name in model.SAGEMAKER_SERVICES if name != "sagemaker")
@@ -51,6 +52,7 @@ SIGNING_NAMES = {
     "tagging": "resourcegroupstaggingapi",
     "events": "events",
     "scheduler": "scheduler",
+    "lambda": "lambda",
 }
 TARGETS = {
     "SageMaker": "sagemaker",

@@ -22,6 +22,12 @@ IS_DELIVERY_ALLOWED = InMemory[Callable[[Any, dict[str, str], str], Future[bool]
 PUBLISH = InMemory[Callable[[Any, str, str, dict[str, Any], list[str]], None]]("events.publish")
 """`PUBLISH.of(kernel)(cx, source, detail_type, detail, resources)` puts an event of AWS's own on the default bus; stored by EventBridge."""
 
+FUNCTION = InMemory[Callable[[Any, str, str, str, str, bool], Future[dict[str, Any]]]]("moto.function")
+"""`FUNCTION.of(kernel)(kernel, account, region, name, qualifier, with_code)`: a Lambda function as moto has it; AwsError."""
+
+INVOKE_LATER = InMemory[Callable[[Any, str, str, str, str], None]]("lambda.invoke_later")
+"""`INVOKE_LATER.of(kernel)(kernel, account, region, function_arn, event)`: what moto itself invokes, promised."""
+
 
 def call(cx: Context, service: str, operation: str, parameters: dict[str, Any]) -> Future[dict[str, Any]]:
     """Call an operation of another service at once, outside of any transaction; its answer, or its AwsError."""

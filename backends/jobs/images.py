@@ -86,6 +86,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe("pytorch", ("torch",)),
         Recipe("inference", ("onnxruntime",), trains=False),
         Recipe("base_python", ("sagemaker",), trains=False),
+        Recipe("aws_lambda", ("awslambdaric", "boto3"), trains=False, commands=("serve",)),
         Recipe(
             "spark",
             ("pyspark",),

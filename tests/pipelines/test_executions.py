@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.aws.lambda_.functions import function
 from tests.pipelines.pipelines import create, definition, ended, model, processing, run, start, step, steps
 
 if TYPE_CHECKING:
@@ -383,3 +384,21 @@ def test_eventbridge_hears_of_executions_and_of_steps(local: Site) -> None:
             kind = "step" if "stepName" in detail else "pipelineExecution"
             changes[kind].add(detail["currentStepStatus" if kind == "step" else "currentPipelineExecutionStatus"])
     assert changes == {"pipelineExecution": {"Executing", "Failed"}, "step": {"Starting", "Failed"}}
+
+
+def test_a_lambda_step_runs_the_users_function(local: Site) -> None:
+    code = "def handle(event, context):\n    if event.get('fail'): raise ValueError('no')\n    return {'statusCode': 200, 'twice': event['n'] * 2}"
+    name = function(local, code)
+    arn = local.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
+    outputs = [{"OutputName": "twice", "OutputType": "Integer"}]
+    call = step("Call", "Lambda", {"n": 21}, FunctionArn=arn, OutputParameters=outputs)
+    use = model(local, "Use", {"TWICE": {"Get": "Steps.Call.OutputParameters['twice']"}})
+    status, done = run(local, definition(call, use))
+    assert status == "Succeeded", done
+    assert done["Call"]["Metadata"]["Lambda"]["Arn"] == arn
+    assert {"Name": "twice", "Value": "42"} in done["Call"]["Metadata"]["Lambda"]["OutputParameters"]
+    model_name = done["Use"]["Metadata"]["Model"]["Arn"].rpartition("/")[2]
+    assert local.sagemaker.describe_model(ModelName=model_name)["PrimaryContainer"]["Environment"] == {"TWICE": "42"}
+    status, done = run(local, definition(step("Call", "Lambda", {"fail": 1}, FunctionArn=arn)))
+    assert status == "Failed"
+    assert "ValueError" in done["Call"]["FailureReason"]

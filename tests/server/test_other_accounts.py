@@ -197,6 +197,8 @@ def test_a_functions_policy_opens_what_it_says(strict: LiveServer) -> None:
     assert ours.get_function_configuration(FunctionName=opened)["FunctionArn"] == opened
     assert ours.get_function(FunctionName=opened)["Configuration"]["FunctionName"] == "opened"
     denied(lambda: ours.invoke(FunctionName=opened), "AccessDeniedException")
+    theirs.add_permission(FunctionName="opened", StatementId="i", Action="lambda:InvokeFunction", Principal=ACCOUNT)
+    assert ours.invoke(FunctionName=opened)["Payload"].read() == b"1"
     denied(lambda: ours.get_function(FunctionName=opened, Qualifier="1"), "AccessDeniedException")
     denied(lambda: ours.delete_function(FunctionName=opened), "AccessDeniedException")
     denied(lambda: ours.get_function(FunctionName=shut), "AccessDeniedException")

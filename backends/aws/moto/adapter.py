@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import logging
 import re
@@ -12,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from backends.aws.moto import delivery, half_made, handed_over, journal, recording, replay, seams, wsgi
+from backends.aws.moto import delivery, functions, half_made, handed_over, journal, recording, replay, seams, wsgi
 from backends.aws.moto.wsgi import Answer, MotoRequest
 from backends.core import errors, events, other_services
 from backends.core.context import DEFAULT_REGION
@@ -102,6 +103,7 @@ def start(kernel: Kernel) -> None:
     other_services.SEND.set(kernel, send)
     other_services.IS_DELIVERY_ALLOWED.set(kernel, is_delivery_allowed)
     handed_over.hand_over(kernel)
+    other_services.FUNCTION.set(kernel, function_of)
     if kernel.db.read_blocking(recording.pending):
         _hand_over(kernel)
 
@@ -135,6 +137,18 @@ def send(cx: Context, detail: dict[str, Any]) -> Future[Answer]:
 def is_delivery_allowed(kernel: Kernel, sender: dict[str, str], receiver: str) -> Future[bool]:
     """Return whether a sender may reach a receiver; see `delivery.py`."""
     return _pool(kernel).submit(_is_allowed, kernel, sender, receiver)
+
+
+def function_of(
+    kernel: Kernel, account: str, region: str, name: str, qualifier: str, with_code: bool
+) -> Future[dict[str, Any]]:
+    """Read a Lambda function as moto has it; see `functions.py`."""
+
+    def read() -> dict[str, Any]:
+        _app(kernel)
+        return functions.described(account, region, name, qualifier, with_code=with_code)
+
+    return _pool(kernel).submit(read)
 
 
 def resource_policy(kernel: Kernel, arn: str) -> Future[str]:
@@ -200,7 +214,7 @@ def _with_blobs(parameters: dict[str, Any], blobs: dict[str, str]) -> dict[str, 
     """Put bytes, which an event cannot hold, to their places: `{"Record.Data": <base64>}`."""
     if not blobs:  # a call of this process, whose bytes are bytes
         return parameters
-    copied = json.loads(json.dumps(parameters))
+    copied = copy.deepcopy(parameters)
     for place, text in blobs.items():
         *parents, last = place.split(".")
         inner = copied

@@ -58,7 +58,8 @@ def is_allowed(sender: dict[str, str], receiver: str, send: SendAs) -> bool:
     except PolicyError:
         return False
     context = {"aws:SourceArn": sender["arn"], "aws:SourceAccount": sender["account"]}
-    question = Question(ACTIONS[named.service], receiver, sender["service"], "", context)
+    of_account = "" if sender["service"].endswith(".amazonaws.com") else sender["account"]  # a caller, not a service
+    question = Question(ACTIONS[named.service], receiver, sender["service"], of_account, context)
     return decide([policy], question) is Decision.ALLOW
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.moto import journal, recording, seams, stacks, wsgi
+from backends.aws.moto import functions, journal, recording, seams, stacks, wsgi
 
 if TYPE_CHECKING:
     from backends.core.kernel import Kernel
@@ -20,6 +20,7 @@ def start(kernel: Kernel) -> Any:
     seams.install()
     seams.bind_region()
     stacks.install()
+    functions.install(kernel)
     began, count = time.monotonic(), 0
     with seams.nothing_leaves():
         for row in recording.recorded(kernel):

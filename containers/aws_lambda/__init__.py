@@ -1,0 +1,1 @@
+"""One execution environment of a Lambda function: see README.md."""

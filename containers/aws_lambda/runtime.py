@@ -1,0 +1,261 @@
+"""The Runtime API that a function's runtime polls, and the runtime's process.
+
+Source: Lambda developer guide, "Using the Lambda runtime API" (2018-06-01): `next`, `response`, `error`, `init/error`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+PREFIX = "/2018-06-01/runtime/"
+TASK_ROOT = "/var/task"
+TAIL_BYTES = 4096
+"""How much of its log an invocation is answered with, where it asks for it (API reference, Invoke, LogType)."""
+LONGEST = 6 << 20
+INIT_S = 10.0
+"""How long an initialization may take before it counts as part of the first invocation (guide, "Init phase")."""
+
+
+@dataclass
+class Invocation:
+    """One event on its way through the runtime. `deadline`: epoch seconds."""
+
+    id: str
+    event: bytes
+    deadline: float
+    headers: dict[str, str]
+    answered: threading.Event = field(default_factory=threading.Event)
+    body: bytes = b""
+    error: str = ""
+
+    def answer(self, body: bytes, error: str = "") -> None:
+        """Answer it, once."""
+        if not self.answered.is_set():
+            self.body, self.error = body, error
+            self.answered.set()
+
+    def fail(self, kind: str, message: str) -> None:
+        """Answer with an error of the environment's own."""
+        self.answer(json.dumps({"errorType": kind, "errorMessage": message}).encode(), "Unhandled")
+
+
+class Runtime:
+    """One function's runtime: a process that is started again whenever it has ended, and the API that it polls."""
+
+    def __init__(self) -> None:
+        self._next: queue.Queue[Invocation] = queue.Queue()
+        self.current: Invocation | None = None
+        self.is_initialized = threading.Event()
+        self.init_error = b""
+        self._tail: deque[bytes] = deque()
+        self._tail_bytes = 0
+        self._writing = threading.Lock()
+        self._at_line = True
+        self._process: subprocess.Popen[bytes] | None = None
+        self._api = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        threading.Thread(target=self._api.serve_forever, daemon=True).start()
+        self.started = time.monotonic()
+        self._start()
+
+    # -- the process
+
+    def _start(self) -> None:
+        host, port = self._api.server_address[:2]
+        environment = {
+            **os.environ,
+            "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}",
+            "LAMBDA_TASK_ROOT": TASK_ROOT,
+            "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        }
+        paths = [TASK_ROOT, "/opt/python", "/opt/python/lib/python3.11/site-packages", os.environ.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        handler = os.environ["_HANDLER"]
+        self.is_initialized.clear()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "awslambdaric", handler],
+            cwd=TASK_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        """Pass the process's lines on, and start another one when it has ended."""
+        assert process.stdout is not None
+        while chunk := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
+            self._write(chunk)
+        code = process.wait()
+        if process is not self._process:
+            return
+        invocation = self.current
+        if not self.is_initialized.is_set() and not self.init_error:
+            self.init_error = _error("Runtime.ExitError", f"Runtime exited with error: {_exit(code)}")
+        self._start()
+        if invocation is not None:
+            invocation.fail(
+                "Runtime.ExitError", f"RequestId: {invocation.id} Error: Runtime exited with error: {_exit(code)}"
+            )
+
+    def restart(self) -> None:
+        """Kill the process with all that it has started, and start another one."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._start()
+
+    def memory_mb(self) -> int:
+        """Return the most memory that the process has had."""
+        with contextlib.suppress(OSError, StopIteration, AttributeError):
+            status = open(f"/proc/{self._process.pid}/status", encoding="ascii").read()  # type: ignore[union-attr] # noqa: SIM115, PTH123
+            line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+            return int(line.split()[1]) // 1024
+        return 0
+
+    # -- its log
+
+    def log(self, line: bytes) -> None:
+        """Write a line of the environment's own."""
+        with self._writing:
+            begun = b"" if self._at_line else b"\n"
+            self._put(begun + line + b"\n")
+
+    def _write(self, chunk: bytes) -> None:
+        with self._writing:
+            self._put(chunk)
+
+    def _put(self, chunk: bytes) -> None:
+        """Write bytes, and keep them for who asks for the end of the log."""
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        self._at_line = chunk.endswith(b"\n")
+        self._tail.append(chunk)
+        self._tail_bytes += len(chunk)
+        while self._tail_bytes > TAIL_BYTES and len(self._tail) > 1:
+            self._tail_bytes -= len(self._tail.popleft())
+
+    def tail(self) -> bytes:
+        """Return the end of the log since the last call."""
+        text = b"".join(self._tail)[-TAIL_BYTES:]
+        self._tail.clear()
+        self._tail_bytes = 0
+        return text
+
+    # -- what the API answers
+
+    def take(self) -> Invocation:
+        """Wait for the next event: the runtime is initialized."""
+        self.is_initialized.set()
+        self.init_error = b""
+        invocation = self._next.get()
+        self.current = invocation
+        return invocation
+
+    def invoke(self, invocation: Invocation) -> None:
+        """Pass an event to the runtime and wait until it is answered, or its time is over."""
+        self._next.put(invocation)
+        if not invocation.answered.wait(max(0.0, invocation.deadline - time.time())):
+            seconds = float(os.environ.get("LOCALMAKER_LAMBDA_TIMEOUT", "3"))
+            invocation.fail(
+                "Sandbox.Timedout", f"RequestId: {invocation.id} Error: Task timed out after {seconds:.2f} seconds"
+            )
+            self._drop(invocation)
+            self.restart()
+        self.current = None
+
+    def _drop(self, invocation: Invocation) -> None:
+        with contextlib.suppress(queue.Empty):
+            kept = self._next.get_nowait()
+            if kept is not invocation:
+                self._next.put(kept)
+
+
+def _error(kind: str, message: str) -> bytes:
+    return json.dumps({"errorType": kind, "errorMessage": message}).encode()
+
+
+def _exit(code: int) -> str:
+    return f"exit status {code}" if code >= 0 else f"signal: {signal.Signals(-code).name}"
+
+
+def _handler_of(runtime: Runtime) -> type[BaseHTTPRequestHandler]:
+    """Return what answers the Runtime API for a runtime."""
+
+    class Handler(_Handler):
+        of = runtime
+
+    return Handler
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    of: Runtime
+
+    def log_message(self, *_: Any) -> None:
+        """Log nothing: the log is the function's."""
+
+    def do_GET(self) -> None:
+        if self.path != f"{PREFIX}invocation/next":
+            self._reply(404)
+            return
+        taken = self.of.take()
+        self._reply(200, taken.event, {
+            "Lambda-Runtime-Aws-Request-Id": taken.id,
+            "Lambda-Runtime-Deadline-Ms": str(int(taken.deadline * 1000)),
+            "Content-Type": "application/json",
+            **taken.headers,
+        })  # fmt: skip
+
+    def do_POST(self) -> None:
+        body = self._body()
+        if self.path == f"{PREFIX}init/error":
+            self.of.init_error = body
+            self._reply(202, b"{}")
+            return
+        about, _, what = self.path.removeprefix(f"{PREFIX}invocation/").partition("/")
+        current = self.of.current
+        if current is None or about != current.id or what not in {"response", "error"}:
+            self._reply(403, _error("InvalidRequestID", "unknown request"))
+            return
+        if what == "error":
+            current.answer(body, "Unhandled")
+        elif len(body) > LONGEST:
+            text = f"Response payload size exceeded maximum allowed payload size ({LONGEST} bytes)."
+            current.fail("Function.ResponseSizeTooLarge", text)
+        else:
+            current.answer(body)
+        self._reply(202, b"{}")
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def _reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,1 @@
+"""Tests of `backends/aws/lambda_`."""
