@@ -74,11 +74,14 @@ def cut_lines(file: IO[bytes], limit: int) -> Iterator[bytes]:
     rest = b""
     while piece := rest + file.read(limit - len(rest)):
         end = piece.rfind(b"\n") + 1
+        if len(piece) < limit:  # the last one, whose last line need not end
+            yield piece if end == len(piece) else piece + b"\n"
+            return
         if end:
             yield piece[:end]
             rest = piece[end:]
-        else:  # the last line, or one that is just as long as the limit
-            _check_size(len(piece) + len(b"" if len(piece) < limit else file.read(1).strip(b"\n")), limit)
+        else:  # a line that is just as long as the limit
+            _check_size(len(piece) + len(file.read(1).strip(b"\n")), limit)
             yield piece + b"\n"
             rest = b""
 

@@ -90,6 +90,10 @@ def test_pieces_of_lines_are_the_whole_in_order(lines: list[bytes], limit: int, 
     assert all(len(piece) <= limit + 1 and piece.endswith(b"\n") for piece in pieces)
 
 
+def test_a_last_line_without_an_end_goes_with_those_before_it() -> None:
+    assert list(records.cut_lines(io.BytesIO(b"a\nb"), LIMIT)) == [b"a\nb\n"]
+
+
 def test_a_line_as_long_as_the_limit_is_whole_and_a_longer_one_refused() -> None:
     for data in (b"x" * 64, b"x" * 64 + b"\n", b"x" * 64 + b"\ny\n"):
         assert b"".join(records.cut_lines(io.BytesIO(data), 64)).startswith(b"x" * 64 + b"\n")

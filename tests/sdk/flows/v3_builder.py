@@ -2,14 +2,17 @@
 
 import io
 import json
+import struct
 import tarfile
 
 import boto3
 from sagemaker.core import image_uris
 from sagemaker.core.helper.session_helper import Session, get_execution_role
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+from sagemaker.core.serializers import JSONLinesSerializer, LibSVMSerializer
 from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
 from sagemaker.core.transformer import Transformer
+from sagemaker.core.utils.exceptions import FailedStatusError
 from sagemaker.serve import ModelBuilder
 from sagemaker.serve.builder.schema_builder import SchemaBuilder
 
@@ -25,6 +28,14 @@ def model_fn(folder):
     return open(folder + "/factor.txt").read()
 
 def input_fn(body, content_type):
+    if content_type != "application/x-recordio-protobuf" and isinstance(body, bytes):
+        body = body.decode()
+    if content_type == "text/libsvm":
+        return [float(part.split(":")[1]) for part in body.split() if ":" in part]
+    if content_type == "application/x-recordio-protobuf":
+        return [body.count(bytes.fromhex("0a23d7ce"))]  # the magic number of each frame
+    if content_type == "application/jsonlines":
+        return [value for line in body.splitlines() for value in json.loads(line)]
     return json.loads(body)
 
 def predict_fn(data, model):
@@ -74,22 +85,36 @@ assert json.loads(answer.body.read()) == [3.0, 6.0]
 assert [each.model_name for each in Model.get_all()] == ["typed"]
 endpoint.delete()
 
+
 # Batch transform
-boto3.client("s3").put_object(Bucket=bucket, Key="v3/in/lines.jsonl", Body=b"[1]\n[2, 3]\n")
-transformer = Transformer(
-    "typed",
-    1,
-    "ml.m5.large",
-    strategy="SingleRecord",
-    assemble_with="Line",
-    accept="application/json",
-    sagemaker_session=session,
-)
-transformer.transform(
-    f"s3://{bucket}/v3/in/", content_type="application/json", split_type="Line", wait=True, logs=False
-)
-scored = session.read_s3_file(bucket, f"{transformer.output_path.split('/', 3)[3]}/lines.jsonl.out")
-assert [json.loads(line) for line in scored.splitlines()] == [[3.0], [6.0, 9.0]], scored
+def transform(name, body, kind, split_type, strategy="MultiRecord"):
+    """Begin a job over one object."""
+    boto3.client("s3").put_object(Bucket=bucket, Key=f"v3/{name}-in/{name}", Body=body)
+    given = {"strategy": strategy, "assemble_with": "Line", "accept": "application/json", "sagemaker_session": session}
+    made = Transformer("typed", 1, "ml.m5.large", **given)
+    made.transform(f"s3://{bucket}/v3/{name}-in/", content_type=kind, split_type=split_type, wait=False)
+    return made
+
+
+rows = [[1.0], [2.0, 3.0]]
+frame = struct.pack("<II", 0xCED7230A, 4) + b"four"  # what its RecordSerializer would write raises NotImplementedError
+begun = {
+    "single": (transform("single", b"[1]\n[2, 3]\n", "application/json", "Line", "SingleRecord"), [[3], [6, 9]]),
+    "lines": (transform("lines", JSONLinesSerializer().serialize(rows), "application/jsonlines", "Line"), [[3, 6, 9]]),
+    "libsvm": (transform("libsvm", LibSVMSerializer().serialize("1 1:2\n0 2:4\n"), "text/libsvm", "Line"), [[6, 12]]),
+    "records": (
+        transform(
+            "records",
+            frame * 5,
+            "application/x-recordio-protobuf",
+            "RecordIO",
+        ),
+        [[15]],
+    ),
+}
+bad = transform("bad", b"[1]\nnone\n", "application/json", "Line", "SingleRecord")
+long = transform("long", b"[1]\n" * 300_000, "application/json", "Line", "SingleRecord")
+long.stop_transform_job(wait=False)
 
 # ModelBuilder
 builder = ModelBuilder(
@@ -101,6 +126,19 @@ builder = ModelBuilder(
     sagemaker_session=session,
     schema_builder=SchemaBuilder([1.0], [3.0]),
 )
+for name, (transformer, expected) in begun.items():
+    transformer.wait(logs=False)
+    scored = session.read_s3_file(bucket, f"{transformer.output_path.split('/', 3)[3]}/{name}.out")
+    assert [json.loads(line) for line in scored.splitlines()] == expected, (name, scored)
+try:
+    bad.wait(logs=False)
+except FailedStatusError as error:
+    assert "See job logs" in str(error), error
+else:
+    raise AssertionError("a record that is none was transformed")
+long.latest_transform_job.refresh()
+assert long.latest_transform_job.transform_job_status == "Stopped"
+
 built = builder.build(model_name="built")
 served = builder.deploy(endpoint_name="built", initial_instance_count=1, instance_type="ml.m5.large")
 answer = served.invoke(body=json.dumps([4]), content_type="application/json", accept="application/json")
