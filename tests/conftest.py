@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 
 from backends.core.settings import variable_of
-from tests import postgresql
+from tests import postgresql, trained
 from tests.engine import base_image, docker_reason
 from tests.site import Site
 
@@ -182,6 +182,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     yield live
     live.end_jobs()
     live.stop()
+
+
+@pytest.fixture(scope="session")
+def artifacts(server: LiveServer) -> dict[str, trained.Artifact]:
+    """Return the first trained artifacts of the run, by name: xgboost, onnx, scikit-learn."""
+    site = Site(server, f"{next(ACCOUNTS):012d}", "process")
+    made = trained.train(site)
+    site.close()
+    return made
 
 
 @pytest.fixture(scope="session", params=["process", pytest.param("docker", marks=pytest.mark.docker)])

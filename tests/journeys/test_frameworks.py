@@ -10,6 +10,7 @@ import pytest
 from tests.endpoints.served import Served, variant
 from tests.journeys import patients
 from tests.site import INFERENCE, PYTORCH, SCIKIT_LEARN, XGBOOST, channel, packed
+from tests.trained import BOOSTING, SCIKIT_SCRIPT, script_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,28 +18,6 @@ if TYPE_CHECKING:
     from tests.site import Site
 
 GOOD = 0.93
-BOOSTING = {"objective": "binary:logistic", "num_round": "40", "max_depth": "4", "eval_metric": "error"}
-SCIKIT_SCRIPT = """
-import argparse, json, os, pathlib
-import joblib, numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-parser = argparse.ArgumentParser()
-parser.add_argument("--strength", type=float)
-parser.add_argument("--model-dir", default=os.environ["SM_MODEL_DIR"])
-parser.add_argument("--train", default=os.environ["SM_CHANNEL_TRAIN"])
-parser.add_argument("--test", default=os.environ["SM_CHANNEL_TEST"])
-given = parser.parse_args()
-read = lambda folder: np.loadtxt(next(pathlib.Path(folder).iterdir()), delimiter=",", dtype=np.float32)
-train, test = read(given.train), read(given.test)
-model = make_pipeline(StandardScaler(), LogisticRegression(C=given.strength, max_iter=1000))
-model.fit(train[:, 1:], train[:, 0].astype(int))
-print(f"accuracy={model.score(test[:, 1:], test[:, 0].astype(int)):.4f}")
-joblib.dump(model, os.path.join(given.model_dir, "model.joblib"))
-out = pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"])
-(out / "expected.json").write_text(json.dumps(model.predict_proba(test[:, 1:])[:, 1].tolist()))
-"""
 TORCH_SCRIPT = """
 import argparse, os, pathlib
 import numpy as np, torch
@@ -98,13 +77,6 @@ def train(site: Site, image: str, channels: list[dict[str, Any]], **members: Any
     job = site.ended(request["TrainingJobName"])
     assert job["TrainingJobStatus"] == "Completed", (job.get("FailureReason"), site.lines(request["TrainingJobName"]))
     return job
-
-
-def script_mode(site: Site, script: str, **hyperparameters: Any) -> dict[str, str]:
-    """Return the hyperparameters by which the SDKs submit a script: every value is JSON."""
-    code = site.upload({"sourcedir.tar.gz": packed({"train.py": script})})
-    given = {"sagemaker_program": "train.py", "sagemaker_submit_directory": f"{code}sourcedir.tar.gz"}
-    return {name: json.dumps(value) for name, value in {**given, **hyperparameters}.items()}
 
 
 def deploy(served: Served, image: str, artifact: str) -> None:

@@ -6,8 +6,8 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from tests.conftest import LiveServer
-from tests.journeys.test_frameworks import script_mode
 from tests.site import SCIKIT_LEARN, Site, packed
+from tests.trained import script_mode
 
 if TYPE_CHECKING:
     from pathlib import Path
