@@ -127,6 +127,11 @@ DIALECT = {
         "test_prefixes_do_not_fold_case",
         "test_retention_is_kept_by_the_clock",
     ),
+    "tests/core/test_names.py": (
+        "test_names_are_found_as_if_each_was_read",
+        "test_postgresql_has_an_index_of_trigrams",
+    ),
+    "tests/aws/events/test_schedules.py": ("test_rules_come_by_the_accounts_clock", "test_groups_and_schedules"),
     "tests/training/test_operations.py": (
         "test_lists_filter_sort_and_page",
         "test_a_name_is_taken_once",

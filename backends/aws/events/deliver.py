@@ -27,21 +27,21 @@ AGAIN = {"ThrottlingException", "Throttling", "TooManyRequestsException", "Inter
 
 @does(publish.QUEUE, capacity=lambda _cx, _key: AT_ONCE)
 async def deliver(cx: Context, item: Item) -> None:
-    """Call one target. A failure that may pass is raised: then it is tried again, later each time."""
-    target = item.body["target"]
+    """Call one target with each of its inputs. A failure that may pass is raised: what is left is tried again, later each time."""
+    target, texts = item.body["target"], item.body["inputs"]
     if "hops" in item.body:
         target = {**target, "hops": item.body["hops"]}
-    # The same id for each try, so that what takes client tokens does it once.
-    acting = cx.kernel.context(
-        cx.account, cx.region, request_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{item.id} {item.created}"))
-    )
-    try:
-        await calls.call(acting, target, item.body["input"])
-    except Exception as error:
-        failure = error if isinstance(error, AwsError) else AwsError("InternalFailure", repr(error), 500)
-        if not _is_over(cx, item, target, failure):
-            raise
-        await _give_up(cx, item, target, failure)
+    for place in range(item.kept.get("done", 0), len(texts)):
+        # The same id for each try, so that what takes client tokens does it once.
+        request_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{item.id} {item.created} {place}"))
+        try:
+            await calls.call(cx.kernel.context(cx.account, cx.region, request_id=request_id), target, texts[place])
+        except Exception as error:
+            failure = error if isinstance(error, AwsError) else AwsError("InternalFailure", repr(error), 500)
+            if not _is_over(cx, item, target, failure):
+                raise
+            await _give_up(cx, item, target, texts[place], failure)
+        item.kept["done"] = place + 1
 
 
 def _is_over(cx: Context, item: Item, target: dict[str, Any], failure: AwsError) -> bool:
@@ -53,7 +53,7 @@ def _is_over(cx: Context, item: Item, target: dict[str, Any], failure: AwsError)
     return cx.clock.now() - item.created >= policy.get("MaximumEventAgeInSeconds", OLDEST_S)
 
 
-async def _give_up(cx: Context, item: Item, target: dict[str, Any], failure: AwsError) -> None:
+async def _give_up(cx: Context, item: Item, target: dict[str, Any], text: str, failure: AwsError) -> None:
     log.warning("%s: %s was not called: %s", item.body["rule"], target["Arn"], failure)
     queue = arns.parse(target.get("DeadLetterConfig", {}).get("Arn", ""))
     if queue is None:
@@ -68,7 +68,7 @@ async def _give_up(cx: Context, item: Item, target: dict[str, Any], failure: Aws
     }
     request = {
         "QueueUrl": f"https://sqs.{queue.region}.amazonaws.com/{queue.account}/{queue.resource}",
-        "MessageBody": item.body["input"],
+        "MessageBody": text,
         "MessageAttributes": {k: {"DataType": "String", "StringValue": v} for k, v in attributes.items()},
     }
     there = cx.kernel.context(cx.account, queue.region)

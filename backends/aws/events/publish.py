@@ -49,6 +49,8 @@ class Rule:
 
 Rules = dict[str, list[Rule]]
 """By bus."""
+Promised = dict[tuple[str, str], dict[str, Any]]
+"""What the events of one request come to, by the rule's ARN and the target's id: one item of work for all that go to one target."""
 KEPT = InMemory[dict[tuple[str, str], tuple[int, Rules]]]("events.rules", lambda _kernel: {})
 """The rules of an account and region, with the number of their version."""
 _VERSION = Prepared(
@@ -110,11 +112,13 @@ def put_events(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     if sizes > MOST_BYTES:
         raise scope.invalid("Total size of the entries in the request is over the limit.")
     rules = rules_of(cx)
-    answers = [_put(cx, entry, rules) for entry in entries]
+    promised: Promised = {}
+    answers = [_put(cx, entry, rules, promised) for entry in entries]
+    promise(cx, promised)
     return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
 
 
-def _put(cx: Context, entry: dict[str, Any], rules: Rules) -> dict[str, str]:
+def _put(cx: Context, entry: dict[str, Any], rules: Rules, promised: Promised) -> dict[str, str]:
     for member in REQUIRED:
         if not entry.get(member):
             reason = f"Parameter {member} is not valid. Reason: {member} is a required argument."
@@ -134,8 +138,13 @@ def _put(cx: Context, entry: dict[str, Any], rules: Rules) -> dict[str, str]:
         if error.code == "ResourceNotFoundException":  # the event goes nowhere, as with AWS
             return {"EventId": str(uuid.uuid4())}
         raise
-    event = event_of(cx, entry["Source"], entry["DetailType"], detail, entry.get("Resources", []), entry.get("Time"))
-    _match(cx, rules.get(bus, ()), event)
+    try:
+        event = event_of(
+            cx, entry["Source"], entry["DetailType"], detail, entry.get("Resources", []), entry.get("Time")
+        )
+    except (ValueError, OverflowError, OSError):  # a time that no calendar has
+        return {"ErrorCode": "InvalidArgument", "ErrorMessage": "Parameter Time is not valid."}
+    _match(cx, rules.get(bus, ()), event, promised)
     return {"EventId": event["id"]}
 
 
@@ -168,26 +177,31 @@ def iso(time: datetime) -> str:
 
 def publish(cx: Context, event: dict[str, Any], bus: str = DEFAULT, hops: int = 0) -> None:
     """Put an event of AWS's own, or of another bus, on a bus."""
-    _match(cx, rules_of(cx).get(bus, ()), event, hops)
+    promised: Promised = {}
+    _match(cx, rules_of(cx).get(bus, ()), event, promised, hops)
+    promise(cx, promised)
 
 
-def _match(cx: Context, rules: Sequence[Rule], event: dict[str, Any], hops: int = 0) -> None:
+def _match(cx: Context, rules: Sequence[Rule], event: dict[str, Any], promised: Promised, hops: int = 0) -> None:
     for rule in rules:
         if rule.matches(event):
-            promise(cx, rule.arn, rule.name, rule.targets, event, hops)
+            collect(cx, promised, rule, event, hops)
 
 
-def promise(
-    cx: Context, arn: str, name: str, targets: Sequence[Mapping[str, Any]], event: dict[str, Any], hops: int = 0
-) -> None:
-    """Promise an event to a rule's targets."""
+def collect(cx: Context, promised: Promised, rule: Rule, event: dict[str, Any], hops: int = 0) -> None:
+    """Add what an event comes to for each target of a rule."""
     ingested = iso(datetime.fromtimestamp(cx.clock.now(), UTC))
-    for target in targets:
-        text = inputs.text_for(target, event, (arn, name), ingested)
-        body: dict[str, Any] = {"rule": arn, "target": target, "input": text}
+    for target in rule.targets:
+        body = promised.setdefault((rule.arn, target["Id"]), {"rule": rule.arn, "target": target, "inputs": []})
+        body["inputs"].append(inputs.text_for(target, event, (rule.arn, rule.name), ingested))
         if ":event-bus/" in target["Arn"]:
-            body |= {"event": event, "hops": hops + 1}
-        work.add(cx, QUEUE, target["Arn"], body)
+            body["hops"] = hops + 1
+
+
+def promise(cx: Context, promised: Promised) -> None:
+    """Promise what was collected: one item of work for each target."""
+    for body in promised.values():
+        work.add(cx, QUEUE, body["target"]["Arn"], body)
 
 
 @operation("TestEventPattern", service="events")
@@ -214,4 +228,6 @@ def start(kernel: Kernel) -> None:
 def _publish_entry(cx: Context, source: str, kind: str, detail: Mapping[str, Any], resources: Sequence[str]) -> None:
     rules = rules_of(cx).get(DEFAULT, ())
     if rules:
-        _match(cx, rules, event_of(cx, source, kind, detail, resources))
+        promised: Promised = {}
+        _match(cx, rules, event_of(cx, source, kind, detail, resources), promised)
+        promise(cx, promised)

@@ -204,9 +204,9 @@ def come(cx: Context, row: Any) -> None:
         return
     document = schedule.document
     comes, next_at = timers.times(cx, row, _following(document))
-    for at in comes:
-        body = {"rule": schedule.arn, "target": document["Target"], "input": _input(cx, schedule, at)}
-        work.add(cx, publish.QUEUE, document["Target"]["Arn"], body)
+    texts = [_input(cx, schedule, at) for at in comes]
+    body = {"rule": schedule.arn, "target": document["Target"], "inputs": texts}
+    work.add(cx, publish.QUEUE, document["Target"]["Arn"], body)
     timers.put(cx, TIMER, row.key, next_at)
     if next_at is None and document["ActionAfterCompletion"] == "DELETE":
         _delete(cx, schedule)

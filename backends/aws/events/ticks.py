@@ -41,7 +41,9 @@ def _rule(cx: Context, row: Any) -> None:
     following = rules.check(document, document["EventBusName"])
     assert following is not None
     comes, next_at = timers.times(cx, row, lambda after: following(after, document["Began"]))
+    promised: publish.Promised = {}
+    called = publish.Rule(rule.arn, document["Name"], bool, document["Targets"])
     for at in comes:
-        event = publish.event_of(cx, SOURCE, KIND, {}, [rule.arn], at)
-        publish.promise(cx, rule.arn, document["Name"], document["Targets"], event)
+        publish.collect(cx, promised, called, publish.event_of(cx, SOURCE, KIND, {}, [rule.arn], at))
+    publish.promise(cx, promised)
     timers.put(cx, row.kind, row.key, next_at)

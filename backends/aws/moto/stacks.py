@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from backends.aws.moto import journal
+from backends.aws.moto import journal, stack_events
 from backends.aws.moto.stack_properties import noun_of
 from backends.aws.moto.stack_resources import StackResource
 from backends.core import errors
@@ -62,8 +62,11 @@ def _wrap(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
 
 
 def _class_of(original: Callable[..., Any], resource_type: str) -> Any:
-    is_ours = noun_of(resource_type) and not journal.current().is_of_before  # then it was moto's own, and is that again
-    return StackResource if is_ours else original(resource_type)
+    if journal.current().is_of_before:  # then it was moto's own, and is that again
+        return original(resource_type)
+    return (
+        StackResource if noun_of(resource_type) else stack_events.CLASSES.get(resource_type) or original(resource_type)
+    )
 
 
 def _create(original: Callable[..., Any], backend: Any, *args: Any, **given: Any) -> Any:

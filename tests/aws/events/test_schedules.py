@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import postgresql
 from tests.conftest import LiveServer
 
 if TYPE_CHECKING:
@@ -108,8 +112,6 @@ def test_universal_targets_call_any_operation(
 
 def sagemaker_is_there(sagemaker: Any) -> None:
     """Wait until the first schedule has made its model."""
-    import time
-
     deadline = time.monotonic() + 20
     while not sagemaker.list_models()["Models"]:
         assert time.monotonic() < deadline
@@ -180,17 +182,12 @@ def test_bad_schedules_are_refused_and_leave_nothing(
 
 def test_what_an_older_version_left_to_moto_is_there_after_the_upgrade(tmp_path: Path) -> None:
     """Its recorded requests are done again: as rows that the older version wrote, since no older server can be started here."""
-    import sqlite3
-
-    import orjson
-
+    if postgresql.is_wanted():
+        pytest.skip("it writes to SQLite's file")
     account, live = "123400005678", LiveServer(tmp_path / "data")
     live.start()
-    try:
-        database = sqlite3.connect(tmp_path / "data" / "state.db", timeout=30)
-    except sqlite3.OperationalError:
-        pytest.skip("SQLite's file")
     live.kill()
+    database = sqlite3.connect(tmp_path / "data" / "state.db", timeout=30)
     signed = (
         f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/{{}}/aws4_request, SignedHeaders=host, Signature=0"
     )

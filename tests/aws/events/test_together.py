@@ -1,0 +1,103 @@
+"""EventBridge with what stands around it: a stack's rules, and a pipeline that an object's arrival or a schedule starts."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.aws.events.conftest import Queue, entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.aws.conftest import AccountClock
+
+STEPS = json.dumps({"Version": "2020-12-01", "Steps": [], "Parameters": [{"Name": "Key", "Type": "String"}]})
+WAIT_S = 20.0
+
+
+def executions(sagemaker: Any, pipeline: str, count: int) -> list[dict[str, Any]]:
+    """Wait until a pipeline has been started so many times."""
+    deadline = time.monotonic() + WAIT_S
+    while len(shown := sagemaker.list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"]) < count:
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.05)  # a delivery beside this one
+    return [sagemaker.describe_pipeline_execution(PipelineExecutionArn=each["PipelineExecutionArn"]) for each in shown]
+
+
+def test_an_object_and_a_schedule_start_a_pipeline(
+    aws: Callable[..., Any], bridge: Any, scheduler: Any, clock: AccountClock, account: str
+) -> None:
+    s3, sagemaker, role = aws("s3"), aws("sagemaker"), f"arn:aws:iam::{account}:role/r"
+    failing = {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "enough"}}
+    document = json.dumps({**json.loads(STEPS), "Steps": [failing]})
+    arn = sagemaker.create_pipeline(PipelineName="p", RoleArn=role, PipelineDefinition=document)["PipelineArn"]
+    bucket = f"arrivals-{account}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}, "object": {"key": [{"suffix": ".csv"}]}}}
+    bridge.put_rule(Name="arrived", EventPattern=json.dumps(pattern))
+    parameters = {"PipelineParameterList": [{"Name": "Key", "Value": "by-rule"}]}
+    target = {"Id": "1", "Arn": arn, "RoleArn": role, "SageMakerPipelineParameters": parameters}
+    bridge.put_targets(Rule="arrived", Targets=[target])
+    for key in ("in/a.txt", "in/a.csv"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    (execution,) = executions(sagemaker, "p", 1)
+    listed = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
+    assert listed["PipelineParameters"] == [{"Name": "Key", "Value": "by-rule"}]
+    clock.forward(60)
+    parameters = {"PipelineParameterList": [{"Name": "Key", "Value": "by-clock"}]}
+    scheduled = {"Arn": arn, "RoleArn": role, "SageMakerPipelineParameters": parameters}
+    scheduler.create_schedule(
+        Name="s", ScheduleExpression="rate(1 day)", FlexibleTimeWindow={"Mode": "OFF"}, Target=scheduled
+    )
+    assert len(executions(sagemaker, "p", 2)) == 2
+
+
+def test_a_stacks_rules_are_these(
+    aws: Callable[..., Any], bridge: Any, scheduler: Any, queue: Queue, account: str
+) -> None:
+    stacks = aws("cloudformation")
+    pattern: dict[str, Any] = {"source": ["shop"]}
+    rule = {"EventPattern": pattern, "Targets": [{"Id": "1", "Arn": queue.arn}], "EventBusName": {"Ref": "Bus"}}
+    role = f"arn:aws:iam::{account}:role/r"
+    schedule = {
+        "ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}, "State": "DISABLED",
+        "Target": {"Arn": queue.arn, "RoleArn": role},
+    }  # fmt: skip
+    resources = {
+        "Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "own"}},
+        "Rule": {"Type": "AWS::Events::Rule", "Properties": rule},
+        "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": schedule},
+    }
+    outputs = {"Arn": {"Value": {"Fn::GetAtt": ["Rule", "Arn"]}}, "Schedule": {"Value": {"Ref": "Schedule"}}}
+    stacks.create_stack(StackName="stack", TemplateBody=json.dumps({"Resources": resources, "Outputs": outputs}))
+    (stack,) = stacks.describe_stacks(StackName="stack")["Stacks"]
+    shown = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    (made,) = bridge.list_rules(EventBusName="own")["Rules"]
+    assert (stack["StackStatus"], shown["Arn"]) == ("CREATE_COMPLETE", made["Arn"])
+    assert [each["Name"] for each in scheduler.list_schedules()["Schedules"]] == [shown["Schedule"]]
+    bridge.put_events(Entries=[entry(EventBusName="own")])
+    assert queue.events(1)[0]["source"] == "shop"
+    pattern["source"] = ["bank"]
+    stacks.update_stack(StackName="stack", TemplateBody=json.dumps({"Resources": resources, "Outputs": outputs}))
+    bridge.put_events(Entries=[entry(EventBusName="own"), entry("bank", EventBusName="own")])
+    assert queue.events(2)[1]["source"] == "bank"
+    stacks.delete_stack(StackName="stack")
+    assert [bus["Name"] for bus in bridge.list_event_buses()["EventBuses"]] == ["default"]
+    assert scheduler.list_schedules()["Schedules"] == []
+
+
+def test_a_stack_with_a_bad_rule_is_rolled_back(aws: Callable[..., Any], bridge: Any) -> None:
+    stacks = aws("cloudformation")
+    resources = {
+        "Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "own"}},
+        "Rule": {"Type": "AWS::Events::Rule", "Properties": {"ScheduleExpression": "cron(x)"}, "DependsOn": "Bus"},
+    }
+    stacks.create_stack(StackName="bad", TemplateBody=json.dumps({"Resources": resources}))
+    (stack,) = stacks.describe_stacks(StackName="bad")["Stacks"]
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = stacks.describe_stack_events(StackName="bad")["StackEvents"]
+    assert any("ScheduleExpression is not valid" in event.get("ResourceStatusReason", "") for event in events)
+    assert [bus["Name"] for bus in bridge.list_event_buses()["EventBuses"]] == ["default"]
