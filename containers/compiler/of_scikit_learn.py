@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def convert(folder: Path, config: dict[str, Any]) -> Converted:  # noqa: ARG001 - a converter's parameters
     """Return the estimator as ONNX. ClientError for none, or what is no fitted estimator."""
     from containers.scikit_learn import onnx_export
-    from containers.scikit_learn.predictor import MODEL_NAMES, model_path
+    from containers.scikit_learn.pickled import MODEL_NAMES, model_path
 
     path = model_path(folder)
     if path is None:

@@ -5,10 +5,20 @@ from containers.toolkit.command_line import main
 
 def train() -> None:
     """Run the user's script, then add model.onnx where that can be done."""
-    from containers.scikit_learn import onnx_export
     from containers.toolkit import script_mode
 
-    script_mode.train("containers.scikit_learn", after=onnx_export.export_models)
+    script_mode.train("containers.scikit_learn", after=export)
+
+
+def export() -> None:
+    """Write model.onnx beside a pickled estimator; without one, numpy and all that an export needs are not imported."""
+    from containers.scikit_learn.pickled import model_path
+    from containers.toolkit.opt_ml import opt_ml
+
+    if model_path(opt_ml().model) is not None:
+        from containers.scikit_learn import onnx_export
+
+        onnx_export.export_models()
 
 
 def serve() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from containers.scikit_learn.predictor import model_path
+from containers.scikit_learn.pickled import model_path
 from containers.toolkit.opt_ml import opt_ml
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from containers.scikit_learn.pickled import MODEL_NAMES, model_path
 from containers.toolkit import handlers
 from containers.toolkit.release import tagged
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 NEWEST, TRANSFORMS = (1, 4, 2), (1, 2, 1)
 """Releases of the image: the newest, and the first that knows `transform_fn`."""
-MODEL_NAMES = ("model.joblib", "model.pkl")
 
 
 def create(directory: Path) -> Predictor:
@@ -47,8 +47,3 @@ def default_model(directory: str) -> Any:
     import joblib
 
     return joblib.load(path)
-
-
-def model_path(directory: Path) -> Path | None:
-    """Return the pickled estimator, or None."""
-    return next((directory / name for name in MODEL_NAMES if (directory / name).is_file()), None)

@@ -7,6 +7,7 @@ shared by every job; and the package's compiled `gethostname`, which only mpirun
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -47,6 +48,7 @@ def train(
     tree = opt_ml()
     _check(tree.hyperparameters())
     _allow_missing_gethostname()
+    import_later("paramiko")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     if OWN_ENVIRONMENT not in os.environ:
         _fetch_code(tree)
@@ -108,6 +110,21 @@ def _allow_missing_gethostname() -> None:
         import gethostname  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
         sys.modules["gethostname"] = types.ModuleType("gethostname")
+
+
+class _Later(types.ModuleType):
+    """Stands in for a module until something in it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def import_later(name: str) -> None:
+    """Import a module at its first use: paramiko, two fifths of what sagemaker-training imports, is for mpirun alone."""
+    if name not in sys.modules:
+        sys.modules[name] = _Later(name)
 
 
 def _pass_on_sigterm() -> None:
