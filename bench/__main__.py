@@ -19,6 +19,7 @@ NAMES = (
     "queue",
     "hardening",
     "transform",
+    "pipelines",
     "events",
 )
 
