@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from server.types import HttpRequest
 
-SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs", "cloudwatch")
+SERVICES = (*model.SAGEMAKER_SERVICES, "s3", "sts", "iam", "logs", "cloudwatch", "events", "scheduler")
 REQUESTS = int(os.environ.get("LOCALMAKER_TEST_FUZZ", "20000"))
 SIGNED_AS = {
     "s3": "s3",
@@ -31,6 +31,8 @@ SIGNED_AS = {
     "iam": "iam",
     "logs": "logs",
     "cloudwatch": "monitoring",
+    "events": "events",
+    "scheduler": "scheduler",
     "sagemaker-geospatial": "sagemaker-geospatial",
 }
 MODELLED_5XX = {"InternalDependencyException", "ServiceUnavailable", "ServiceUnavailableException"}
