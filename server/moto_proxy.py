@@ -28,6 +28,8 @@ RECHECK_S = 1.0  # a message that was in flight comes back without a sound
 PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 OF_MOTO = ("/moto-api", "/latest/", "/favicon.ico")
 """What moto answers itself, whoever asks: everything of all accounts, a reset of it, an EC2 machine's metadata."""
+SAGEMAKER_TASK = re.compile(rb"arn:aws[a-z-]*:states:::sagemaker:[A-Za-z]+(?:\.[A-Za-z]+)?")
+"""A task of SageMaker's in a state machine: moto keeps state machines and runs none, so that one would wait for ever."""
 WHAT = "this request (moto, which answers for this service, does not support it)"
 
 
@@ -46,6 +48,8 @@ async def answer(kernel: Kernel, request: HttpRequest, identity: Identity | None
     account = await resource_policies.account_of(kernel, request, identity, lenient=dummy)
     if enforced:
         scope.check(request, identity)
+    if identity.signing_name == "states" and (task := SAGEMAKER_TASK.search(request.body)) is not None:
+        raise errors.not_implemented(f"the Step Functions task {task[0].decode()}")
     if identity.signing_name == "lambda":
         cx = kernel.context(account, identity.region).acting_as(identity.caller)
         request.body = await code.with_zip(cx, request.body)

@@ -402,3 +402,14 @@ def test_a_lambda_step_runs_the_users_function(local: Site) -> None:
     status, done = run(local, definition(step("Call", "Lambda", {"fail": 1}, FunctionArn=arn)))
     assert status == "Failed"
     assert "ValueError" in done["Call"]["FailureReason"]
+
+
+def test_a_state_machine_that_would_train_is_refused_by_name(local: Site) -> None:
+    """Moto keeps state machines and runs none: one would wait for its training job for ever."""
+    task = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync", "End": True}
+    definition_of = {"StartAt": "Train", "States": {"Train": task}}
+    machines = local.client("stepfunctions")
+    with pytest.raises(ClientError, match=r"sagemaker:createTrainingJob\.sync") as refused:
+        machines.create_state_machine(name="m", definition=json.dumps(definition_of), roleArn=local.role)
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert machines.list_state_machines()["stateMachines"] == []
