@@ -6,12 +6,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.aws.events.conftest import Queue, entry
+from tests.aws.events.conftest import Queue, entry, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.aws.conftest import AccountClock
+    from tests.site import Site
 
 STEPS = json.dumps({"Version": "2020-12-01", "Steps": [], "Parameters": [{"Name": "Key", "Type": "String"}]})
 WAIT_S = 20.0
@@ -101,3 +102,25 @@ def test_a_stack_with_a_bad_rule_is_rolled_back(aws: Callable[..., Any], bridge:
     events = stacks.describe_stack_events(StackName="bad")["StackEvents"]
     assert any("ScheduleExpression is not valid" in event.get("ResourceStatusReason", "") for event in events)
     assert [bus["Name"] for bus in bridge.list_event_buses()["EventBuses"]] == ["default"]
+
+
+def test_a_training_jobs_statuses_are_heard(local: Site) -> None:
+    """In AWS's shape: Describe's members, times in milliseconds as text, tags as an object."""
+    queue, bridge = Queue(local.client("sqs"), f"t-{local.account}"), local.client("events")
+    kinds = ["SageMaker Training Job State Change"]
+    listen(
+        bridge,
+        queue,
+        {
+            "source": ["aws.sagemaker"],
+            "detail-type": kinds,
+            "detail": {"TrainingJobStatus": [{"anything-but": "Stopping"}]},
+        },
+    )
+    job = local.run("print(1)")
+    events = {event["detail"]["TrainingJobStatus"]: event for event in queue.events(2)}
+    assert set(events) == {"InProgress", "Completed"}
+    detail = events["Completed"]["detail"]
+    assert events["Completed"]["resources"] == [detail["TrainingJobArn"]] == [job["TrainingJobArn"]]
+    assert detail["CreationTime"] == str(round(job["CreationTime"].timestamp() * 1000))
+    assert (detail["SecondaryStatus"], detail["Tags"]) == ("Completed", {})
