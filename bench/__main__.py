@@ -21,6 +21,7 @@ NAMES = (
     "transform",
     "pipelines",
     "events",
+    "tuning",
 )
 
 
