@@ -20,7 +20,7 @@ from backends.core import errors, logstore, other_services
 from backends.core.objects import role_access
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from backends.core.context import Context
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     """Calls a target: its ARN, itself, and the text that it is sent."""
 
 UNIVERSAL = "aws-sdk:"
+MOST_IN_BATCH, MOST_BATCH_LENGTH = 10, 60_000
+"""Of SendMessageBatch, whose 262,144 bytes are at most four to a character."""
 SERVICES = {"sfn": "stepfunctions", "cloudwatchlogs": "logs", "eventbridge": "events"}
 """Names of services in universal targets that differ from botocore's, the other way round below."""
 
@@ -43,11 +45,26 @@ async def invoke(cx: Context, service: str, operation: str, request: dict[str, A
     return await asyncio.wrap_future(other_services.call(acting, service, operation, request))
 
 
+def queue_url(arn: arns.Arn) -> str:
+    """Return a queue's URL."""
+    return f"https://sqs.{arn.region}.amazonaws.com/{arn.account}/{arn.resource}"
+
+
 async def _sqs(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
-    url = f"https://sqs.{arn.region}.amazonaws.com/{arn.account}/{arn.resource}"
     group = target.get("SqsParameters", {}).get("MessageGroupId")
-    request = {"QueueUrl": url, "MessageBody": text, **({"MessageGroupId": group} if group else {})}
+    request = {"QueueUrl": queue_url(arn), "MessageBody": text, **({"MessageGroupId": group} if group else {})}
     await invoke(cx, "sqs", "SendMessage", request, target.get("RoleArn", ""))
+
+
+async def _sqs_batch(cx: Context, arn: arns.Arn, target: Mapping[str, Any], texts: Sequence[str]) -> None:
+    """Send several messages at once; what the queue refuses of them is sent by itself, for its own error."""
+    group = target.get("SqsParameters", {}).get("MessageGroupId")
+    more = {"MessageGroupId": group} if group else {}
+    entries = [{"Id": str(place), "MessageBody": text, **more} for place, text in enumerate(texts)]
+    request = {"QueueUrl": queue_url(arn), "Entries": entries}
+    answer = await invoke(cx, "sqs", "SendMessageBatch", request, target.get("RoleArn", ""))
+    for failed in answer.get("Failed", []):
+        await _sqs(cx, arn, target, texts[int(failed["Id"])])
 
 
 async def _sns(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
@@ -170,9 +187,18 @@ def universal(arn: arns.Arn) -> tuple[str, str]:
     return name, operation
 
 
-async def call(cx: Context, target: Mapping[str, Any], text: str) -> None:
-    """Call a target. Raises AwsError for one that cannot be called."""
+def at_once(target: Mapping[str, Any], texts: Sequence[str]) -> Sequence[str]:
+    """Return how many of some texts, from the first, one call sends: a queue takes ten at once."""
+    batch = texts[:MOST_IN_BATCH] if target["Arn"].split(":")[2] == "sqs" else texts[:1]
+    return batch if sum(map(len, batch)) <= MOST_BATCH_LENGTH else texts[:1]
+
+
+async def call(cx: Context, target: Mapping[str, Any], texts: Sequence[str]) -> None:
+    """Call a target with a text, or with what `at_once` has put together. Raises AwsError for one that cannot be called."""
     arn = arns.parse(target["Arn"])
     assert arn is not None
     there = cx.kernel.context(cx.account, arn.region or cx.region, request_id=cx.request_id)
-    await CALLS[arn.service](there, arn, target, text)
+    if len(texts) > 1:
+        await _sqs_batch(there, arn, target, texts)
+    else:
+        await CALLS[arn.service](there, arn, target, texts[0])

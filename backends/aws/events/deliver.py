@@ -31,17 +31,19 @@ async def deliver(cx: Context, item: Item) -> None:
     target, texts = item.body["target"], item.body["inputs"]
     if "hops" in item.body:
         target = {**target, "hops": item.body["hops"]}
-    for place in range(item.kept.get("done", 0), len(texts)):
+    while texts[(done := item.kept.get("done", 0)) :]:
+        batch = calls.at_once(target, texts[done:])
         # The same id for each try, so that what takes client tokens does it once.
-        request_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{item.id} {item.created} {place}"))
+        request_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{item.id} {item.created} {done}"))
         try:
-            await calls.call(cx.kernel.context(cx.account, cx.region, request_id=request_id), target, texts[place])
+            await calls.call(cx.kernel.context(cx.account, cx.region, request_id=request_id), target, batch)
         except Exception as error:
             failure = error if isinstance(error, AwsError) else AwsError("InternalFailure", repr(error), 500)
             if not _is_over(cx, item, target, failure):
                 raise
-            await _give_up(cx, item, target, texts[place], failure)
-        item.kept["done"] = place + 1
+            for text in batch:
+                await _give_up(cx, item, target, text, failure)
+        item.kept["done"] = done + len(batch)
 
 
 def _is_over(cx: Context, item: Item, target: dict[str, Any], failure: AwsError) -> bool:
@@ -67,7 +69,7 @@ async def _give_up(cx: Context, item: Item, target: dict[str, Any], text: str, f
         "RETRY_ATTEMPTS": str(item.attempts),
     }
     request = {
-        "QueueUrl": f"https://sqs.{queue.region}.amazonaws.com/{queue.account}/{queue.resource}",
+        "QueueUrl": calls.queue_url(queue),
         "MessageBody": text,
         "MessageAttributes": {k: {"DataType": "String", "StringValue": v} for k, v in attributes.items()},
     }
