@@ -102,7 +102,11 @@ async def _firehose(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text:
 
 
 async def _logs(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
-    """Write a line to a log group that is there, as AWS does: to a stream of its own."""
+    await _logs_batch(cx, arn, target, [text])
+
+
+async def _logs_batch(cx: Context, arn: arns.Arn, target: Mapping[str, Any], texts: Sequence[str]) -> None:
+    """Write lines to a log group that is there, as AWS does: to a stream of its own."""
     del target
     group = arn.resource.removeprefix("log-group:").removesuffix(":*")
 
@@ -111,7 +115,8 @@ async def _logs(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str
         if group not in [each["logGroupName"] for each in groups]:
             raise errors.AwsError("ResourceNotFoundException", "The specified log group does not exist.")
         stream = logstore.ensure_stream(inside, group, "events")
-        logstore.append(inside, stream, [(int(inside.clock.now() * 1000), text)])
+        now_ms = int(inside.clock.now() * 1000)
+        logstore.append(inside, stream, [(now_ms, text) for text in texts])
 
     await cx.transact(write)
 
@@ -164,6 +169,11 @@ CALLS: dict[str, Call] = {
     "events": _events,
     "scheduler": _universal,
 }
+BATCHES: dict[str, Callable[[Context, arns.Arn, Mapping[str, Any], Sequence[str]], Awaitable[None]]] = {
+    "sqs": _sqs_batch,
+    "logs": _logs_batch,
+}
+"""Those that take several texts in one call."""
 
 
 def check_built(arn: arns.Arn) -> None:
@@ -188,8 +198,8 @@ def universal(arn: arns.Arn) -> tuple[str, str]:
 
 
 def at_once(target: Mapping[str, Any], texts: Sequence[str]) -> Sequence[str]:
-    """Return how many of some texts, from the first, one call sends: a queue takes ten at once."""
-    batch = texts[:MOST_IN_BATCH] if target["Arn"].split(":")[2] == "sqs" else texts[:1]
+    """Return those of some texts, from the first, that one call sends: a queue takes ten at once."""
+    batch = texts[:MOST_IN_BATCH] if target["Arn"].split(":")[2] in BATCHES else texts[:1]
     return batch if sum(map(len, batch)) <= MOST_BATCH_LENGTH else texts[:1]
 
 
@@ -199,6 +209,6 @@ async def call(cx: Context, target: Mapping[str, Any], texts: Sequence[str]) -> 
     assert arn is not None
     there = cx.kernel.context(cx.account, arn.region or cx.region, request_id=cx.request_id)
     if len(texts) > 1:
-        await _sqs_batch(there, arn, target, texts)
+        await BATCHES[arn.service](there, arn, target, texts)
     else:
         await CALLS[arn.service](there, arn, target, texts[0])
