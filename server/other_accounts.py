@@ -59,15 +59,29 @@ def named(request: HttpRequest, identity: Identity, *, lenient: bool) -> Iterato
     if service in ANYBODY or service in ACCOUNTS_ARE_ITS_BUSINESS:
         return
     for name, text in _texts(request, VALUES.get(service, set())):
-        queue = QUEUE.search(text) if name == "queueurl" else None
-        is_foreign = (queue is not None and queue[1] != identity.account) or (
-            NAMES_ACCOUNT.search(name) is not None and ACCOUNT.fullmatch(text) is not None and text != identity.account
-        )
-        if is_foreign or any(
-            arn["account"] != identity.account and not (lenient and arn["service"].lower() == "iam")
-            for arn in ARN.finditer(text)
-        ):
+        if _is_foreign(name, text, identity.account, lenient=lenient):
             yield name, text
+
+
+def _is_foreign(name: str, text: str, account: str, *, lenient: bool) -> bool:
+    """Return whether a member's text leads into another account."""
+    queue = QUEUE.search(text) if name == "queueurl" else None
+    return (
+        (queue is not None and queue[1] != account)
+        or (NAMES_ACCOUNT.search(name) is not None and ACCOUNT.fullmatch(text) is not None and text != account)
+        or any(
+            arn["account"] != account and not (lenient and arn["service"].lower() == "iam")
+            for arn in ARN.finditer(text)
+        )
+    )
+
+
+def leads_away(service: str, parameters: dict[str, Any], account: str) -> str:
+    """Return what of a call that a component makes for its user leads into another account; roles may be anybody's."""
+    if service in ANYBODY or service in ACCOUNTS_ARE_ITS_BUSINESS:
+        return ""
+    texts = _walk("", parameters, VALUES.get(service, set()), 0)
+    return next((text for name, text in texts if _is_foreign(name, text, account, lenient=True)), "")
 
 
 def denied(text: str, code: str = "AccessDeniedException") -> errors.AwsError:

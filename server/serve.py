@@ -17,11 +17,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backends import load_components
+from backends.core import other_services
 from backends.core.calls import AUTHORIZER
 from backends.core.kernel import Kernel
 from backends.core.listening import ADDRESSES, LISTEN_ALSO, PORT
 from backends.jobs import credentials
-from server import environment, init_hooks
+from server import environment, init_hooks, other_accounts
 from server.authentication import keyring
 from server.authorize import authorize_call
 from server.control import url_of
@@ -51,6 +52,7 @@ def make_gateway(kernel: Kernel) -> Gateway:
 
     keyring.load(kernel)
     AUTHORIZER.set(kernel, authorize_call)
+    other_services.LEADS_AWAY.set(kernel, other_accounts.leads_away)
     credentials.FILES.set(kernel, partial(environment.for_jobs, kernel.settings.data_dir))
     return Gateway(kernel, make_app)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from api_specs import model
-from backends.core import errors
+from backends.core import calls, errors
 from backends.core.memory import InMemory
+from backends.core.objects import role_access
 
 if TYPE_CHECKING:
     from backends.core.types import Context
@@ -28,11 +30,30 @@ FUNCTION = InMemory[Callable[[Any, str, str, str, str, bool], Future[dict[str, A
 INVOKE_LATER = InMemory[Callable[[Any, str, str, str, str], None]]("lambda.invoke_later")
 """`INVOKE_LATER.of(kernel)(kernel, account, region, function_arn, event)`: what moto itself invokes, promised."""
 
+LEADS_AWAY = InMemory[Callable[[str, dict[str, Any], str], str]]("server.leads_away")
+"""`LEADS_AWAY.of(kernel)(service, parameters, account)`: what of a call leads into another account, empty for nothing; stored by the server."""
+
+
+async def call_as(cx: Context, service: str, operation: str, parameters: dict[str, Any], role: str) -> dict[str, Any]:
+    """Call an operation of any service as a role, in transactions of its own; its answer, or its AwsError."""
+    if (service, operation) in cx.kernel.operations:
+        return await calls.call_async(cx, operation, parameters, service, role)
+    acting = role_access.as_role(cx, role) if role else cx
+    authorizer = calls.AUTHORIZER.get(cx.kernel) if role else None
+    if authorizer is not None:
+        await acting.transact(lambda inside: authorizer(inside, service, operation, parameters))
+    return await asyncio.wrap_future(call(acting, service, operation, parameters))
+
 
 def call(cx: Context, service: str, operation: str, parameters: dict[str, Any]) -> Future[dict[str, Any]]:
     """Call an operation of another service at once, outside of any transaction; its answer, or its AwsError."""
     called = {"service": service, "region": cx.region, "operation": operation, "parameters": parameters}
     answered: Future[dict[str, Any]] = Future()
+    leads_away = LEADS_AWAY.get(cx.kernel)
+    if leads_away is not None and (text := leads_away(service, parameters, cx.account)):
+        denied = f"The request names what is another account's: {text[:200]}"
+        answered.set_exception(errors.AwsError("AccessDeniedException", denied, status=403))
+        return answered
 
     def read(sent: Future[tuple[int, Any, bytes]]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from graphlib import CycleError
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 STEP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MOST_STEPS, LONGEST_PATH = 1000, 1024
+"""Unverified: AWS's. What has more would hold up whoever else writes."""
 DEEPEST = 100
 """How deep a definition may be nested; nobody's is, and whatever walks through one may rely on it."""
 EXCEPTIONS = frozenset({
@@ -33,12 +36,12 @@ def problems(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"Unknown version {document['Version']!r}"
     yield from parameters.problems(document.get("Parameters"))
     listed = [step for step, _ in graph.every(document["Steps"])]
+    if len(listed) > MOST_STEPS:
+        yield f"It has more than {MOST_STEPS} steps"
     for step in listed:
         yield from _of_form(step)
-    names = [step["Name"] for step in listed]
-    for name in names:
-        if names.count(name) > 1:
-            yield f"Step names must be unique: {name}"
+    counted = Counter(step["Name"] for step in listed)
+    yield from (f"Step names must be unique: {name}" for name, count in counted.items() if count > 1)
     by_name = {step["Name"]: step for step in listed}
     for step in listed:
         yield from _of_references(step, by_name, document)
@@ -166,7 +169,7 @@ def _of_expression(kind: str, wanted: Any) -> str:
         or ("S3Uri" in wanted) == ("PropertyFile" in wanted)
     ):
         return "Std:JsonGet needs a Path, and either a PropertyFile or an S3Uri"
-    if paths.parts_of(wanted["Path"]) is None:
+    if not _is_path(wanted["Path"]):
         return f"{wanted['Path']!r} is no path"
     file = wanted.get("PropertyFile", {expressions.GET: ""})
     is_got = isinstance(file, dict) and isinstance(file.get(expressions.GET), str)
@@ -213,4 +216,8 @@ def _of_step_reference(reference: str, by_name: Mapping[str, Any]) -> str:
         return f"{reference} is of a step that is not there"
     if by_name[name]["Type"] == "Fail":
         return f"{reference} is of a Fail step, which has no properties"
-    return "" if path and paths.parts_of(path) is not None else f"{reference} names no property"
+    return "" if path and _is_path(path) else f"{reference[:LONGEST_PATH]} names no property"
+
+
+def _is_path(text: str) -> bool:
+    return len(text) <= LONGEST_PATH and paths.parts_of(text) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 LONGEST = 2 << 20
 """Bytes of a file that an expression reads (quota of property files, unconfirmed)."""
+LONGEST_VALUE = 64 << 10
+"""Bytes of what an expression may read: the execution keeps it."""
 MOST_OUTPUTS, LONGEST_OUTPUT = 50, 1024
 """API reference, OutputParameters of a callback step."""
 
@@ -62,11 +63,14 @@ def _value_at(cx: Context, uri: str, path: str) -> Any:
     if stored is None or stored.size > LONGEST:
         raise errors.validation(f"No JSON file of at most {LONGEST} bytes at {uri}.")
     try:
-        return paths.at(orjson.loads(cx.objects.read_bytes(stored)), path)
+        value = paths.at(orjson.loads(cx.objects.read_bytes(stored)), path)
     except ValueError as error:
         raise errors.validation(f"{uri} is not JSON: {error}") from error
     except paths.MissingError as error:
         raise errors.validation(f"{uri} has nothing at {path}.") from error
+    if isinstance(value, (dict, list, str)) and len(orjson.dumps(value)) > LONGEST_VALUE:
+        raise errors.validation(f"What stands at {path} of {uri} is longer than {LONGEST_VALUE} bytes.")
+    return value
 
 
 @work.does(step.CACHED)
@@ -103,9 +107,8 @@ async def notify(cx: Context, item: work.Item) -> Callable[[Context], None] | No
     """Send the message of a callback step."""
     body = item.body
     message = {"QueueUrl": body["queue_url"], "MessageBody": json.dumps(body["message"])}
-    there = role_access.as_role(cx, body["role"])
     try:
-        await asyncio.wrap_future(other_services.call(there, "sqs", "SendMessage", message))
+        await other_services.call_as(cx, "sqs", "SendMessage", message, body["role"])
     except errors.AwsError as error:
         return _answer(
             item, {"error": f"ClientError: Failed to invoke sqs:SendMessage. Error Details: {error.message}"}
@@ -119,7 +122,7 @@ async def invoke(cx: Context, item: work.Item) -> Callable[[Context], None]:
     body = item.body
     request = {"FunctionName": body["function"], "Payload": orjson.dumps(body["payload"])}
     try:
-        answer = await _call_lambda(cx, request, body["role"])
+        answer = await other_services.call_as(cx, "lambda", "Invoke", request, body["role"])
     except errors.AwsError as error:
         return _answer(item, {"error": f"ClientError: Failed to invoke lambda:Invoke. Error Details: {error.message}"})
     payload = answer.get("Payload", b"")
@@ -127,12 +130,6 @@ async def invoke(cx: Context, item: work.Item) -> Callable[[Context], None]:
     if answer.get("FunctionError"):
         return _answer(item, {"error": f"ClientError: Lambda function {body['function']} failed: {text}"})
     return _answer(item, {"outputs": outputs_of(text)})
-
-
-async def _call_lambda(cx: Context, request: dict[str, Any], role: str) -> Mapping[str, Any]:
-    if ("lambda", "Invoke") in cx.kernel.operations:
-        return await cx.call_async("Invoke", request, "lambda", role=role)
-    return await asyncio.wrap_future(other_services.call(role_access.as_role(cx, role), "lambda", "Invoke", request))
 
 
 def outputs_of(text: str) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ from backends.core.resource import resource
 from backends.core.states import machine
 from backends.core.tables import parents as waiting
 from backends.core.tables import resources
-from backends.pipelines import graph, parameters, selection, step
+from backends.pipelines import graph, parameters, selection, shown, step
 from backends.pipelines.expressions import Scope, evaluate, text_of
 from backends.pipelines.operations import PIPELINE, version_of
 
@@ -56,33 +56,33 @@ def start_pipeline_execution(cx: Context, request: dict[str, Any]) -> dict[str, 
     """Begin to execute a pipeline, or a version of it. ValidationException for parameters or selected steps that cannot be."""
     pipeline = PIPELINE.named(cx, request)
     version = version_of(cx, pipeline, request)
-    shown = version.document
-    text = shown["PipelineDefinition"]
+    described = version.document
+    text = described["PipelineDefinition"]
     definition = orjson.loads(text)
     name, code = pipeline.key, "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
     key = f"{name}/{code}"
     arn, now = EXECUTION.arn_of(cx, key), cx.clock.now()
-    parallel = request.get("ParallelismConfiguration") or shown.get("ParallelismConfiguration")
+    parallel = request.get("ParallelismConfiguration") or described.get("ParallelismConfiguration")
     steps = graph.in_order(graph.steps_of(definition))
     chosen = selection.of_request(cx, EXECUTION, pipeline, request, steps)
     values = parameters.values_of(
         definition.get("Parameters") or (), request.get("PipelineParameters", ()), chosen.parameters
     )
     execution = {
-        "StartDateTime": step.instant(now), "PipelineName": name, "PipelineArn": pipeline.arn, "PipelineExecutionId": code,
+        "StartDateTime": shown.instant(now), "PipelineName": name, "PipelineArn": pipeline.arn, "PipelineExecutionId": code,
         "PipelineExecutionArn": arn,
     }  # fmt: skip
-    role = request.get("RoleArn", shown["RoleArn"])
+    role = request.get("RoleArn", described["RoleArn"])
     experiment = _experiment(definition, values, execution)
     document = {
         **{k: request[k] for k in KEPT if k in request},
         "PipelineArn": pipeline.arn,
         "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName", f"execution-{int(now * 1000)}"),
-        "PipelineVersionId": shown["PipelineVersionId"],
+        "PipelineVersionId": described["PipelineVersionId"],
         "RoleArn": role,
         **({"ParallelismConfiguration": parallel} if parallel else {}),
         **({"PipelineExperimentConfig": experiment} if experiment else {}),
-        **({"PipelineVersionAliases": aliases} if (aliases := shown.get("PipelineVersionAliases")) else {}),
+        **({"PipelineVersionAliases": aliases} if (aliases := described.get("PipelineVersionAliases")) else {}),
     }
     row = EXECUTION.insert(cx, key, document, status="Executing", hidden={"definition": text})
     state = step.begin({
@@ -171,28 +171,10 @@ def list_steps(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         raise errors.validation("PipelineExecutionArn is required.")
     state = state_of(cx, EXECUTION.named(cx, request).arn)
     begun = [name for name, run in state["runs"].items() if run["status"]]
-    every = sorted((record_of(state, name) for name in begun), key=lambda each: each["StartTime"])
+    every = sorted((shown.record_of(state, name) for name in begun), key=lambda each: each["StartTime"])
     if request.get("SortOrder", "Descending") == "Descending":
         every.reverse()
     return _page(cx, "ListPipelineExecutionSteps", "PipelineExecutionSteps", every, request)
-
-
-def record_of(state: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a step as ListPipelineExecutionSteps shows it."""
-    run, each = state["runs"][name], state["steps"][name]
-    record = {
-        "StepName": name,
-        **each["shown"],
-        "StartTime": run["start"],
-        "EndTime": run.get("end"),
-        "StepStatus": run["status"],
-        "FailureReason": run.get("reason"),
-        "AttemptCount": run["attempt"],
-        "Metadata": step.metadata_of(state["steps"], name, run),
-        "CacheHitResult": {"SourcePipelineExecutionArn": run["hit"]} if run.get("hit") else None,
-        "SelectiveExecutionResult": {"SourcePipelineExecutionArn": run["source"]} if run.get("source") else None,
-    }
-    return {k: v for k, v in record.items() if v is not None}
 
 
 def state_of(cx: Context, arn: str) -> dict[str, Any]:

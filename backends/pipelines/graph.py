@@ -57,8 +57,13 @@ def steps_of(document: Mapping[str, Any]) -> Steps:
     listed = list(every(document["Steps"]))
     branches = {step["Name"]: branch for step, branch in listed}
     steps = {step["Name"]: _step(step, branch) for step, branch in listed}
+    below: dict[str, set[str]] = {}  # a condition's name -> the steps in its branches
+    for name in steps:
+        for condition in _above(name, branches):
+            below.setdefault(condition, set()).add(name)
     for name, step in steps.items():
-        step["inside"] = sorted(_inside(name, step["needs"], steps, branches))
+        inside = [below[need] for need in step["needs"] if need in below and name not in below[need]]
+        step["inside"] = sorted(set().union(*inside))
     _note_read_paths(document, steps)
     return steps
 
@@ -88,16 +93,6 @@ def _step(step: Mapping[str, Any], branch: tuple[str, bool] | None) -> dict[str,
             each["PropertyFileName"]: [each["OutputName"], each["FilePath"]] for each in step.get("PropertyFiles") or ()
         },
         "read_paths": [],
-    }
-
-
-def _inside(name: str, needs: list[str], steps: Steps, branches: Mapping[str, tuple[str, bool] | None]) -> set[str]:
-    """Return the steps in the branches of conditions that a step from outside of them waits for."""
-    above = set(_above(name, branches))
-    return {
-        other
-        for other in steps
-        if any(condition in needs and condition not in above for condition in _above(other, branches))
     }
 
 

@@ -11,7 +11,8 @@ from backends.core import other_services
 from backends.core.events import on
 from backends.core.resource import DELETED
 from backends.pipelines.executions import EXECUTION
-from backends.pipelines.step import ACTIVE, STEP, instant
+from backends.pipelines.shown import instant
+from backends.pipelines.step import ACTIVE, STEP
 
 if TYPE_CHECKING:
     from backends.core.context import Context
@@ -27,14 +28,14 @@ def notify_of_execution(cx: Context, event: Event) -> None:
     row = EXECUTION.find_arn(cx, event.arn)
     if row is None or event.new == DELETED:
         return
-    shown = row.document
+    described = row.document
     detail: dict[str, Any] = {
-        "pipelineExecutionDescription": shown.get("PipelineExecutionDescription", ""),
-        "pipelineExecutionDisplayName": shown["PipelineExecutionDisplayName"],
+        "pipelineExecutionDescription": described.get("PipelineExecutionDescription", ""),
+        "pipelineExecutionDisplayName": described["PipelineExecutionDisplayName"],
         "currentPipelineExecutionStatus": event.new,
         "previousPipelineExecutionStatus": event.old or None,
         "executionStartTime": instant(row.created),
-        "pipelineArn": shown["PipelineArn"],
+        "pipelineArn": described["PipelineArn"],
         "pipelineExecutionArn": event.arn,
     }
     if event.new in {"Succeeded", "Failed", "Stopped"}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from backends.core import errors
@@ -22,11 +23,11 @@ def problems(declared: Any) -> Iterator[str]:
     if not isinstance(declared, list) or not all(isinstance(each, dict) for each in declared):
         yield "Parameters must be a list"
         return
-    names = [each.get("Name") for each in declared]
+    names = Counter(str(each.get("Name")) for each in declared)
     for each in declared:
         if not isinstance(each.get("Name"), str) or not each["Name"]:
             yield "A parameter needs a Name"
-        elif names.count(each["Name"]) > 1:
+        elif names[each["Name"]] > 1:
             yield f"Parameter names must be unique: {each['Name']}"
         else:
             yield from _problems_of(each["Name"], each)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 SERVICE_FAULT, THROTTLING = "Step.SERVICE_FAULT", "Step.THROTTLING"
 INTERNAL, CAPACITY, LIMIT = "SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"
@@ -27,6 +27,7 @@ REFUSALS = {
 FAILURES = {"InternalServerError": INTERNAL, "CapacityError": CAPACITY}
 NOT_INTERNAL = frozenset({"Tuning", "AutoML"})
 """Types of steps for which an internal error of the job is not tried again."""
+MOST_DOUBLED, LEAST_PAUSE_S, LONGEST_PAUSE_S = 20, 1.0, 30 * 86400.0
 RETRIED = frozenset({"Training", "Processing", "Transform", "Tuning", "AutoML", "Model", "RegisterModel"})
 
 
@@ -41,16 +42,21 @@ def of_failure(step_type: str, reason: str) -> str:
     return "" if exception == INTERNAL and step_type in NOT_INTERNAL else exception
 
 
-def next_at(step: Mapping[str, Any], exception: str, failures: Sequence[str], began: float, now: float) -> float | None:
-    """Return when a step is tried again, None for never. `failures`: the exception types of its attempts, this one's last."""
+def next_at(
+    step: Mapping[str, Any], exception: str, failures: Mapping[str, int], began: float, now: float
+) -> float | None:
+    """Return when a step is tried again, None for never. `failures`: how many of its attempts failed by each exception type."""
     declared = step["retry"] if step["type"] in RETRIED else []
     policy = next((each for each in [*declared, *DEFAULTS] if exception and exception in each["ExceptionType"]), None)
     if policy is None:
         return None
-    attempts = sum(each in policy["ExceptionType"] for each in failures)
+    attempts = sum(failures.get(each, 0) for each in set(policy["ExceptionType"]))
     if "ExpireAfterMin" in policy:
         if now - began >= policy["ExpireAfterMin"] * 60:
             return None
     elif attempts > policy.get("MaxAttempts", 5):
         return None
-    return now + float(policy.get("IntervalSeconds", 1) * policy.get("BackoffRate", 2.0) ** (attempts - 1))
+    pause_s = float(policy.get("IntervalSeconds", 1)) * float(policy.get("BackoffRate", 2.0)) ** min(
+        attempts - 1, MOST_DOUBLED
+    )
+    return now + min(max(pause_s, LEAST_PAUSE_S), LONGEST_PAUSE_S)

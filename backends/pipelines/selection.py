@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from backends.core import errors
 from backends.core.tables import parents as waiting
-from backends.pipelines import step
+from backends.pipelines import shown, step
 from backends.pipelines.step_types import TYPES
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def values_of(
     """Return what an earlier run of a step shows at the paths that others read; None where what it made is gone."""
     if each["type"] not in TYPES:
         outputs = {out["Name"]: out["Value"] for out in run["metadata"].get("OutputParameters", ())}
-        shown = {**run["metadata"], "OutputParameters": outputs}
-        return step.shown_at({**shown, "Outcome": run.get("outcome")}, each["read_paths"], each["files"])
+        document = {**run["metadata"], "OutputParameters": outputs, "Outcome": run.get("outcome")}
+        return shown.shown_at(document, each["read_paths"], each["files"])
     noun = TYPES[each["type"]].create.removeprefix("Create")
     row = cx.kernel.resources[noun].find_arn(cx, run["metadata"]["Arn"])
-    return None if row is None else step.shown_at(row.document, each["read_paths"], each["files"])
+    return None if row is None else shown.shown_at(row.document, each["read_paths"], each["files"])
 
 
 def _listed(names: list[str]) -> str:

@@ -7,11 +7,10 @@ it, so that no step begins twice and none is forgotten, whatever is killed when.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backends.core.commands import Call, Command, Emit, Move, Promise, WakeAt
-from backends.pipelines import caching, lineage, paths, requests, retries
+from backends.pipelines import caching, lineage, paths, requests, retries, shown
 from backends.pipelines.conditions import IncomparableError, all_hold
 from backends.pipelines.expressions import Scope, evaluate
 from backends.pipelines.step_types import TYPES
@@ -31,7 +30,7 @@ ACTIVE = frozenset({"Starting", "Executing", "Stopping"})
 STEP = "PipelineExecutionStep"
 """The kind of the events about steps."""
 FAILED = "Step failure: One or multiple steps failed."
-NEW_RUN: Mapping[str, Any] = {"status": "", "attempt": 0, "failures": []}
+NEW_RUN: Mapping[str, Any] = {"status": "", "attempt": 0, "failures": {}}
 
 
 def step(state: State, happened: Happened) -> tuple[State, list[Command]]:
@@ -165,7 +164,7 @@ class Execution:
 
     def _begin(self, name: str) -> None:
         attempt = self.state["attempts"].get(name, 0)
-        self.runs[name] = {**NEW_RUN, "failures": [], "attempt": attempt, "start": self.at, "metadata": {}, "phase": ""}
+        self.runs[name] = {**NEW_RUN, "failures": {}, "attempt": attempt, "start": self.at, "metadata": {}, "phase": ""}
         self._set(name, "Starting")
         self._launch(name)
 
@@ -178,7 +177,7 @@ class Execution:
         if reason:
             run["reason"] = reason[:1024]
         detail = {
-            "step": name, "type": each["type"], "start": run.get("start"), "end": run.get("end"), "metadata": metadata_of(self.steps, name, run),
+            "step": name, "type": each["type"], "start": run.get("start"), "end": run.get("end"), "metadata": shown.metadata_of(self.steps, name, run),
             "cache_hit": run.get("hit", ""),
         }  # fmt: skip
         if old != status:  # not where an attempt follows another
@@ -190,7 +189,7 @@ class Execution:
         named = {TYPES[each["type"]].name: own} if own else {}
         return Scope(
             self.state["parameters"],
-            {**execution, "CurrentDateTime": instant(self.at), **named},
+            {**execution, "CurrentDateTime": shown.instant(self.at), **named},
             self.state["experiment"],
             {other: run["values"] for other, run in self.runs.items() if "values" in run},
             {other: run["files"] for other, run in self.runs.items() if "files" in run},
@@ -335,12 +334,12 @@ class Execution:
             self.commands.append(
                 Call(
                     "ListTrainingJobsForHyperParameterTuningJob",
-                    summaries_of(run["name"], document),
+                    shown.summaries_of(run["name"], document),
                     self._tag("more", name),
                 )
             )
             return
-        run["values"], run["files"] = shown_at(document, each["read_paths"], each["files"])
+        run["values"], run["files"] = shown.shown_at(document, each["read_paths"], each["files"])
         self._set(name, "Succeeded")
 
     def _refused(self, name: str, code: str, reason: str) -> None:
@@ -351,7 +350,7 @@ class Execution:
     def _failed(self, name: str, reason: str, exception: str = "") -> None:
         """End a step badly, and with it the execution; or try it again, where a policy says so."""
         run = self.runs[name]
-        run["failures"] = [*run["failures"], exception]
+        run["failures"] = {**run["failures"], exception: run["failures"].get(exception, 0) + 1}
         again = None
         if not self.state["ending"]:
             again = retries.next_at(self.steps[name], exception, run["failures"], run["start"], self.at)
@@ -431,45 +430,3 @@ def begin(plan: Mapping[str, Any]) -> State:
         "continuing": False,
     }
     return {**fresh, "runs": {}, **plan}
-
-
-def summaries_of(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request for the best training jobs of a search, the best first."""
-    config = document.get("HyperParameterTuningJobConfig", {})
-    maximize = config.get("HyperParameterTuningJobObjective", {}).get("Type") != "Minimize"
-    return {
-        "HyperParameterTuningJobName": name,
-        "SortBy": "FinalObjectiveMetricValue",
-        "SortOrder": "Descending" if maximize else "Ascending",
-        "MaxResults": 50,
-    }
-
-
-def shown_at(
-    document: Mapping[str, Any], read_paths: list[str], files: Mapping[str, list[str]]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what stands at the paths that others read, and where the property files are."""
-    values: dict[str, Any] = {}
-    for path in read_paths:
-        try:
-            values[path] = paths.at(document, path)
-        except paths.MissingError:
-            continue
-    places = {}
-    for file, (output, path) in files.items():
-        uri = values.get(f"ProcessingOutputConfig.Outputs['{output}'].S3Output.S3Uri")
-        if uri is not None:
-            places[file] = f"{str(uri).rstrip('/')}/{path}"
-    return values, places
-
-
-def metadata_of(steps: Mapping[str, Any], name: str, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a step's Metadata as ListPipelineExecutionSteps has it; empty while there is nothing to say."""
-    step_type = steps[name]["type"]
-    member = TYPES[step_type].metadata if step_type in TYPES else step_type
-    return {member: run["metadata"]} if run.get("metadata") else {}
-
-
-def instant(at: float) -> str:
-    """Return a time as an expression gives it (ISO 8601, UTC)."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -40,6 +40,8 @@ BAD = {
     "no steps": {"Version": "2020-12-01"},
     "version": definition(Version="2019-01-01"),
     "deep": definition(model("A", deep(500))),
+    "many": definition(*(step(f"S{n}", "Fail", FAIL) for n in range(1001))),
+    "long path": definition(model("A", get("Steps.B." + "x" * 2000)), model("B")),
     "unknown type": definition(step("A", "Dance", {})),
     "name": definition(step("a b", "Fail", FAIL)),
     "two of one name": definition(step("A", "Fail", FAIL), step("A", "Fail", FAIL)),

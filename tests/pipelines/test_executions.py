@@ -296,6 +296,14 @@ def test_a_callback_step_waits_for_whoever_has_its_token(local: Site) -> None:
     assert ended(local, arn) == "Stopped"
 
 
+def test_no_callback_reaches_another_accounts_queue(local: Site) -> None:
+    url = "https://sqs.us-east-1.amazonaws.com/999988887777/theirs"
+    local.live.client("sqs", "999988887777").create_queue(QueueName="theirs")
+    status, done = run(local, definition(step("Ask", "Callback", {}, SqsQueueUrl=url)))
+    assert status == "Failed"
+    assert "another account" in done["Ask"]["FailureReason"]
+
+
 def test_a_lineage_step_makes_entities_and_what_is_between_them(local: Site) -> None:
     source = {"SourceUri": "s3://b/k"}
     arguments = {
