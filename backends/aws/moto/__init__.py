@@ -12,5 +12,6 @@ Guide: https://docs.getmoto.org/
     replay.py      the recording back into moto; seams.py: its clock, its randomness, the keys it cannot make again
     handed_over.py what was recorded of services that are ours now
     stacks.py      CloudFormation's stacks; stack_*.py, templates.py, journal.py and half_made.py: their resources here
+    functions.py   Lambda functions, for what runs them (`../lambda_`)
     wsgi.py        moto's own HTTP application
 """
