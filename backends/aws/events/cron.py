@@ -17,7 +17,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 RATE = re.compile(r"rate\((\d{1,9}) (minute|minutes|hour|hours|day|days)\)")
 AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
@@ -25,6 +25,8 @@ CRON = re.compile(r"cron\(([^()]*)\)")
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
 DAYS = {name: number for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), 1)}
+SHIFT = timedelta(hours=2)
+"""More than a clock is ever put back."""
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 
 
@@ -72,22 +74,24 @@ class Cron:
     def following(self, after: float, began: float) -> float | None:
         """Return the first time after one; None where there is none before 2200."""
         del began
-        start = datetime.fromtimestamp(after, self.zone).replace(second=0, microsecond=0, tzinfo=None)
+        start = datetime.fromtimestamp(after, self.zone).replace(tzinfo=None)
         year, month = start.year, start.month
-        while year <= LAST_YEAR:
+        while year <= max(self.years):
             if year in self.years and month in self.months:
                 for day in sorted(self._days_of(year, month)):
-                    if (at := self._on(datetime(year, month, day), after)) is not None:  # noqa: DTZ001 - the zone's own
+                    if (at := self._on(datetime(year, month, day), start, after)) is not None:  # noqa: DTZ001 - the zone's own
                         return at
             year, month = (year, month + 1) if month < 12 else (year + 1, 1)
-            if not any(later >= year for later in self.years):
-                return None
         return None
 
-    def _on(self, day: datetime, after: float) -> float | None:
-        if day.replace(tzinfo=self.zone).timestamp() + 2 * 86400 < after:
+    def _on(self, day: datetime, start: datetime, after: float) -> float | None:
+        """Return the first time of a day after one, whose local time is `start`; those long before it are not looked at."""
+        if day.date() < start.date():
             return None
+        earliest = start - SHIFT if day.date() == start.date() else day
         for hour in sorted(self.hours):
+            if day.replace(hour=hour, minute=59) < earliest:
+                continue
             for minute in sorted(self.minutes):
                 local = day.replace(hour=hour, minute=minute)
                 at = local.replace(tzinfo=self.zone).timestamp()
