@@ -25,7 +25,7 @@ ONLY_ON = {"v2_processing": "docker", "v2_pipeline": "docker", "v2_pytorch": "pr
 
 
 RECIPES_OF = {"v2_processing": ("scikit_learn",), "v2_pipeline": ("scikit_learn",), "v2_pytorch": ("pytorch",), "v2_remote": ("base_python",),
-              "v2_sklearn": ("scikit_learn",), "v2_spark": ("spark",), "v2_tuning": ("scikit_learn",), "v2_xgboost": ("xgboost",), "v2_steps": ("base_python",), "v3_builder": ("scikit_learn",), "v3_pipeline": ("scikit_learn",),
+              "v2_sklearn": ("scikit_learn",), "v2_spark": ("spark",), "v2_tuning": ("scikit_learn",), "v2_xgboost": ("xgboost",), "v2_steps": ("base_python", "aws_lambda"), "v3_builder": ("scikit_learn",), "v3_pipeline": ("scikit_learn",),
               "v3_processing": ("scikit_learn",), "v3_resources": ("scikit_learn",), "v3_trainer": ("scikit_learn", "pytorch"), "v3_tuning": ("scikit_learn",)}  # fmt: skip
 """The recipes whose environments or images a flow's jobs run in: a closed server can fetch no packages for them."""
 

@@ -1,7 +1,12 @@
-"""`@step` functions of SDK v2: each a job, what one returns the other's argument; and steps run again selectively."""
+"""`@step` functions of SDK v2: each a job, what one returns the other's argument; steps run again selectively; Lambda steps."""
+
+import pathlib
+import tempfile
 
 import sagemaker
+from sagemaker.lambda_helper import Lambda
 from sagemaker.workflow.function_step import step
+from sagemaker.workflow.lambda_step import LambdaOutput, LambdaOutputTypeEnum, LambdaStep
 from sagemaker.workflow.parameters import ParameterInteger
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.selective_execution_config import SelectiveExecutionConfig
@@ -37,3 +42,23 @@ again.wait(delay=1, max_attempts=300)
 steps = {each["StepName"]: each for each in again.list_steps()}
 assert steps["double"]["SelectiveExecutionResult"]["SourcePipelineExecutionArn"] == execution.arn, steps
 assert again.result(step_name="describe") == "it is 42"
+
+script = pathlib.Path(tempfile.mkdtemp()) / "shout.py"
+script.write_text("def handler(event, context):\n    return {'statusCode': 200, 'said': event['word'] + '!'}\n")
+said = [LambdaOutput(output_name="said", output_type=LambdaOutputTypeEnum.String)]
+
+
+def shout(name, word):
+    function = Lambda(
+        function_name=f"shout-{name}", execution_role_arn=role, script=str(script), handler="shout.handler"
+    )
+    return LambdaStep(name=name, lambda_func=function, inputs={"word": word}, outputs=said)
+
+
+once = shout("once", "hey")
+pipeline = Pipeline(name="Lambdas", steps=[once, shout("twice", once.properties.Outputs["said"])])
+pipeline.upsert(role_arn=role)
+execution = pipeline.start()
+execution.wait(delay=1, max_attempts=300)
+outputs = {each["StepName"]: each["Metadata"]["Lambda"]["OutputParameters"] for each in execution.list_steps()}
+assert {"Name": "said", "Value": "hey!!"} in outputs["twice"], outputs
