@@ -5,7 +5,6 @@ An operation that this server answers is called in process, as the target's role
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,8 @@ from botocore import xform_name
 from api_specs import model
 from backends.aws.events import publish, scope
 from backends.core import arn as arns
-from backends.core import calls as core_calls
-from backends.core import errors, logstore, other_services
-from backends.core.objects import role_access
+from backends.core import errors, logstore
+from backends.core.other_services import call_as
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,17 +32,6 @@ SERVICES = {"sfn": "stepfunctions", "cloudwatchlogs": "logs", "eventbridge": "ev
 """Names of services in universal targets that differ from botocore's, the other way round below."""
 
 
-async def invoke(cx: Context, service: str, operation: str, request: dict[str, Any], role: str = "") -> dict[str, Any]:
-    """Call an operation of any service. Raises its AwsError."""
-    if (service, operation) in cx.kernel.operations:
-        return await cx.call_async(operation, request, service, role=role)
-    acting = role_access.as_role(cx, role) if role else cx
-    authorizer = core_calls.AUTHORIZER.get(cx.kernel) if role else None
-    if authorizer is not None:
-        await acting.transact(lambda inside: authorizer(inside, service, operation, request))
-    return await asyncio.wrap_future(other_services.call(acting, service, operation, request))
-
-
 def queue_url(arn: arns.Arn) -> str:
     """Return a queue's URL."""
     return f"https://sqs.{arn.region}.amazonaws.com/{arn.account}/{arn.resource}"
@@ -53,7 +40,7 @@ def queue_url(arn: arns.Arn) -> str:
 async def _sqs(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
     group = target.get("SqsParameters", {}).get("MessageGroupId")
     request = {"QueueUrl": queue_url(arn), "MessageBody": text, **({"MessageGroupId": group} if group else {})}
-    await invoke(cx, "sqs", "SendMessage", request, target.get("RoleArn", ""))
+    await call_as(cx, "sqs", "SendMessage", request, target.get("RoleArn", ""))
 
 
 async def _sqs_batch(cx: Context, arn: arns.Arn, target: Mapping[str, Any], texts: Sequence[str]) -> None:
@@ -62,24 +49,22 @@ async def _sqs_batch(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text
     more = {"MessageGroupId": group} if group else {}
     entries = [{"Id": str(place), "MessageBody": text, **more} for place, text in enumerate(texts)]
     request = {"QueueUrl": queue_url(arn), "Entries": entries}
-    answer = await invoke(cx, "sqs", "SendMessageBatch", request, target.get("RoleArn", ""))
+    answer = await call_as(cx, "sqs", "SendMessageBatch", request, target.get("RoleArn", ""))
     for failed in answer.get("Failed", []):
         await _sqs(cx, arn, target, texts[int(failed["Id"])])
 
 
 async def _sns(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
-    await invoke(cx, "sns", "Publish", {"TopicArn": str(arn), "Message": text}, target.get("RoleArn", ""))
+    await call_as(cx, "sns", "Publish", {"TopicArn": str(arn), "Message": text}, target.get("RoleArn", ""))
 
 
 async def _lambda(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
-    del target
-    await invoke(
-        cx, "lambda", "Invoke", {"FunctionName": str(arn), "InvocationType": "Event", "Payload": text.encode()}
-    )
+    request = {"FunctionName": str(arn), "InvocationType": "Event", "Payload": text.encode()}
+    await call_as(cx, "lambda", "Invoke", request, target.get("RoleArn", ""))
 
 
 async def _states(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
-    await invoke(
+    await call_as(
         cx, "stepfunctions", "StartExecution", {"stateMachineArn": str(arn), "input": text}, target.get("RoleArn", "")
     )
 
@@ -93,12 +78,12 @@ async def _kinesis(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: 
 
         key = str(inputs.at(json.loads(text), parameters["PartitionKeyPath"]) or "")
     request = {"StreamName": name, "Data": text.encode(), "PartitionKey": key or cx.request_id}
-    await invoke(cx, "kinesis", "PutRecord", request, target.get("RoleArn", ""))
+    await call_as(cx, "kinesis", "PutRecord", request, target.get("RoleArn", ""))
 
 
 async def _firehose(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
     request = {"DeliveryStreamName": arn.resource.removeprefix("deliverystream/"), "Record": {"Data": text.encode()}}
-    await invoke(cx, "firehose", "PutRecord", request, target.get("RoleArn", ""))
+    await call_as(cx, "firehose", "PutRecord", request, target.get("RoleArn", ""))
 
 
 async def _logs(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
@@ -127,7 +112,7 @@ async def _sagemaker(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text
     request = {"PipelineName": arn.resource.removeprefix("pipeline/"), "ClientRequestToken": cx.request_id}
     if given:
         request["PipelineParameters"] = given
-    await invoke(cx, "sagemaker", "StartPipelineExecution", request, target.get("RoleArn", ""))
+    await call_as(cx, "sagemaker", "StartPipelineExecution", request, target.get("RoleArn", ""))
 
 
 async def _events(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
@@ -141,7 +126,7 @@ async def _events(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: s
             "Detail": text,
             "EventBusName": name,
         }
-        await invoke(cx, "events", "PutEvents", {"Entries": [entry]}, target.get("RoleArn", ""))
+        await call_as(cx, "events", "PutEvents", {"Entries": [entry]}, target.get("RoleArn", ""))
         return
 
     def put(inside: Context) -> None:
@@ -154,7 +139,7 @@ async def _events(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: s
 
 async def _universal(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
     service, operation = universal(arn)
-    await invoke(cx, service, operation, json.loads(text or "{}"), target.get("RoleArn", ""))
+    await call_as(cx, service, operation, json.loads(text or "{}"), target.get("RoleArn", ""))
 
 
 CALLS: dict[str, Call] = {

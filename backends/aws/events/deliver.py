@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backends.aws.events import calls, publish
 from backends.core import arn as arns
 from backends.core.errors import AwsError
+from backends.core.other_services import call_as
 from backends.core.work import does
 
 if TYPE_CHECKING:
@@ -75,6 +76,6 @@ async def _give_up(cx: Context, item: Item, target: dict[str, Any], text: str, f
     }
     there = cx.kernel.context(cx.account, queue.region)
     try:
-        await calls.invoke(there, "sqs", "SendMessage", request)
+        await call_as(there, "sqs", "SendMessage", request, "")
     except AwsError as error:
         log.warning("%s: its dead-letter queue %s was not reached: %s", item.body["rule"], queue, error)

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Queue:

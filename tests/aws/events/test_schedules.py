@@ -112,7 +112,7 @@ def test_universal_targets_call_any_operation(
 
 def sagemaker_is_there(sagemaker: Any) -> None:
     """Wait until the first schedule has made its model."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not sagemaker.list_models()["Models"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)  # a delivery beside this one

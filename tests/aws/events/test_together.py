@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.aws.events.conftest import Queue, entry, listen
+from tests.aws.lambda_.functions import function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tests.site import Site
 
 STEPS = json.dumps({"Version": "2020-12-01", "Steps": [], "Parameters": [{"Name": "Key", "Type": "String"}]})
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def executions(sagemaker: Any, pipeline: str, count: int) -> list[dict[str, Any]]:
@@ -124,3 +125,27 @@ def test_a_training_jobs_statuses_are_heard(local: Site) -> None:
     assert events["Completed"]["resources"] == [detail["TrainingJobArn"]] == [job["TrainingJobArn"]]
     assert detail["CreationTime"] == str(round(job["CreationTime"].timestamp() * 1000))
     assert (detail["SecondaryStatus"], detail["Tags"]) == ("Completed", {})
+
+
+def test_a_function_runs_for_a_rule_and_for_a_schedule(local: Site) -> None:
+    """EventBridge's target is the function's ARN; Scheduler's too, or `lambda:invoke`."""
+    name = function(
+        local, "def handle(event, context): print('heard', event['detail'] if 'detail' in event else event)"
+    )
+    arn = local.client("lambda").get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    bridge, logs = local.client("events"), local.client("logs")
+    bridge.put_rule(Name="f", EventPattern='{"source": ["shop"]}')
+    bridge.put_targets(Rule="f", Targets=[{"Id": "1", "Arn": arn}])
+    bridge.put_events(Entries=[entry(detail={"order": 7})])
+    request = json.dumps({"FunctionName": arn, "InvocationType": "Event", "Payload": '{"by": "schedule"}'})
+    universal = {"Arn": "arn:aws:scheduler:::aws-sdk:lambda:invoke", "RoleArn": local.role, "Input": request}
+    local.client("scheduler").create_schedule(
+        Name="s", ScheduleExpression="rate(1 day)", FlexibleTimeWindow={"Mode": "OFF"}, Target=universal
+    )
+    deadline, lines = time.monotonic() + 60, ""
+    while not ("heard {'order': 7}" in lines and "heard {'by': 'schedule'}" in lines):
+        assert time.monotonic() < deadline, lines
+        time.sleep(0.1)  # a function's environment starts
+        if logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]:
+            shown = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+            lines = "".join(event["message"] for event in shown)
