@@ -53,6 +53,7 @@ COMPONENTS = (
     "backends.experiments.operations",
     "backends.lineage.associations",
     "backends.lineage.operations",
+    "backends.lineage.query",
     "backends.algorithms.operations",
     "backends.compilation.operations",
     "backends.compilation.engine",

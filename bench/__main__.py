@@ -22,6 +22,7 @@ NAMES = (
     "pipelines",
     "events",
     "tuning",
+    "lineage",
 )
 
 

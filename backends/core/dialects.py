@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Text, bindparam, func, select
+import orjson
+from sqlalchemy import Text, bindparam, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ def one_at_a_time(connection: Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
         number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
         connection.execute(select(func.pg_advisory_xact_lock(number)))
+
+
+def is_one_of(connection: Connection, column: Any, texts: Sequence[str]) -> ColumnElement[bool]:
+    """Return whether a text column is one of many texts: one parameter, however many they are, and the column's index serves."""
+    if connection.dialect.name == "postgresql":
+        condition: ColumnElement[bool] = column == func.any(literal(list(texts), postgresql.ARRAY(Text)))
+        return condition
+    listed = func.json_each(orjson.dumps(texts).decode()).table_valued("value")
+    return cast("ColumnElement[bool]", column.in_(select(listed.c.value)))
 
 
 def begins(column: Any, prefix: str) -> ColumnElement[bool]:

@@ -50,23 +50,23 @@ def holds(cx: Context, arn: str) -> bool:
     return any(cx.db.execute(select(EDGE.id).where(end == arn).limit(1)).first() for end in ENDS)
 
 
-def _path(arn: str) -> str:
+def path_of(arn: str) -> str:
+    """Return the word of an ARN that says what it names; empty for no ARN."""
     named = arns.parse(arn)
     return named.resource.partition("/")[0] if named is not None else ""
 
 
-def _entity(cx: Context, arn: str) -> Row:
+def entity(cx: Context, arn: str) -> Row:
     """Read an entity. ResourceNotFound for none, or another account's."""
-    row = rows.find_arn(cx, NOUNS.get(_path(arn), ""), arn)
+    row = rows.find_arn(cx, NOUNS.get(path_of(arn), ""), arn)
     if row is None:
         raise errors.not_found()
     return row
 
 
-def _type_of(row: Row, arn: str) -> str:
+def type_of(arn: str, document: Mapping[str, Any]) -> str:
     """Return an entity's type; a trial component's is that of its source, where it has one."""
-    document = row.document
-    return str(document.get(f"{NOUNS[_path(arn)]}Type") or document.get("Source", {}).get("SourceType", ""))
+    return str(document.get(f"{NOUNS[path_of(arn)]}Type") or document.get("Source", {}).get("SourceType", ""))
 
 
 @operation("AddAssociation", acts_on=("SourceArn", "DestinationArn"))
@@ -75,9 +75,9 @@ def add_association(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     ends = {"SourceArn": request["SourceArn"], "DestinationArn": request["DestinationArn"]}
     for arn in sorted(ends.values()):
         one_at_a_time(cx.db, arn)
-    source, destination = (_entity(cx, arn) for arn in ends.values())
+    source, destination = (entity(cx, arn) for arn in ends.values())
     if {
-        _path(arn) for arn in ends.values()
+        path_of(arn) for arn in ends.values()
     } <= OF_EXPERIMENTS:  # aws/sagemaker-experiments 157; AWS's wording unverified
         raise errors.validation("Associations cannot be created between two experiment entities.")
     if source.arn == destination.arn:  # Unverified
@@ -87,8 +87,8 @@ def add_association(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
         "region": cx.region,
         "source_arn": source.arn,
         "destination_arn": destination.arn,
-        "source_type": _type_of(source, source.arn),
-        "destination_type": _type_of(destination, destination.arn),
+        "source_type": type_of(source.arn, source.document),
+        "destination_type": type_of(destination.arn, destination.document),
         "type": request.get("AssociationType", ""),
         "created": cx.clock.now(),
         "created_by": orjson.dumps(users.user_of(cx)),
@@ -166,6 +166,6 @@ def _summary(cx: Context, edge: Any) -> dict[str, Any]:
 
 
 def _name_of(cx: Context, arn: str) -> str:
-    noun = NOUNS[_path(arn)]
+    noun = NOUNS[path_of(arn)]
     row = rows.find_arn(cx, noun, arn)
     return str(row.document.get(f"{noun}Name", "")) if row is not None else ""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.lineage.conftest import SOURCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-SOURCE = {"SourceUri": "s3://b/data", "SourceTypes": [{"SourceIdType": "S3ETag", "Value": "1"}]}
 
 
 def refused(call: Callable[[], Any]) -> tuple[str, str]:
@@ -27,38 +27,6 @@ def edges(client: Any, **query: Any) -> list[str]:
     pages = client.get_paginator("list_associations").paginate(**query, PaginationConfig={"PageSize": 1})
     listed = [each for page in pages for each in page["AssociationSummaries"]]
     return [f"{each['SourceName']}-{each['DestinationName']}" for each in listed]
-
-
-@pytest.fixture
-def client(aws: Callable[..., Any]) -> Any:
-    """Return a client of a fresh account."""
-    return aws("sagemaker")
-
-
-@pytest.fixture
-def arns(client: Any) -> dict[str, str]:
-    """Make data -> train (a component) -> model -> deploy -> place, and return their ARNs."""
-    made = {
-        "data": client.create_artifact(ArtifactName="data", ArtifactType="DataSet", Source=SOURCE)["ArtifactArn"],
-        "train": client.create_trial_component(TrialComponentName="train")["TrialComponentArn"],
-        "model": client.create_artifact(
-            ArtifactName="model", ArtifactType="Model", Source={"SourceUri": "s3://b/model"}
-        )["ArtifactArn"],
-        "deploy": client.create_action(
-            ActionName="deploy", ActionType="ModelDeployment", Source={"SourceUri": "s3://b/e"}
-        )["ActionArn"],
-        "place": client.create_context(
-            ContextName="place", ContextType="Endpoint", Source={"SourceUri": "arn:e", "SourceId": "1"}
-        )["ContextArn"],
-    }
-    for source, destination, kind in (
-        ("data", "train", "ContributedTo"),
-        ("train", "model", "Produced"),
-        ("model", "deploy", "ContributedTo"),
-        ("deploy", "place", "AssociatedWith"),
-    ):
-        client.add_association(SourceArn=made[source], DestinationArn=made[destination], AssociationType=kind)
-    return made
 
 
 def test_an_artifact_is_its_source(client: Any, account: str) -> None:

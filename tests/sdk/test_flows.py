@@ -19,12 +19,12 @@ ALL = sorted(path.stem for path in FLOWS.glob("v*.py"))
 WHOLE = "LOCALMAKER_TEST_SDK" in os.environ
 """`make test` runs each flow once, half of them on each runner, but Spark's, whose recipe is half a gigabyte; the long run all on both."""
 
-ONLY_ON = {"v2_processing": "docker", "v2_pipeline": "docker", "v2_pytorch": "process", "v2_remote": "process", "v2_sklearn": "docker",
+ONLY_ON = {"v2_lineage": "process", "v2_processing": "docker", "v2_pipeline": "docker", "v2_pytorch": "process", "v2_remote": "process", "v2_sklearn": "docker",
            "v2_tuning": "process", "v2_xgboost": "process", "v2_steps": "process", "v3_builder": "docker", "v3_pipeline": "process", "v3_processing": "process",
            "v3_resources": "process", "v3_trainer": "process", "v3_tuning": "process"}  # fmt: skip
 
 
-RECIPES_OF = {"v2_processing": ("scikit_learn",), "v2_pipeline": ("scikit_learn",), "v2_pytorch": ("pytorch",), "v2_remote": ("base_python",),
+RECIPES_OF = {"v2_lineage": (), "v2_processing": ("scikit_learn",), "v2_pipeline": ("scikit_learn",), "v2_pytorch": ("pytorch",), "v2_remote": ("base_python",),
               "v2_sklearn": ("scikit_learn",), "v2_spark": ("spark",), "v2_tuning": ("scikit_learn",), "v2_xgboost": ("xgboost",), "v2_steps": ("base_python", "aws_lambda"), "v3_builder": ("scikit_learn",), "v3_pipeline": ("scikit_learn",),
               "v3_processing": ("scikit_learn",), "v3_resources": ("scikit_learn",), "v3_trainer": ("scikit_learn", "pytorch"), "v3_tuning": ("scikit_learn",)}  # fmt: skip
 """The recipes whose environments or images a flow's jobs run in: a closed server can fetch no packages for them."""
