@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from backends.aws.events import scope
+from backends.aws.events import documents, scope
 from backends.aws.events.scope import BUSES, DEFAULT, RULES
 from backends.core import errors, tags
 from backends.core.operation import operation
@@ -149,10 +149,11 @@ def _check_built(request: dict[str, Any]) -> None:
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        policy = json.loads(text)
+        policy: dict[str, Any] = documents.read(text)
     except ValueError as error:
         raise scope.invalid("Policy is not valid JSON.") from error
-    if not isinstance(policy, dict) or not isinstance(policy.get("Statement"), list):
+    statements = policy.get("Statement") if isinstance(policy, dict) else None
+    if not isinstance(statements, list) or not all(isinstance(each, dict) for each in statements):
         raise scope.invalid("Policy must be a JSON object with a list of statements.")
     return policy
 

@@ -139,7 +139,7 @@ async def _events(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: s
 
 async def _universal(cx: Context, arn: arns.Arn, target: Mapping[str, Any], text: str) -> None:
     service, operation = universal(arn)
-    await call_as(cx, service, operation, json.loads(text or "{}"), target.get("RoleArn", ""))
+    await call_as(cx, service, operation, json.loads(text or "{}"), target["RoleArn"])
 
 
 CALLS: dict[str, Call] = {
@@ -165,6 +165,11 @@ def check_built(arn: arns.Arn) -> None:
     """Raise 501 for a target that nobody would call."""
     if arn.service not in CALLS or (arn.service == "events" and not arn.resource.startswith("event-bus/")):
         raise errors.not_implemented(f"events: targets of {arn.service} ({arn.resource.partition('/')[0]})")
+
+
+def universal_arn(text: str) -> arns.Arn | None:
+    """Return the parts of a universal target's ARN, which is of no account; None for any other."""
+    return arns.parse(text) if text.startswith(f"arn:aws:scheduler:::{UNIVERSAL}") else None
 
 
 @functools.lru_cache(maxsize=256)

@@ -23,7 +23,13 @@ PATH = re.compile(r"\$(?:\.[A-Za-z0-9_-]+|\[\d+\]|\['[^']*'\])*")
 PLACE = re.compile(r"<([A-Za-z0-9_.-]+)>")
 RULE_ARN, RULE_NAME = "aws.events.rule-arn", "aws.events.rule-name"
 INGESTED, EVENT, EVENT_JSON = "aws.events.event.ingestion-time", "aws.events.event", "aws.events.event.json"
+LONGEST = 2 << 20
+"""Of what a template comes to: twice of what events may have in all."""
 RESERVED = {RULE_ARN, RULE_NAME, INGESTED, EVENT, EVENT_JSON}
+
+
+class TooLongError(ValueError):
+    """What a target is to be sent is longer than anything that it takes."""
 
 
 def check(target: Mapping[str, Any]) -> None:
@@ -92,14 +98,16 @@ def text_for(target: Mapping[str, Any], event: Mapping[str, Any], rule: tuple[st
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
-    """Return a template with its places filled."""
-    written, is_quoted, at_character = [], False, 0
+    """Return a template with its places filled. TooLongError."""
+    written, is_quoted, at_character, length = [], False, 0, len(template)
     while at_character < len(template):
         character = template[at_character]
         place = PLACE.match(template, at_character) if character == "<" else None
         if place is not None and place[1] in values:
             written.append(_in_quotes(values[place[1]]) if is_quoted else _json(values[place[1]]))
-            at_character = place.end()
+            at_character, length = place.end(), length + len(written[-1])
+            if length > LONGEST:
+                raise TooLongError
             continue
         if character == "\\" and is_quoted:
             written.append(template[at_character : at_character + 2])

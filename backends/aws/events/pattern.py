@@ -15,9 +15,9 @@ the refusals that users report of it. Unverified: the refusals' columns, and tha
 from __future__ import annotations
 
 import ipaddress
-import json
 from typing import TYPE_CHECKING, Any
 
+from backends.aws.events import documents
 from backends.core.errors import AwsError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Match = Callable[[Any], bool]
     """Judges one scalar of an event."""
-    Test = Callable[[Any, Any], bool]
+    Test = Callable[[Any, "Whole"], bool]
     """Judges what stands at a place of an event, given the event whole."""
 
 OR = "$or"
@@ -48,14 +48,33 @@ class _InvalidError(Exception):
 def compiled(text: str) -> Callable[[Mapping[str, Any]], bool]:
     """Return what judges an event by a pattern. InvalidEventPatternException for a pattern that is none."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = documents.read(text)
+    except documents.TooDeepError as error:
+        raise _refusal("The pattern is nested too deeply", text, 0) from error
+    except ValueError as error:
         raise _refusal("Invalid JSON", text, getattr(error, "pos", 0)) from error
     try:
         test = _object(document, ())
     except _InvalidError as error:
         raise _refusal(error.reason, text, text.find(error.near) + len(error.near)) from error
-    return lambda event: test(event, event)
+    return lambda event: test(event, Whole(event))
+
+
+class Whole:
+    """An event, and what was found out about it: a name is looked for once, not for each item of an array that lacks it."""
+
+    __slots__ = ("_event", "_there")
+
+    def __init__(self, event: Any) -> None:
+        self._event = event
+        self._there: dict[tuple[str, ...], bool] = {}
+
+    def has(self, path: tuple[str, ...]) -> bool:
+        """Return whether it has a scalar at a path."""
+        answer = self._there.get(path)
+        if answer is None:
+            answer = self._there[path] = _is_there(self._event, path)
+        return answer
 
 
 def _refusal(reason: str, text: str, position: int) -> AwsError:
@@ -77,7 +96,7 @@ def _object(document: Any, path: tuple[str, ...]) -> Test:
     named = [(name, inner) for name, inner in document.items() if name != OR or not either]
     tests = [(name, _member(inner, (*path, name))) for name, inner in named]
 
-    def test(value: Any, event: Any) -> bool:
+    def test(value: Any, event: Whole) -> bool:
         if isinstance(value, list):
             return any(test(item, event) for item in value) if value else test(ABSENT, event)
         of = value if isinstance(value, dict) else {}
@@ -121,8 +140,8 @@ def _leaf(values: list[Any], path: tuple[str, ...]) -> Test:
             return any(one(item) for item in value)
         return _key(value) in equal or any(match(value) for match in judged)
 
-    def test(value: Any, event: Any) -> bool:
-        return one(value) or (absent and not _is_there(event, path))
+    def test(value: Any, event: Whole) -> bool:
+        return one(value) or (absent and not event.has(path))
 
     return test
 
@@ -142,7 +161,10 @@ def _key(value: Any) -> Any:
         return value
     if isinstance(value, bool) or value is None:
         return (value,)
-    return (float(value), "number")
+    try:
+        return (float(value), "number")
+    except OverflowError:  # a number longer than any float
+        return (value, "number")
 
 
 def _match(value: Any, name: str) -> tuple[Any, Match | None]:

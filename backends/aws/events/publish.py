@@ -5,7 +5,7 @@ An event that no rule matches costs the matching only: the rules of a bus are co
 
 from __future__ import annotations
 
-import json
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
 
-from backends.aws.events import inputs, pattern, scope
+from backends.aws.events import documents, inputs, pattern, scope
 from backends.aws.events.scope import DEFAULT, RULES
 from backends.core import errors, other_services, work
 from backends.core.dialects import insert_or_update
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.kernel import Kernel
 
+log = logging.getLogger(__name__)
 QUEUE = "events.deliver"
 MOST_BYTES = 1_048_576
 MOST_HOPS = 1
@@ -126,8 +127,8 @@ def _put(cx: Context, entry: dict[str, Any], rules: Rules, promised: Promised) -
     if entry["Source"].lower().startswith("aws."):
         return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
     try:
-        detail = json.loads(entry["Detail"])
-    except (ValueError, RecursionError):
+        detail = documents.read(entry["Detail"])
+    except ValueError:
         detail = None
     if not isinstance(detail, dict):
         return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
@@ -192,8 +193,13 @@ def collect(cx: Context, promised: Promised, rule: Rule, event: dict[str, Any], 
     """Add what an event comes to for each target of a rule."""
     ingested = iso(datetime.fromtimestamp(cx.clock.now(), UTC))
     for target in rule.targets:
+        try:
+            text = inputs.text_for(target, event, (rule.arn, rule.name), ingested)
+        except inputs.TooLongError:
+            log.warning("%s: %s is not called: its input is too long", rule.arn, target["Arn"])
+            continue
         body = promised.setdefault((rule.arn, target["Id"]), {"rule": rule.arn, "target": target, "inputs": []})
-        body["inputs"].append(inputs.text_for(target, event, (rule.arn, rule.name), ingested))
+        body["inputs"].append(text)
         if ":event-bus/" in target["Arn"]:
             body["hops"] = hops + 1
 
@@ -210,8 +216,8 @@ def match_event(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     del cx
     matches = pattern.compiled(request["EventPattern"])
     try:
-        event = json.loads(request["Event"])
-    except (ValueError, RecursionError) as error:
+        event = documents.read(request["Event"])
+    except ValueError as error:
         raise scope.invalid("Parameter Event is not valid.") from error
     lacking = [name for name in EVENT if name not in event] if isinstance(event, dict) else []
     if not isinstance(event, dict) or lacking:

@@ -150,7 +150,7 @@ def _check(cx: Context, request: dict[str, Any]) -> None:
         if member not in TARGET:
             raise errors.not_implemented(f"scheduler: {member} of a target")
     scope.check_role(cx, target)
-    named = scope.check_own(cx, target["Arn"])
+    named = calls.universal_arn(target["Arn"]) or scope.check_own(cx, target["Arn"])
     calls.check_built(named)
     if named.service == "scheduler":
         calls.universal(named)

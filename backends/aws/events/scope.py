@@ -33,6 +33,11 @@ def missing(message: str) -> AwsError:
     return AwsError("ResourceNotFoundException", message)
 
 
+def malformed(text: str) -> AwsError:
+    """Return the refusal of an ARN that is none, or none of what may stand there."""
+    return invalid(f"Parameter {text} is not valid. Reason: Provided Arn is not in correct format.")
+
+
 def foreign(text: str) -> AwsError:
     """Return the refusal of what leads into another account."""
     sentence = f"The request names what is another account's, and no policy is known to allow it: {text[:200]}"
@@ -42,9 +47,9 @@ def foreign(text: str) -> AwsError:
 def check_own(cx: Context, text: str) -> arns.Arn:
     """Return an ARN's parts. ValidationException for what is none, AccessDeniedException for another account's."""
     named = arns.parse(text)
-    if named is None or not named.service or not named.resource:
-        raise invalid(f"Parameter {text} is not valid. Reason: Provided Arn is not in correct format.")
-    if named.account not in {cx.account, ""}:
+    if named is None or not named.service or not named.resource or not named.account:
+        raise malformed(text)
+    if named.account != cx.account:
         raise foreign(text)
     return named
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from backends.core.context import Context
 
 MOST = 5
+NEED_ROLE = frozenset({"states", "kinesis", "firehose", "sagemaker"})
+"""Services that no policy of a resource lets EventBridge call: its role does ("Permissions for targets")."""
 KNOWN = frozenset({
     "Id", "Arn", "RoleArn", "Input", "InputPath", "InputTransformer", "DeadLetterConfig", "RetryPolicy", "SqsParameters",
     "SageMakerPipelineParameters", "KinesisParameters",
@@ -45,7 +47,11 @@ def _check(cx: Context, target: dict[str, Any]) -> None:
     for member in target:
         if member not in KNOWN:
             raise errors.not_implemented(f"events: {member} of a target")
+    if named.service == "scheduler":  # what Scheduler's universal targets are, rules do not have
+        raise scope.malformed(target["Arn"])
     calls.check_built(named)
+    if named.service in NEED_ROLE and "RoleArn" not in target:
+        raise scope.invalid(f"RoleArn is required for target {target['Arn']}.")
     inputs.check(target)
     if named.service == "sqs" and named.resource.endswith(".fifo") and "SqsParameters" not in target:
         raise scope.invalid(f"Parameter(s) SqsParameters must be specified for target: {target['Id']}.")

@@ -87,7 +87,8 @@ def test_other_targets_are_called(bridge: Any, queue: Queue, aws: Callable[..., 
     group = f"arn:aws:logs:us-east-1:{account}:log-group:/events/all"
     stream = f"arn:aws:kinesis:us-east-1:{account}:stream/s"
     targets = [topic, group, arns["second"], stream]
-    bridge.put_targets(Rule="r", Targets=[{"Id": str(n), "Arn": arn} for n, arn in enumerate(targets)])
+    role = f"arn:aws:iam::{account}:role/r"
+    bridge.put_targets(Rule="r", Targets=[{"Id": str(n), "Arn": arn, "RoleArn": role} for n, arn in enumerate(targets)])
     for bus, target in (("second", arns["third"]), ("third", queue.arn)):
         bridge.put_rule(Name=bus, EventPattern='{"source": ["shop"]}', EventBusName=bus)
         bridge.put_targets(Rule=bus, EventBusName=bus, Targets=[{"Id": "1", "Arn": target}])
