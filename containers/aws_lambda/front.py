@@ -36,10 +36,7 @@ class Front:
             runtime.log(
                 f"START RequestId: {request_id} Version: {environment.get('AWS_LAMBDA_FUNCTION_VERSION', '')}".encode()
             )
-            if runtime.init_error and not runtime.is_initialized.wait(0):
-                invocation.answer(runtime.init_error, "Unhandled")
-            else:
-                runtime.invoke(invocation)
+            runtime.invoke(invocation, is_first=self._is_first)
             ms = (time.monotonic() - begun) * 1000
             runtime.log(f"END RequestId: {request_id}".encode())
             report = (
@@ -68,8 +65,7 @@ def serve() -> None:
             """Log nothing: the log is the function's."""
 
         def do_GET(self) -> None:
-            is_ready = front.runtime.is_initialized.is_set() or bool(front.runtime.init_error)
-            self._reply(200 if is_ready else 503, b"", {})
+            self._reply(200 if front.runtime.has_begun() else 503, b"", {})
 
         def do_POST(self) -> None:
             event = self.rfile.read(int(self.headers.get("Content-Length", "0")))

@@ -52,12 +52,13 @@ class Invocation:
 
 
 class Runtime:
-    """One function's runtime: a process that is started again whenever it has ended, and the API that it polls."""
+    """One function's runtime: a process, started again by the next event when it has ended, and the API that it polls."""
 
     def __init__(self) -> None:
-        self._next: queue.Queue[Invocation] = queue.Queue()
+        self._next: queue.Queue[Invocation | None] = queue.Queue()
         self.current: Invocation | None = None
         self.is_initialized = threading.Event()
+        self._is_known = threading.Event()
         self.init_error = b""
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
@@ -72,6 +73,12 @@ class Runtime:
     # -- the process
 
     def _start(self) -> None:
+        """Start a process; what an earlier one may still be asked for is not for it."""
+        self._next.put(None)  # whoever waits there is of a process that has ended
+        self._next = queue.Queue()
+        self.init_error = b""
+        self.is_initialized.clear()
+        self._is_known.clear()
         host, port = self._api.server_address[:2]
         environment = {
             **os.environ,
@@ -81,10 +88,8 @@ class Runtime:
         }
         paths = [TASK_ROOT, "/opt/python", "/opt/python/lib/python3.11/site-packages", os.environ.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-        handler = os.environ["_HANDLER"]
-        self.is_initialized.clear()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", handler],
+            [sys.executable, "-m", "awslambdaric", os.environ["_HANDLER"]],
             cwd=TASK_ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -95,30 +100,33 @@ class Runtime:
         threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
 
     def _follow(self, process: subprocess.Popen[bytes]) -> None:
-        """Pass the process's lines on, and start another one when it has ended."""
+        """Pass the process's lines on. The next event starts another one when it has ended: nothing is started in vain."""
         assert process.stdout is not None
         while chunk := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
             self._write(chunk)
         code = process.wait()
         if process is not self._process:
             return
-        invocation = self.current
+        self._process = None
         if not self.is_initialized.is_set() and not self.init_error:
             self.init_error = _error("Runtime.ExitError", f"Runtime exited with error: {_exit(code)}")
-        self._start()
-        if invocation is not None:
+        self._is_known.set()
+        if (invocation := self.current) is not None:
             invocation.fail(
                 "Runtime.ExitError", f"RequestId: {invocation.id} Error: Runtime exited with error: {_exit(code)}"
             )
 
-    def restart(self) -> None:
-        """Kill the process with all that it has started, and start another one."""
+    def _kill(self) -> None:
+        """Kill the process with all that it has started."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        self._start()
+
+    def has_begun(self) -> bool:
+        """Return whether the first initialization has come to an end, whichever."""
+        return self._is_known.is_set()
 
     def memory_mb(self) -> int:
         """Return the most memory that the process has had."""
@@ -159,31 +167,42 @@ class Runtime:
 
     # -- what the API answers
 
-    def take(self) -> Invocation:
-        """Wait for the next event: the runtime is initialized."""
+    def take(self) -> Invocation | None:
+        """Wait for the next event: the runtime is initialized. None for a process that has ended."""
+        waiting = self._next
         self.is_initialized.set()
-        self.init_error = b""
-        invocation = self._next.get()
-        self.current = invocation
+        self._is_known.set()
+        invocation = waiting.get()
+        if invocation is not None:
+            self.current = invocation
         return invocation
 
-    def invoke(self, invocation: Invocation) -> None:
-        """Pass an event to the runtime and wait until it is answered, or its time is over."""
-        self._next.put(invocation)
+    def fail_to_begin(self, body: bytes) -> None:
+        """Note why the runtime cannot begin."""
+        self.init_error = body
+        self._is_known.set()
+
+    def invoke(self, invocation: Invocation, *, is_first: bool) -> None:
+        """Pass an event to the runtime and wait until it is answered, or its time is over.
+
+        A runtime that could not begin, or has ended, is started again first, but for the first event: that is told why.
+        """
+        if (self._process is None and not self.init_error) or (self.init_error and not is_first):
+            self._kill()
+            self._start()
+        self._is_known.wait(max(0.0, invocation.deadline - time.time()))
+        if self.init_error:
+            invocation.answer(self.init_error, "Unhandled")
+            self._kill()
+        else:
+            self._next.put(invocation)
         if not invocation.answered.wait(max(0.0, invocation.deadline - time.time())):
             seconds = float(os.environ.get("LOCALMAKER_LAMBDA_TIMEOUT", "3"))
             invocation.fail(
                 "Sandbox.Timedout", f"RequestId: {invocation.id} Error: Task timed out after {seconds:.2f} seconds"
             )
-            self._drop(invocation)
-            self.restart()
+            self._kill()
         self.current = None
-
-    def _drop(self, invocation: Invocation) -> None:
-        with contextlib.suppress(queue.Empty):
-            kept = self._next.get_nowait()
-            if kept is not invocation:
-                self._next.put(kept)
 
 
 def _error(kind: str, message: str) -> bytes:
@@ -216,6 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(404)
             return
         taken = self.of.take()
+        if taken is None:
+            self._reply(410)
+            return
         self._reply(200, taken.event, {
             "Lambda-Runtime-Aws-Request-Id": taken.id,
             "Lambda-Runtime-Deadline-Ms": str(int(taken.deadline * 1000)),
@@ -226,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self._body()
         if self.path == f"{PREFIX}init/error":
-            self.of.init_error = body
+            self.of.fail_to_begin(body)
             self._reply(202, b"{}")
             return
         about, _, what = self.path.removeprefix(f"{PREFIX}invocation/").partition("/")
