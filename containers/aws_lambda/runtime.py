@@ -24,6 +24,8 @@ TASK_ROOT = "/var/task"
 TAIL_BYTES = 4096
 """How much of its log an invocation is answered with, where it asks for it (API reference, Invoke, LogType)."""
 LONGEST = 6 << 20
+LAST_LINES_S = 0.5
+"""How long what a process has printed is waited for once it has ended."""
 INIT_S = 10.0
 """How long an initialization may take before it counts as part of the first invocation (guide, "Init phase")."""
 
@@ -101,10 +103,10 @@ class Runtime:
 
     def _follow(self, process: subprocess.Popen[bytes]) -> None:
         """Pass the process's lines on. The next event starts another one when it has ended: nothing is started in vain."""
-        assert process.stdout is not None
-        while chunk := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
-            self._write(chunk)
+        reading = threading.Thread(target=self._read, args=(process,), daemon=True)
+        reading.start()
         code = process.wait()
+        reading.join(LAST_LINES_S)  # what it has started may hold its output open for longer
         if process is not self._process:
             return
         self._process = None
@@ -115,6 +117,11 @@ class Runtime:
             invocation.fail(
                 "Runtime.ExitError", f"RequestId: {invocation.id} Error: Runtime exited with error: {_exit(code)}"
             )
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        while chunk := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
+            self._write(chunk)
 
     def _kill(self) -> None:
         """Kill the process with all that it has started."""
@@ -210,7 +217,11 @@ def _error(kind: str, message: str) -> bytes:
 
 
 def _exit(code: int) -> str:
-    return f"exit status {code}" if code >= 0 else f"signal: {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"exit status {code}"
+    with contextlib.suppress(ValueError):
+        return f"signal: {signal.Signals(-code).name}"
+    return f"signal: {-code}"  # a real-time one has no name
 
 
 def _handler_of(runtime: Runtime) -> type[BaseHTTPRequestHandler]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backends.aws.iam import store
@@ -9,6 +10,8 @@ from backends.core import arn as arns
 from server.actions.types import AuthorizationRequest, ServiceRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.core.context import Context
 
 FREE = {"GetCallerIdentity", "GetSessionToken"}
@@ -113,6 +116,8 @@ def other(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
         AuthorizationRequest(f"{prefix}:{action}", resource)
         for resource in _resources(cx, prefix, request.input) or ["*"]
     ]
+    if prefix == "lambda" and action == "InvokeFunction":
+        made = [replace(each, resource=_qualified(each.resource, request.input)) for each in made]
     for member, value in request.input.items():
         if member.lower() in ROLE_MEMBERS and isinstance(value, str) and ":role/" in value:
             named = arns.parse(value)
@@ -131,6 +136,12 @@ def calling(cx: Context, request: ServiceRequest) -> list[AuthorizationRequest]:
         if isinstance(target, dict) and target.get("RoleArn"):
             made += other(cx, ServiceRequest(request.service, request.operation, {"RoleArn": target["RoleArn"]}))[1:]
     return made
+
+
+def _qualified(function: str, given: Mapping[str, Any]) -> str:
+    """Return the ARN of what is invoked: a version or an alias where the request names one beside the function."""
+    qualifier = given.get("Qualifier", "$LATEST")
+    return function if qualifier == "$LATEST" or function.count(":") != 6 else f"{function}:{qualifier}"
 
 
 def _resources(cx: Context, service: str, given: Any) -> list[str]:

@@ -44,6 +44,8 @@ def drive(run: Run) -> None:
     environment = environments.of_job(run.id)
     running = _Running(run, environment.function if environment is not None else None)
     if environment is None or run.phase != QUEUED:
+        if environment is not None:
+            environments.close(run.id, environment)
         running.take_away()
         return
     try:
@@ -56,8 +58,11 @@ def drive(run: Run) -> None:
             run.wait(TEND_S)
     except ServerStopping:
         raise
-    except Exception as error:  # noqa: BLE001 - whoever waits for it is told
-        environment.ready.set_exception(error)
+    except Exception as error:
+        if environment.ready.done():
+            log.exception("%s: its environment is taken away", run.arn)
+        else:  # whoever waits for it is told
+            environment.ready.set_exception(error)
     environments.close(run.id, environment)
     running.take_away()
 

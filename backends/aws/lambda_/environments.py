@@ -51,8 +51,7 @@ class Environments:
         identity, reserved = function.identity, function.shown["ReservedConcurrentExecutions"]
         most = AT_ONCE if reserved is None else min(AT_ONCE, int(reserved))
         with self._lock:
-            of = [each for each in self._of[identity] if not each.is_closed]
-            self._of[identity] = of
+            of = [each for each in self._of.get(identity, ()) if not each.is_closed]
             for each in of:
                 if not each.is_used:
                     each.is_used = True
@@ -77,9 +76,10 @@ class Environments:
         with self._lock:
             return self._by_job.get(job)
 
-    def release(self, environment: Environment) -> None:
-        """Let the next one have it."""
+    def release(self, environment: Environment, *, is_broken: bool = False) -> None:
+        """Let the next one have it; nobody has one that did not answer, which is to end."""
         with self._lock:
+            environment.is_closed |= is_broken
             environment.used_at = time.monotonic()
             waiting = self._waiting[environment.identity]
             while waiting and not environment.is_closed:
@@ -109,9 +109,9 @@ class Environments:
         with self._lock:
             environment.is_closed = True
             self._by_job.pop(job, None)
-            self._of[environment.identity] = [
-                each for each in self._of[environment.identity] if each is not environment
-            ]
+            kept = [each for each in self._of.pop(environment.identity, []) if each is not environment]
+            if kept:
+                self._of[environment.identity] = kept
             waiting = self._waiting.pop(environment.identity, deque())
         for future in waiting:
             if future.set_running_or_notify_cancel():

@@ -11,6 +11,7 @@ import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 UNZIPPED_BYTES = 262_144_000
 """Guide, "Lambda quotas": of a function with all its layers."""
-PYTHON = "python3."
+PYTHON, LATEST = "python3.", "$LATEST"
+ENTRY, MOST_ENTRIES = b"PK\x01\x02", 250_000
+"""What each entry of a zip's directory begins with, and how many there may be: each takes memory before any is looked at."""
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""Those of Java's zip library. Of others Python decompresses all that it has read at once: 200 bytes of bzip2 become 300 MB."""
+PIECE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +83,12 @@ async def find(cx: Context, name: str, qualifier: str = "") -> Function:
     named = arns.parse(name) if name.startswith("arn:") else None
     account, region = (named.account, named.region) if named is not None else (cx.account, cx.region)
     plain, in_name = _parts(name)
+    qualifier = qualifier or in_name
     if account != cx.account or region != cx.region:
-        await _check_policy(cx, f"arn:aws:lambda:{region}:{account}:function:{plain}", is_here=region == cx.region)
-    future = other_services.FUNCTION.of(cx.kernel)(cx.kernel, account, region, plain, qualifier or in_name, False)
+        qualified = f":{qualifier}" if qualifier not in {"", LATEST} else ""
+        arn = f"arn:aws:lambda:{region}:{account}:function:{plain}{qualified}"
+        await _check_policy(cx, arn, is_here=region == cx.region)
+    future = other_services.FUNCTION.of(cx.kernel)(cx.kernel, account, region, plain, qualifier, False)
     shown: dict[str, Any] = await asyncio.wrap_future(future)
     return Function(account, region, shown)
 
@@ -119,7 +128,7 @@ def unpack(packed: bytes, target: Path, check: Callable[[], None]) -> None:
     at = beneath.root(str(target))
     try:
         with tempfile.TemporaryFile() as tar:
-            _write_tar(packed, tar)
+            _write_tar(packed, tar, check)
             tar.seek(0)
             archive.unpack(tar, at, archive.Limits(total_bytes=UNZIPPED_BYTES), check)
     except archive.ArchiveError as error:
@@ -128,8 +137,10 @@ def unpack(packed: bytes, target: Path, check: Callable[[], None]) -> None:
         os.close(at)
 
 
-def _write_tar(packed: bytes, made: IO[bytes]) -> None:
+def _write_tar(packed: bytes, made: IO[bytes], check: Callable[[], None]) -> None:
     """Write a zip as the tar.gz that `archive.py` takes: it alone knows what a hostile archive can do."""
+    if packed.count(ENTRY) > MOST_ENTRIES:
+        raise CodeError(f"Could not unzip uploaded file: it has more than {MOST_ENTRIES} entries")
     try:
         with (
             zipfile.ZipFile(io.BytesIO(packed)) as zipped,
@@ -137,6 +148,8 @@ def _write_tar(packed: bytes, made: IO[bytes]) -> None:
         ):
             if sum(entry.file_size for entry in zipped.infolist()) > UNZIPPED_BYTES:
                 raise CodeError(f"Unzipped size must be smaller than {UNZIPPED_BYTES} bytes")
+            if any(entry.compress_type not in METHODS for entry in zipped.infolist()):
+                raise CodeError("Could not unzip uploaded file: it is neither stored nor deflated")
             for entry in zipped.infolist():
                 member = tarfile.TarInfo(entry.filename.rstrip("/"))
                 mode = entry.external_attr >> 16
@@ -144,8 +157,31 @@ def _write_tar(packed: bytes, made: IO[bytes]) -> None:
                     member.type, member.mode = tarfile.DIRTYPE, 0o755
                     tar.addfile(member)
                 elif not stat.S_ISLNK(mode):  # no link that a function's code needs leads anywhere here
-                    content = zipped.read(entry)
-                    member.size, member.mode = len(content), 0o755 if mode & 0o111 else 0o644
-                    tar.addfile(member, io.BytesIO(content))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+                    member.size, member.mode = entry.file_size, 0o755 if mode & 0o111 else 0o644
+                    with zipped.open(entry) as content:
+                        tar.addfile(member, _Pieces(content, check))  # type: ignore[arg-type]
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        LookupError,
+        ValueError,
+        zlib.error,
+    ) as error:
         raise CodeError(f"Could not unzip uploaded file: {error}") from error
+
+
+class _Pieces:
+    """A member's bytes, in pieces so small that none becomes much more: what a zip says of a size may be a lie."""
+
+    def __init__(self, content: IO[bytes], check: Callable[[], None]) -> None:
+        self._content, self._check = content, check
+
+    def read(self, size: int) -> bytes:
+        self._check()
+        made = bytearray()
+        while len(made) < size and (piece := self._content.read(min(PIECE, size - len(made)))):
+            made += piece
+        return bytes(made)

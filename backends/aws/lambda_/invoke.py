@@ -9,6 +9,7 @@ import asyncio
 import base64
 import http.client
 import json
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from backends.core.context import Context
     from backends.core.kernel import Kernel
 
+log = logging.getLogger(__name__)
 LONGEST, LONGEST_EVENT = 6 << 20, 1 << 20
 QUEUE = "lambda.events"
 RETRIES, FIRST_PAUSE_S = 2, 1.0
 """AWS tries again after one minute and then two; here after one second and two, so that a test need not wait."""
+MOST_HOPS = 16
+"""Of an event from function to function by destinations (guide, "Use Lambda recursive loop detection")."""
 ANSWER_S = 5.0
 """How long after its function's timeout an environment is given to answer."""
 
@@ -85,7 +89,7 @@ def _payload(request: dict[str, Any]) -> bytes:
     if len(payload) > LONGEST:
         raise _too_large(len(payload), LONGEST)
     try:
-        json.loads(payload or b"{}")
+        json.loads(payload.decode() or "{}")  # as bytes it could be UTF-16 too, which no runtime reads
     except (ValueError, RecursionError) as error:
         raise errors.AwsError(
             "InvalidRequestContentException", f"Could not parse request body into json: {error}"
@@ -114,18 +118,21 @@ async def run(
 ) -> Answer:
     """Run a function in an environment that is free, or in a new one. TooManyRequestsException."""
     request_id = str(uuid.uuid4())
-    environment = await _environment(cx, function)
+    environment, has_answered = await _environment(cx, function), False
     try:
         address = await asyncio.wrap_future(environment.ready)
         headers = {"X-Request-Id": request_id, "X-Client-Context": client_context, "X-Log-Tail": "1" if tail else ""}
-        return await asyncio.to_thread(_post, environment, address, payload, headers)
+        answer = await asyncio.to_thread(_post, environment, address, payload, headers)
+        has_answered = True
     except errors.AwsError:
         raise
     except Exception as error:  # noqa: BLE001 - however an environment fails, its caller is answered as by Lambda
         told = {"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {request_id} Error: {error}"}
         return Answer(json.dumps(told).encode(), "Unhandled", "", request_id)
+    else:
+        return answer
     finally:
-        ENVIRONMENTS.of(cx.kernel).release(environment)
+        ENVIRONMENTS.of(cx.kernel).release(environment, is_broken=not has_answered)
 
 
 async def _environment(cx: Context, function: Function) -> Environment:
@@ -139,15 +146,29 @@ async def _environment(cx: Context, function: Function) -> Environment:
         if isinstance(taken, Environment):
             return taken
         if taken is None:
-            return await cx.transact(lambda inside: _begin(inside, function))
+            return await _begin(cx, function)
         free = await asyncio.wrap_future(taken)
         if free is not None:
             return free
 
 
-def _begin(cx: Context, function: Function) -> Environment:
-    job = queue.add(cx, KIND, str(function.shown["FunctionArn"]))
-    return ENVIRONMENTS.of(cx.kernel).begin(job, function)
+async def _begin(cx: Context, function: Function) -> Environment:
+    """Have a new environment run. It is known before its job can run, and forgotten where that is not stored after all."""
+    environments, begun = ENVIRONMENTS.of(cx.kernel), {}
+
+    def begin(inside: Context) -> str:
+        job = queue.add(inside, KIND, str(function.shown["FunctionArn"]))
+        begun[job] = environments.begin(job, function)
+        return job
+
+    stored = ""
+    try:
+        stored = await cx.transact(begin)
+    finally:
+        for job, environment in begun.items():
+            if job != stored:
+                environments.close(job, environment)
+    return begun[stored]
 
 
 def _post(environment: Environment, address: tuple[str, int], payload: bytes, headers: dict[str, str]) -> Answer:
@@ -169,8 +190,8 @@ def _post(environment: Environment, address: tuple[str, int], payload: bytes, he
 # -- later
 
 
-def _promise(cx: Context, arn: str, payload: bytes, attempt: int = 0) -> None:
-    body = {"function": arn, "payload": base64.b64encode(payload).decode(), "attempt": attempt}
+def _promise(cx: Context, arn: str, payload: bytes, attempt: int = 0, hops: int = 0) -> None:
+    body = {"function": arn, "payload": base64.b64encode(payload).decode(), "attempt": attempt, "hops": hops}
     work.add(cx, QUEUE, arn, body)
 
 
@@ -186,35 +207,41 @@ async def run_later(cx: Context, item: work.Item) -> Callable[[Context], None] |
     payload = base64.b64decode(body["payload"])
     try:
         function = await functions.find(cx, body["function"])
+    except errors.AwsError as error:  # deleted since, or a destination in another account that lets nobody in
+        log.warning("%s is not run: %s", body["function"], error)
+        return None
+    try:
         _check(function)
         answer = await run(cx, function, payload)
     except errors.AwsError as error:
-        if error.code == "ResourceNotFoundException":  # deleted since
-            return None
         told = {"errorType": error.code, "errorMessage": error.message}
         answer = Answer(json.dumps(told).encode(), "Unhandled", "", "")
     config = function.shown["EventInvokeConfig"]
     if answer.error and body["attempt"] < config.get("MaximumRetryAttempts", RETRIES):
         await asyncio.sleep(FIRST_PAUSE_S * 2 ** body["attempt"])
-        return lambda inside: _promise(inside, body["function"], payload, body["attempt"] + 1)
-    return lambda inside: _tell(inside, function, payload, answer, body["attempt"] + 1)
+        return lambda inside: _promise(inside, body["function"], payload, body["attempt"] + 1, body.get("hops", 0))
+    return lambda inside: _tell(inside, function, payload, answer, body)
 
 
-def _tell(cx: Context, function: Function, payload: bytes, answer: Answer, attempts: int) -> None:
+def _tell(cx: Context, function: Function, payload: bytes, answer: Answer, body: dict[str, Any]) -> None:
     """Send what came of an event to where the function wants it."""
+    attempts, hops = body["attempt"] + 1, body.get("hops", 0)
     config = function.shown["EventInvokeConfig"].get("DestinationConfig") or {}
     destination = (config.get("OnFailure" if answer.error else "OnSuccess") or {}).get("Destination")
     if destination:
-        _send(cx, function, destination, json.dumps(_record(cx, function, payload, answer, attempts)))
+        _send(cx, function, destination, json.dumps(_record(cx, function, payload, answer, attempts)), hops)
     dead_letters = (function.shown.get("DeadLetterConfig") or {}).get("TargetArn")
     if answer.error and dead_letters:
-        _send(cx, function, dead_letters, payload.decode())
+        _send(cx, function, dead_letters, payload.decode(), hops)
 
 
 def _record(cx: Context, function: Function, payload: bytes, answer: Answer, attempts: int) -> dict[str, Any]:
     """Return an invocation record (guide, "Capturing records of Lambda asynchronous invocations")."""
     condition = "RetriesExhausted" if answer.error else "Success"
-    returned = json.loads(answer.payload or b"null")
+    try:
+        returned = json.loads(answer.payload or b"null")
+    except (ValueError, RecursionError):  # whatever the function has told the Runtime API
+        returned = answer.payload.decode(errors="replace")
     context = {"statusCode": 200, "executedVersion": function.version}
     return {
         "version": "1.0",
@@ -229,11 +256,14 @@ def _record(cx: Context, function: Function, payload: bytes, answer: Answer, att
     }  # fmt: skip
 
 
-def _send(cx: Context, function: Function, to: str, text: str) -> None:
+def _send(cx: Context, function: Function, to: str, text: str, hops: int) -> None:
     """Send a text to a queue, a topic, a function or a bus."""
     service, region, account, resource = to.split(":", 5)[2:6] if to.count(":") >= 5 else ("", "", "", "")
     if service == "lambda":
-        _promise(cx, to, text.encode())
+        if hops < MOST_HOPS:
+            _promise(cx, to, text.encode(), hops=hops + 1)
+        else:
+            log.warning("%s: a loop of functions that call each other is stopped", function.arn)
         return
     if service == "events":
         entry = {

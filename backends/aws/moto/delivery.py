@@ -74,7 +74,7 @@ def policy_of(receiver: str, send: SendAs) -> str:
             "AttributeNames": ["Policy"],
         }),
         "sns": ("GetTopicAttributes", {"TopicArn": receiver}),
-        "lambda": ("GetPolicy", {"FunctionName": receiver}),
+        "lambda": ("GetPolicy", {"FunctionName": ":".join(receiver.split(":")[:7])}),  # moto has one for all versions
         "kms": ("GetKeyPolicy", {"KeyId": receiver, "PolicyName": "default"}),
         "secretsmanager": ("GetResourcePolicy", {"SecretId": receiver}),
     }[named.service]  # fmt: skip
