@@ -25,6 +25,7 @@ EXCEPTIONS = frozenset({
 })  # fmt: skip
 NEEDED = {"Fail": ("Arguments", "ErrorMessage"), "Callback": ("", "SqsQueueUrl"), "Lambda": ("", "FunctionArn")}
 """What a step of a type cannot do without, in its arguments or beside them."""
+EXPERIMENT_NAMES = {"ExperimentName", "TrialName"}
 MOST_INTERVAL_S, MOST_ATTEMPTS, MOST_EXPIRE_MIN = 43_200, 20, 14_400
 
 
@@ -45,9 +46,11 @@ def problems(document: Mapping[str, Any]) -> Iterator[str]:
     by_name = {step["Name"]: step for step in listed}
     for step in listed:
         yield from _of_references(step, by_name, document)
-    yield from _of_references_of(
-        {"Name": "PipelineExperimentConfig"}, document.get("PipelineExperimentConfig"), {}, document
-    )
+    experiment = document.get("PipelineExperimentConfig")
+    is_good = isinstance(experiment, dict) and all(isinstance(each, (str, dict)) for each in experiment.values())
+    if experiment is not None and not (is_good and set(experiment) <= EXPERIMENT_NAMES):
+        yield "PipelineExperimentConfig must be an object of ExperimentName and TrialName"
+    yield from _of_references_of({"Name": "PipelineExperimentConfig"}, experiment, {}, document)
     try:
         graph.in_order(graph.steps_of(document))
     except CycleError as error:

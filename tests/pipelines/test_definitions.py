@@ -39,6 +39,9 @@ def deep(levels: int) -> Any:
 BAD = {
     "no steps": {"Version": "2020-12-01"},
     "version": definition(Version="2019-01-01"),
+    "experiment": definition(model("A"), PipelineExperimentConfig=1),
+    "experiment by reference": definition(model("A"), PipelineExperimentConfig=get("Execution.PipelineName")),
+    "experiment's name": definition(model("A"), PipelineExperimentConfig={"ExperimentName": 1}),
     "deep": definition(model("A", deep(500))),
     "many": definition(*(step(f"S{n}", "Fail", FAIL) for n in range(1001))),
     "long path": definition(model("A", get("Steps.B." + "x" * 2000)), model("B")),
