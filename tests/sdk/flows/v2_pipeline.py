@@ -195,3 +195,4 @@ for name in ("Prepare", "Train", "Tune", "Evaluate"):
 assert steps["Bad"]["FailureReason"] == "r2 is below 0.99", steps["Bad"]
 assert "Transform" not in steps
 pipeline.delete()
+print("FLOW PASSED")

@@ -62,3 +62,4 @@ execution = pipeline.start()
 execution.wait(delay=1, max_attempts=300)
 outputs = {each["StepName"]: each["Metadata"]["Lambda"]["OutputParameters"] for each in execution.list_steps()}
 assert {"Name": "said", "Value": "hey!!"} in outputs["twice"], outputs
+print("FLOW PASSED")

@@ -215,3 +215,4 @@ for name in ("Prepare", "Train", "Tune", "Evaluate"):
     assert steps[name]["CacheHitResult"]["SourcePipelineExecutionArn"] == execution.arn, steps[name]
 assert steps["Bad"]["FailureReason"] == "r2 is below 0.99", steps["Bad"]
 pipeline.delete()
+print("FLOW PASSED")
