@@ -37,6 +37,7 @@ class Front:
                 f"START RequestId: {request_id} Version: {environment.get('AWS_LAMBDA_FUNCTION_VERSION', '')}".encode()
             )
             runtime.invoke(invocation, is_first=self._is_first)
+            runtime.catch_up()
             ms = (time.monotonic() - begun) * 1000
             runtime.log(f"END RequestId: {request_id}".encode())
             report = (

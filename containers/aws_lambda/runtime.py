@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import select
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 
 PREFIX = "/2018-06-01/runtime/"
 TASK_ROOT = "/var/task"
+MOST_CHUNKS = 64
 TAIL_BYTES = 4096
 """How much of its log an invocation is answered with, where it asks for it (API reference, Invoke, LogType)."""
 LONGEST = 6 << 20
@@ -120,8 +122,24 @@ class Runtime:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        while chunk := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
-            self._write(chunk)
+        is_open = True
+        while is_open:
+            select.select([process.stdout], [], [])
+            is_open = self._pass_on(process)
+
+    def _pass_on(self, process: subprocess.Popen[bytes]) -> bool:
+        """Pass on what the process has written by now; return whether there may be more."""
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        with self._writing:
+            for _ in range(MOST_CHUNKS):
+                if not select.select([descriptor], [], [], 0)[0]:
+                    break
+                chunk = os.read(descriptor, 1 << 16)
+                if not chunk:
+                    return False
+                self._put(chunk)
+        return True
 
     def _kill(self) -> None:
         """Kill the process with all that it has started."""
@@ -151,9 +169,10 @@ class Runtime:
             begun = b"" if self._at_line else b"\n"
             self._put(begun + line + b"\n")
 
-    def _write(self, chunk: bytes) -> None:
-        with self._writing:
-            self._put(chunk)
+    def catch_up(self) -> None:
+        """Pass on what the function has written before it answered."""
+        if (process := self._process) is not None:
+            self._pass_on(process)
 
     def _put(self, chunk: bytes) -> None:
         """Write bytes, and keep them for who asks for the end of the log."""
