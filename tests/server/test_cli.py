@@ -127,7 +127,7 @@ def test_a_bad_setting_is_named(localmaker: Command) -> None:
 
 def test_recipes_are_listed_and_nothing_is_pruned_from_an_empty_cache(localmaker: Command) -> None:
     listed = json.loads(localmaker("images", "list", "--json").stdout)
-    assert {"xgboost", "scikit_learn", "pytorch", "inference", "base_python", "spark"} == {
+    assert {"aws_lambda", "xgboost", "scikit_learn", "pytorch", "inference", "base_python", "spark"} == {
         row["recipe"] for row in listed
     }
     assert all(row["environment"] is None for row in listed)
