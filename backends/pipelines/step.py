@@ -158,7 +158,6 @@ class Execution:
         status = self.state["ending"] or "Succeeded"
         reason = FAILED if status == "Failed" else ""
         self.commands += [Move(status, reason), WakeAt(None)]
-        self.state["ended"] = self.at
 
     # -- one step
 
@@ -343,7 +342,8 @@ class Execution:
         self._set(name, "Succeeded")
 
     def _refused(self, name: str, code: str, reason: str) -> None:
-        called = TYPES[self.steps[name]["type"]].create if self.steps[name]["type"] in TYPES else "CreateContext"
+        kind = TYPES.get(self.steps[name]["type"])
+        called = kind.create if kind is not None else (lineage.next_call(self.runs[name]) or ("",))[0]
         text = f"ClientError: Failed to invoke sagemaker:{called}. Error Details: {reason}"
         self._failed(name, text, retries.of_refusal(code))
 
@@ -410,7 +410,7 @@ class Execution:
         """Begin again what has failed or was stopped; what has succeeded stays."""
         if "most" in wanted:
             self.state["parallel"] = wanted["most"]
-        self.state |= {"ending": "", "ended": None}
+        self.state["ending"] = ""
         for name, run in list(self.runs.items()):
             if run["status"] != "Succeeded":
                 if run["status"]:
@@ -425,7 +425,6 @@ def begin(plan: Mapping[str, Any]) -> State:
         "read": {},
         "attempts": {},
         "ending": "",
-        "ended": None,
         "by_fail": False,
         "continuing": False,
     }

@@ -42,14 +42,15 @@ def create_schedule(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     key = _key(cx, request)
     if SCHEDULES.find(cx, key) is not None:
         raise errors.conflict(f"Schedule {request['Name']} already exists.")
-    return _store(cx, key, request, cx.clock.now())
+    now = cx.clock.now()
+    return _store(cx, key, request, now, began=now)
 
 
 @operation("UpdateSchedule", service="scheduler")
 def update_schedule(cx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Replace a schedule whole."""
     row = _row(cx, request)
-    return _store(cx, row.key, request, row.created)
+    return _store(cx, row.key, request, cx.clock.now(), began=row.created)
 
 
 @operation("GetSchedule", service="scheduler")
@@ -113,8 +114,8 @@ def _row(cx: Context, request: dict[str, Any]) -> Row:
     return row
 
 
-def _store(cx: Context, key: str, request: dict[str, Any], began: float) -> dict[str, Any]:
-    now = cx.clock.now()
+def _store(cx: Context, key: str, request: dict[str, Any], now: float, *, began: float) -> dict[str, Any]:
+    """Store a schedule and when it comes next. What begins `now` comes at once: the clock is read once for both."""
     document: dict[str, Any] = {
         "State": "ENABLED",
         "ScheduleExpressionTimezone": "UTC",

@@ -50,7 +50,7 @@ def drive(run: Run) -> None:
         return
     try:
         environment.ready.set_result(running.start())
-        idle_s = SETTINGS.of(run.kernel).idle_s
+        idle_s = SETTINGS.of(run.kernel).lambda_idle_s
         while not (
             environment.is_closed or running.service.has_ended() or environments.close_if_unused(environment, idle_s)
         ):

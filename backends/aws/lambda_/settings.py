@@ -16,10 +16,5 @@ class LambdaSettings:
         float, "How long an execution environment of a Lambda function that nobody uses is kept, in seconds."
     ] = 300.0
 
-    @property
-    def idle_s(self) -> float:
-        """See `lambda_idle_s`."""
-        return self.lambda_idle_s
-
 
 SETTINGS = ComponentSettings(LambdaSettings)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from botocore.exceptions import ClientError
 
+from backends.aws.events import schedules, timers
 from tests import postgresql
 from tests.conftest import LiveServer
 
@@ -78,6 +81,33 @@ def test_once_and_by_a_rate(scheduler: Any, queue: Queue, clock: AccountClock, a
     )  # fmt: skip
     assert scheduler.get_schedule(Name="once")["State"] == "ENABLED"
     assert made.endswith(":schedule/default/now")
+
+
+def test_a_rate_begins_at_once_however_slow_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first time was its beginning, and lay in the past where a millisecond went by meanwhile: it came one period later."""
+    account, readings, comes = "111122223333", itertools.count(1000.0), list[float | None]()
+    monkeypatch.setattr(schedules, "SCHEDULES", SimpleNamespace(find=lambda *_: None, put=lambda *_: None))
+    monkeypatch.setattr(timers, "put", lambda _cx, _kind, _key, next_at: comes.append(next_at))
+    cx: Any = SimpleNamespace(
+        account=account,
+        region="us-east-1",
+        clock=SimpleNamespace(now=lambda: next(readings)),
+        settings=SimpleNamespace(auth="off", iam="off"),
+        caller=SimpleNamespace(access_key=account),
+    )
+    schedules.create_schedule(
+        cx,
+        {
+            "Name": "now",
+            "ScheduleExpression": "rate(5 minutes)",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": f"arn:aws:sqs:us-east-1:{account}:q",
+                "RoleArn": f"arn:aws:iam::{account}:role/r",
+            },
+        },
+    )
+    assert comes == [1000.0]
 
 
 def test_universal_targets_call_any_operation(
